@@ -1,0 +1,107 @@
+"""Specs: what a plugin answers when the kernel asks what it offers.
+
+A spec is a frozen description. Making one must not import the backend behind it: that happens in `factory`,
+after the options were validated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from pipe_core.kernel.contracts import Backend, Codec, Format, Scheduler
+
+API_VERSION: Final = 1
+"""The version of the hook specifications. A plugin made for another one is refused."""
+
+ProductT = TypeVar("ProductT")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an executor can do. Every default is the weakest honest claim, and each holds from the first call.
+
+    Attributes:
+        isolation: Where calls run: in the caller's thread (``none``), in threads of the same process, in other
+            processes of this machine, or on other machines.
+        native_async: Coroutine functions run on an event loop of the executor's own.
+        cancel_running: `Future.cancel` can stop a call that already runs.
+        hard_timeout: A call that runs too long is killed, not only given up.
+        survives_worker_death: The executor stays usable after a worker died.
+        nested_submit: A call may submit calls to the same executor and wait for them.
+    """
+
+    isolation: Literal["none", "thread", "process", "remote"] = "none"
+    native_async: bool = False
+    cancel_running: bool = False
+    hard_timeout: bool = False
+    survives_worker_death: bool = False
+    nested_submit: bool = False
+
+    @property
+    def in_process(self) -> bool:
+        """Whether calls see the caller's own objects."""
+        return self.isolation in ("none", "thread")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec(Generic[ProductT]):
+    """What every family's spec has.
+
+    Attributes:
+        factory: Makes the product from a validated instance of `options`; the only place that imports a backend.
+        options: A pydantic model with ``extra="forbid"``.
+        summary: One line for ``pipe plugins list``.
+        api_version: The version of the hook specifications that the plugin was written for.
+    """
+
+    factory: Callable[[Any], ProductT]
+    options: type[BaseModel]
+    summary: str = ""
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSpec(Spec["Backend"]):
+    """Describes an executor. `factory` returns a `Backend`; core makes the executor over it."""
+
+    capabilities: Capabilities = Capabilities()
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSpec(Spec["Scheduler"]):
+    """Describes a scheduler: which waiting task goes next."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSpec(Spec["Codec"]):
+    """Describes a codec: how a value becomes bytes and comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookSpec(Spec[Any]):
+    """Describes a record hook. `when` says on which side of validation it runs unless the user says otherwise."""
+
+    when: Literal["pre", "post"] = "pre"
+
+
+@dataclass(frozen=True, slots=True)
+class FormatSpec(Spec["Format"]):
+    """Describes a format: how a file, table or topic is read and written.
+
+    Attributes:
+        suffixes: File suffixes with the dot, lower case, that mean this format.
+        schemes: URL schemes (without ``://``) that mean this format; its own name always does.
+    """
+
+    suffixes: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverSpec(Spec[Any]):
+    """Describes an observer: an object with `hookimpl` methods for kernel events."""
