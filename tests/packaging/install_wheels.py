@@ -62,7 +62,9 @@ def main() -> None:
     reinstall = [f"--reinstall-package={name}" for name in names]
     upgrade = ["--upgrade"] if arguments.resolution != "highest" else []
     lines = requirements(wanted, wheels) + arguments.others
-    run("pip", "install", "--python", sys.executable, "--resolution", arguments.resolution, *upgrade, *reinstall, *lines)
+    run(
+        "pip", "install", "--python", sys.executable, "--resolution", arguments.resolution, *upgrade, *reinstall, *lines
+    )
 
 
 if __name__ == "__main__":
