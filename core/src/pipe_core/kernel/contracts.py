@@ -67,8 +67,9 @@ class Backend(Protocol):
     def kill(self, slot: int) -> None:
         """End the call that runs in *slot* by force. Only with the capability ``hard_timeout``."""
 
-    def put(self, digest: str, data: bytes) -> None:
-        """Keep *data* where workers can pull it. Only with isolation ``process`` or ``remote``."""
+    def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
+        """Keep *data* where workers can pull it; the result, which travels, pulls it there by its digest. It outlives
+        every worker. Only with isolation ``process`` or ``remote``."""
 
 
 class Schedulable(Protocol):

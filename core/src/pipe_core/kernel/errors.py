@@ -51,7 +51,7 @@ class PluginConflictError(PluginError, LookupError):
         self.distributions = tuple(distributions)
 
 
-class PluginLoadError(PluginError, ImportError):
+class PluginLoadError(PluginError, ImportError):  # type: ignore[misc]  # ImportError.name may be None, ours is not
     """Importing the plugin's module failed; the cause is chained."""
 
     def __str__(self) -> str:  # ImportError has its own idea of str()

@@ -25,27 +25,27 @@ class ProviderHooks:
     """Questions. Each has one answer: that of the plugin whose entry point has the name."""
 
     @hookspec(firstresult=True)
-    def pipe_executor(self, name: str) -> ExecutorSpec | None:  # type: ignore[empty-body]  # a specification has no body
+    def pipe_executor(self, name: str) -> ExecutorSpec | None:
         """Describe the executor called *name*. Must not import what it runs on."""
 
     @hookspec(firstresult=True)
-    def pipe_scheduler(self, name: str) -> SchedulerSpec | None:  # type: ignore[empty-body]  # a specification has no body
+    def pipe_scheduler(self, name: str) -> SchedulerSpec | None:
         """Describe the scheduler called *name*."""
 
     @hookspec(firstresult=True)
-    def pipe_codec(self, name: str) -> CodecSpec | None:  # type: ignore[empty-body]  # a specification has no body
+    def pipe_codec(self, name: str) -> CodecSpec | None:
         """Describe the codec called *name*."""
 
     @hookspec(firstresult=True)
-    def pipe_hook(self, name: str) -> HookSpec | None:  # type: ignore[empty-body]  # a specification has no body
+    def pipe_hook(self, name: str) -> HookSpec | None:
         """Describe the record hook called *name*."""
 
     @hookspec(firstresult=True)
-    def pipe_format(self, name: str) -> FormatSpec | None:  # type: ignore[empty-body]  # a specification has no body
+    def pipe_format(self, name: str) -> FormatSpec | None:
         """Describe the format called *name*."""
 
     @hookspec(firstresult=True)
-    def pipe_observer(self, name: str) -> ObserverSpec | None:  # type: ignore[empty-body]  # a specification has no body
+    def pipe_observer(self, name: str) -> ObserverSpec | None:
         """Describe the observer called *name*."""
 
 

@@ -1,0 +1,116 @@
+"""pipe: write the work once, choose where it runs by one word.
+
+Public names are imported when they are first used, so that ``import pipe_core`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipe_core.executors.sync import SyncFifoExecutor as SyncFifoExecutor
+    from pipe_core.kernel.access import get_codec as get_codec
+    from pipe_core.kernel.access import get_format as get_format
+    from pipe_core.kernel.access import get_hook as get_hook
+    from pipe_core.kernel.access import get_observer as get_observer
+    from pipe_core.kernel.access import get_scheduler as get_scheduler
+    from pipe_core.kernel.contracts import Backend as Backend
+    from pipe_core.kernel.contracts import Codec as Codec
+    from pipe_core.kernel.contracts import Format as Format
+    from pipe_core.kernel.contracts import Scheduler as Scheduler
+    from pipe_core.kernel.contracts import Sink as Sink
+    from pipe_core.kernel.contracts import Source as Source
+    from pipe_core.kernel.errors import BackendLost as BackendLost
+    from pipe_core.kernel.errors import CodecError as CodecError
+    from pipe_core.kernel.errors import ConfigError as ConfigError
+    from pipe_core.kernel.errors import ConservationError as ConservationError
+    from pipe_core.kernel.errors import HookContractError as HookContractError
+    from pipe_core.kernel.errors import HookTimeout as HookTimeout
+    from pipe_core.kernel.errors import IllegalTransitionError as IllegalTransitionError
+    from pipe_core.kernel.errors import OptionsError as OptionsError
+    from pipe_core.kernel.errors import PipeError as PipeError
+    from pipe_core.kernel.errors import PluginBlockedError as PluginBlockedError
+    from pipe_core.kernel.errors import PluginConflictError as PluginConflictError
+    from pipe_core.kernel.errors import PluginDependencyError as PluginDependencyError
+    from pipe_core.kernel.errors import PluginError as PluginError
+    from pipe_core.kernel.errors import PluginIncompatibleError as PluginIncompatibleError
+    from pipe_core.kernel.errors import PluginLoadError as PluginLoadError
+    from pipe_core.kernel.errors import PluginNotFoundError as PluginNotFoundError
+    from pipe_core.kernel.errors import QueueFullError as QueueFullError
+    from pipe_core.kernel.errors import RecordsFailedError as RecordsFailedError
+    from pipe_core.kernel.errors import RemoteError as RemoteError
+    from pipe_core.kernel.errors import RunCancelledError as RunCancelledError
+    from pipe_core.kernel.errors import RunError as RunError
+    from pipe_core.kernel.errors import RunningError as RunningError
+    from pipe_core.kernel.errors import SchemaError as SchemaError
+    from pipe_core.kernel.errors import SettingsError as SettingsError
+    from pipe_core.kernel.errors import SinkError as SinkError
+    from pipe_core.kernel.errors import SourceError as SourceError
+    from pipe_core.kernel.errors import SourceNotFoundError as SourceNotFoundError
+    from pipe_core.kernel.errors import TargetExistsError as TargetExistsError
+    from pipe_core.kernel.errors import TooManyErrorsError as TooManyErrorsError
+    from pipe_core.kernel.errors import UnsupportedCapabilityError as UnsupportedCapabilityError
+    from pipe_core.kernel.errors import WorkerKilled as WorkerKilled
+    from pipe_core.kernel.hookspecs import hookimpl as hookimpl
+    from pipe_core.kernel.hookspecs import hookspec as hookspec
+    from pipe_core.kernel.kernel import Kernel as Kernel
+    from pipe_core.kernel.settings import using as using
+    from pipe_core.kernel.specs import Capabilities as Capabilities
+    from pipe_core.kernel.specs import CodecSpec as CodecSpec
+    from pipe_core.kernel.specs import ExecutorSpec as ExecutorSpec
+    from pipe_core.kernel.specs import FormatSpec as FormatSpec
+    from pipe_core.kernel.specs import HookSpec as HookSpec
+    from pipe_core.kernel.specs import ObserverSpec as ObserverSpec
+    from pipe_core.kernel.specs import SchedulerSpec as SchedulerSpec
+    from pipe_core.records import BaseHook as BaseHook
+    from pipe_core.records import Entry as Entry
+    from pipe_core.records import EntryStatus as EntryStatus
+    from pipe_core.records import FlowReport as FlowReport
+    from pipe_core.records import FlowStatus as FlowStatus
+    from pipe_core.records import HookPriority as HookPriority
+    from pipe_core.records import HookStore as HookStore
+    from pipe_core.records import Pipe as Pipe
+    from pipe_core.runtime.executor import Executor as Executor
+    from pipe_core.runtime.ledger import Ledger as Ledger
+    from pipe_core.runtime.select import get_executor as get_executor
+
+_PLACES = {
+    "pipe_core.executors.sync": "SyncFifoExecutor",
+    "pipe_core.kernel.access": "get_codec get_format get_hook get_observer get_scheduler",
+    "pipe_core.kernel.contracts": "Backend Codec Format Scheduler Sink Source",
+    "pipe_core.kernel.errors": (
+        "BackendLost CodecError ConfigError ConservationError HookContractError HookTimeout IllegalTransitionError "
+        "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
+        "PluginIncompatibleError PluginLoadError PluginNotFoundError QueueFullError RecordsFailedError RemoteError "
+        "RunCancelledError RunError RunningError SchemaError SettingsError SinkError SourceError SourceNotFoundError "
+        "TargetExistsError TooManyErrorsError UnsupportedCapabilityError WorkerKilled"
+    ),
+    "pipe_core.kernel.hookspecs": "hookimpl hookspec",
+    "pipe_core.kernel.kernel": "Kernel",
+    "pipe_core.kernel.settings": "using",
+    "pipe_core.kernel.specs": "Capabilities CodecSpec ExecutorSpec FormatSpec HookSpec ObserverSpec SchedulerSpec",
+    "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
+    "pipe_core.runtime.executor": "Executor",
+    "pipe_core.runtime.ledger": "Ledger",
+    "pipe_core.runtime.select": "get_executor",
+}
+_HOMES = {name: module for module, names in _PLACES.items() for name in names.split()}
+
+__all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604  # made from the table above, so that the two agree
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pipe-core")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pipe_core' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The executor that comes with core: ``sync``."""

@@ -1,0 +1,1 @@
+"""The record hooks that come with core: ``timestamp``, ``field_mapper``, ``filter``, ``deduplicate``."""

@@ -1,0 +1,268 @@
+"""The kernel: chooses plugins, loads them once, validates their options and makes their products."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+from pipe_core.kernel import selection as selections
+from pipe_core.kernel import settings as settings_module
+from pipe_core.kernel.errors import OptionsError, PluginError, PluginNotFoundError
+from pipe_core.kernel.families import FAMILIES
+from pipe_core.kernel.index import PluginEntry, PluginIndex
+from pipe_core.kernel.settings import Setting, Settings
+from pipe_core.kernel.specs import FormatSpec, Spec
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from pipe_core.kernel.events import Observers
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A plugin that was chosen, ready to be started: ``choice.make()``."""
+
+    entry: PluginEntry
+    spec: Spec[Any]
+    options: BaseModel
+    sources: Mapping[str, str]
+
+    def make(self) -> Any:
+        """Start it. The only step that imports a backend."""
+        return self.spec.factory(self.options)
+
+
+class Kernel:
+    """Plugins by name, settings, and nothing else. Independent of every other kernel; safe under threads.
+
+    Args:
+        environ: The environment to read settings and blocked plugins from; default the process's.
+        folder: Where to look, upwards, for a settings file; default the working folder at each look.
+    """
+
+    def __init__(self, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+        self.settings = Settings(environ, folder)
+        self._environ = environ
+        self._lock = threading.RLock()
+        self._modules: dict[str, ModuleType] = {}
+        self._specs: dict[tuple[str, str], Spec[Any]] = {}
+        self._failures: dict[tuple[str, str], PluginError] = {}
+
+    @cached_property
+    def index(self) -> PluginIndex:
+        """What was installed when the kernel first looked."""
+        return PluginIndex(self._environ)
+
+    @cached_property
+    def _manager(self) -> Any:
+        from pipe_core.kernel.loading import new_manager
+
+        manager = new_manager()
+        values = {name: self.settings.get(name).value for name in settings_module.KINDS}
+        manager.hook.pipe_configure.call_historic(kwargs={"settings": values})
+        return manager
+
+    # --- from a name to a spec ---
+
+    def spec(self, family: str, name: str, observers: Observers | None = None) -> Spec[Any]:
+        """What the plugin called *name* offers. Loads its light module, not its backend.
+
+        Raises:
+            PluginError: It is unknown, ambiguous, blocked, broken or incompatible.
+        """
+        return self._load(self.index.find(family, name), observers)
+
+    def _load(self, entry: PluginEntry, observers: Observers | None = None) -> Spec[Any]:
+        from pipe_core.kernel import loading
+
+        key = (entry.family, entry.qualified)
+        with self._lock:
+            if key in self._failures:
+                raise self._failures[key]
+            try:
+                module = self._modules.get(entry.module) or loading.load_module(entry)
+                loading.register(self._manager, module, entry.module, entry)
+                self._modules[entry.module] = module
+                if key not in self._specs:
+                    self._specs[key] = loading.ask(entry, module)
+            except PluginError as error:
+                self._failures[key] = error
+                raise
+            if observers is not None and observers.wrappers:
+                return loading.ask(entry, module, observers.wrappers)
+            return self._specs[key]
+
+    def failure(self, entry: PluginEntry) -> PluginError | None:
+        """Why *entry* cannot be used, or None. Loads it."""
+        try:
+            self._load(entry)
+        except PluginError as error:
+            return error
+        return None
+
+    # --- from what was asked for to a choice ---
+
+    def choose(
+        self,
+        family: str,
+        asked: Any = None,
+        /,
+        options: Mapping[str, Any] | None = None,
+        *,
+        default: str | None = None,
+        observers: Observers | None = None,
+    ) -> Choice | Any:
+        """The plugin that *asked*, the settings and the *default* come to, with validated options.
+
+        Options given at several levels add up, the strongest winning, as long as they are meant for the same plugin.
+
+        Returns:
+            A `Choice`, or *asked* itself where it is a finished product.
+
+        Raises:
+            PluginError: The plugin cannot be used.
+            OptionsError: An option is unknown or wrong, or nothing was chosen at all.
+        """
+        word = FAMILIES[family].word
+        levels = [Setting({**dict(options or {})}, "the call")] if options else []
+        if asked is not None:
+            levels.append(Setting(asked, "the call"))
+        levels += self.settings.selections(word) if word in settings_module.SELECTED else []
+        if default is not None:
+            levels.append(Setting(default, "default"))
+        return self._merge(family, levels, observers)
+
+    def _merge(self, family: str, levels: list[Setting], observers: Observers | None) -> Choice | Any:
+        word = FAMILIES[family].word
+        name: str | None = None
+        raw: dict[str, Setting] = {}
+        for level in levels:
+            chosen = selections.parse(level.value, word)
+            if chosen.product is not None:
+                return self._product(chosen.product, name, raw, word)
+            if chosen.model is not None:
+                chosen = self._named(family, chosen.model)
+            if chosen.name is not None and name is not None and chosen.name != name:
+                continue
+            name = name or chosen.name
+            for option, value in chosen.options.items():
+                raw.setdefault(option, Setting(value, _place(level.source, option)))
+        if name is None:
+            raise OptionsError(f"No {word} was chosen. Name one of: {', '.join(self.index.names(family))}.")
+        return self._finish(family, name, raw, observers)
+
+    def _product(self, product: Any, name: str | None, raw: Mapping[str, Setting], word: str) -> Any:
+        if name is None and raw:
+            text = ", ".join(sorted(raw))
+            raise OptionsError(f"Options ({text}) were given together with a finished {word}; they would be ignored.")
+        return product
+
+    def _named(self, family: str, model: BaseModel) -> selections.Selection:
+        for entry in self.index.entries(family):
+            if entry.module.partition(".")[0] == type(model).__module__.partition(".")[0] and not entry.blocked:
+                if self.failure(entry) is None and self._load(entry).options is type(model):
+                    fields = {name: getattr(model, name) for name in model.model_fields_set}
+                    return selections.Selection(name=entry.name, options=fields)
+        raise OptionsError(f"{type(model).__name__} is the options model of no installed {FAMILIES[family].word}.")
+
+    def _finish(
+        self, family: str, name: str, raw: Mapping[str, Setting], observers: Observers | None
+    ) -> Choice:
+        from pipe_core.kernel.options import validate
+
+        entry = self.index.find(family, name)
+        spec = self._load(entry, observers)
+        options = validate(entry, spec.options, raw)
+        return Choice(entry, spec, options, {option: setting.source for option, setting in raw.items()})
+
+    def make(self, family: str, asked: Any = None, /, options: Mapping[str, Any] | None = None, **how: Any) -> Any:
+        """Choose and start: the product of `choose`."""
+        chosen = self.choose(family, asked, options, **how)
+        return chosen.make() if isinstance(chosen, Choice) else chosen
+
+    # --- formats by suffix, observers by name ---
+
+    def format_for(self, suffix: str) -> str:
+        """The name of the format for a file *suffix* such as ``.csv``.
+
+        Raises:
+            PluginNotFoundError: No installed format has it; names the package that would.
+        """
+        plain = suffix.lower().removeprefix(".")
+        if plain in self.index.names("formats"):
+            return plain
+        for entry in self.index.entries("formats"):
+            if not entry.blocked and self.failure(entry) is None:
+                if f".{plain}" in cast(FormatSpec, self._load(entry)).suffixes:
+                    return entry.name
+        raise self._no_format(plain)
+
+    def format_for_scheme(self, scheme: str) -> str:
+        """The name of the format for a URL *scheme* such as ``sqlite``."""
+        if scheme in self.index.names("formats"):
+            return scheme
+        for entry in self.index.entries("formats"):
+            if not entry.blocked and self.failure(entry) is None:
+                if scheme in cast(FormatSpec, self._load(entry)).schemes:
+                    return entry.name
+        raise self._no_format(scheme)
+
+    def _no_format(self, name: str) -> PluginNotFoundError:
+        try:
+            self.index.find("formats", name)
+        except PluginNotFoundError as error:
+            return error
+        raise AssertionError(name)  # pragma: no cover  # the caller has looked already
+
+    def observers(self, asked: Sequence[Any] | None = None) -> Observers:
+        """The observers named by *asked* or by the settings, checked against the hook specifications.
+
+        Raises:
+            PluginError: One cannot be loaded, or does not fit.
+        """
+        from pipe_core.kernel.events import Observers
+        from pipe_core.kernel.loading import new_manager, register
+
+        wanted = self.settings.get("observers", ()).value if asked is None else asked
+        wanted = [wanted] if isinstance(wanted, str) else wanted
+        manager = new_manager()
+        objects: list[object] = []
+        for one in wanted or ():
+            chosen = self.choose("observers", one)
+            product = chosen.make() if isinstance(chosen, Choice) else chosen
+            who = chosen.entry if isinstance(chosen, Choice) else _stranger(product)
+            register(manager, product, f"{who.name}-{len(objects)}", who)
+            objects.append(product)
+        values = {name: self.settings.get(name).value for name in settings_module.KINDS} if objects else {}
+        manager.hook.pipe_configure.call_historic(kwargs={"settings": values})
+        return Observers(manager, objects)
+
+
+def _place(source: str, option: str) -> str:
+    return f"{source}__{option.upper()}" if source.startswith("PIPE_") else source
+
+
+def _stranger(product: object) -> PluginEntry:
+    module = type(product).__module__
+    return PluginEntry("observers", type(product).__name__, module, module.partition(".")[0], "")
+
+
+_default: Kernel | None = None
+_default_lock = threading.Lock()
+
+
+def current_kernel() -> Kernel:
+    """The kernel of the innermost ``using(kernel=...)``, else the process's default one."""
+    global _default  # one lazy default for the process; every other kernel is explicit
+    if (chosen := settings_module.kernel_in_use()) is not None:
+        return cast(Kernel, chosen)
+    with _default_lock:
+        if _default is None:
+            _default = Kernel()
+        return _default

@@ -1,0 +1,1 @@
+"""The observers that come with core: ``progress`` and ``log``."""

@@ -1,0 +1,173 @@
+"""The one executor: a true `concurrent.futures.Executor` over any backend.
+
+Futures, cancelling, the queue, the ledger and shutdown are written once, here. A backend only pulls: `_take` gives it
+the next call, `_done` hears how the call ended.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, ParamSpec, TypeVar
+
+from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
+from pipe_core.kernel.specs import Capabilities
+from pipe_core.runtime import wire
+from pipe_core.runtime.cores import cores
+from pipe_core.runtime.ledger import Ledger, TaskStatus
+from pipe_core.runtime.share import Shared, share
+from pipe_core.runtime.task import Task
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Executor(concurrent.futures.Executor):
+    """Runs calls on a backend.
+
+    Args:
+        backend: Where calls run.
+        slots: How many run at once; default: the backend's ``slots`` if it says, else one a core.
+        scheduler: Which waiting call goes next; default: the order of submission.
+        capabilities: What the backend can do.
+        name: What users type, for messages and reports.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        slots: int | None = None,
+        scheduler: Scheduler | None = None,
+        capabilities: Capabilities | None = None,
+        name: str = "",
+    ) -> None:
+        if scheduler is None:
+            from pipe_core.kernel.access import get_scheduler
+
+            scheduler = get_scheduler()
+        self.name = name or type(backend).__name__
+        self.capabilities = capabilities or Capabilities()
+        self.ledger = Ledger()
+        self._backend = backend
+        self._scheduler = scheduler
+        self._slots = slots or getattr(backend, "slots", None) or cores()
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()  # re-entrant: an inline backend takes while submit still holds nothing else
+        self._changed = threading.Condition(self._lock)
+        self._closed = False
+        self._stopped = False
+        backend.start(self._slots, self._take, self._done)
+
+    @property
+    def slots(self) -> int:
+        """How many calls can run at once."""
+        return self._slots
+
+    @property
+    def max_workers(self) -> int:
+        """The same as `slots`, under the name that `concurrent.futures` uses."""
+        return self._slots
+
+    def __repr__(self) -> str:
+        state = "shut down" if self._closed else "open"
+        waiting, running = (self.ledger.count(s) for s in (TaskStatus.PENDING, TaskStatus.PROCESSING))
+        return f"<Executor {self.name}: {self._slots} slots, {waiting} waiting, {running} running, {state}>"
+
+    # --- what users call ---
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run ``fn(*args, **kwargs)`` when a slot is free; the future has its result.
+
+        Raises:
+            RuntimeError: The executor was shut down.
+            TypeError: *fn* cannot be called.
+        """
+        if not callable(fn):
+            raise TypeError(f"submit() wants something to call, not {fn!r}.")
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            task = Task(next(self._numbers), fn, args, kwargs)
+            self.ledger.add(task)
+            self._scheduler.push(task)
+            self._changed.notify()
+        self._backend.wake()
+        return task.future
+
+    def share(self, value: T) -> Shared[T]:
+        """*value* for many calls: give the handle as an argument and call ``handle.get()`` in the function.
+
+        In one process it is the value itself. Elsewhere its bytes travel once to each worker that lacks them.
+        """
+        return share(value, None if self.capabilities.in_process else self._backend.put)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls. May be called again.
+
+        Args:
+            wait: Return when everything submitted has ended and the backend gave back what it took.
+            cancel_futures: Cancel what has not started.
+        """
+        with self._lock:
+            self._closed = True
+            if cancel_futures:
+                self._cancel_waiting()
+            while wait and self._unfinished():
+                self._changed.wait()
+            self._changed.notify_all()
+        self._stop_when_idle()
+
+    # --- what the backend calls ---
+
+    def _take(self, slot: int, wait: bool = False) -> Task | None:
+        with self._lock:
+            while True:
+                task: Task | None = self._scheduler.pop(slot, time.monotonic())
+                if task is None:
+                    if not wait or (self._closed and not self._unfinished()):
+                        return None
+                    self._changed.wait()
+                elif task.future.set_running_or_notify_cancel():
+                    self.ledger.move(task, TaskStatus.PROCESSING)
+                    return task
+                else:
+                    self._end(task, TaskStatus.CANCELLED)
+
+    def _done(self, call: Any, outcome: Outcome | bytes) -> None:
+        task: Task = call
+        ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
+        with self._lock:
+            self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+        if ended.error is not None:
+            task.future.set_exception(ended.error)
+        else:
+            task.future.set_result(ended.value)
+        self._stop_when_idle()
+
+    def _end(self, task: Task, status: TaskStatus) -> None:
+        self.ledger.move(task, status)
+        self.ledger.forget(task)
+        if not self._unfinished():
+            self._changed.notify_all()
+
+    def _unfinished(self) -> int:
+        return self.ledger.count(TaskStatus.PENDING) + self.ledger.count(TaskStatus.PROCESSING)
+
+    def _cancel_waiting(self) -> None:
+        for task in list(self.ledger.tasks(TaskStatus.PENDING)):
+            if self._scheduler.remove(task):
+                task.future.cancel()
+                task.future.set_running_or_notify_cancel()
+                self._end(task, TaskStatus.CANCELLED)
+
+    def _stop_when_idle(self) -> None:
+        with self._lock:
+            if not self._closed or self._stopped or self._unfinished():
+                return
+            self._stopped = True
+        self._backend.stop()

@@ -1,0 +1,99 @@
+"""Event loops: coroutines of one process run on one loop, on a thread of its own, whatever the caller's thread does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop on a daemon thread. `run` blocks the calling thread, never the loop.
+
+    Args:
+        loop: A running loop of somebody else's to use in place of an own thread.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._own = loop is None
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop; the first use starts its thread."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._serve, name="pipe-loop", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def _serve(self) -> None:
+        assert self._loop is not None  # made before the thread
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The result of *coroutine*, run on the loop."""
+        value: T = asyncio.run_coroutine_threadsafe(_contained(coroutine), self.loop).result().get()
+        return value
+
+    def close(self) -> None:
+        """Cancel what still runs on an own loop, stop it and join its thread."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            if not self._own or loop is None or thread is None:
+                return
+            self._loop = self._thread = None
+        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class _Result:
+    """A value or an exception. `SystemExit` and `KeyboardInterrupt` would escape from an event loop and end it."""
+
+    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
+        self._value = value
+        self._error = error
+
+    def get(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+async def _contained(coroutine: Coroutine[Any, Any, Any]) -> _Result:
+    try:
+        return _Result(await coroutine)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # handed to the waiting thread, which raises it
+        return _Result(error=error)
+
+
+async def _cancel_all() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+_shared: LoopThread | None = None
+_shared_lock = threading.Lock()
+
+
+def shared_loop() -> LoopThread:
+    """The process's loop for coroutine functions that were submitted to an executor outside of any run."""
+    global _shared  # one a process
+    with _shared_lock:
+        if _shared is None:
+            _shared = LoopThread()
+        return _shared

@@ -1,0 +1,42 @@
+"""The spool: shared bytes in a private folder, for workers on the same machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from functools import partial
+from pathlib import Path
+
+
+class Spool:
+    """A folder of ours alone, made when it is first needed and removed by `close`."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._lock = threading.Lock()
+
+    def put(self, digest: str, data: bytes) -> partial[bytes]:
+        """Keep *data* under *digest*; the result pulls it in any process of this machine."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="pipe-"))
+            target = self._folder / digest
+            if not target.exists():
+                staged = target.with_suffix(".part")
+                staged.write_bytes(data)
+                os.replace(staged, target)
+            return partial(pull, str(self._folder))
+
+    def close(self) -> None:
+        """Remove the folder and all in it."""
+        with self._lock:
+            folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def pull(folder: str, digest: str) -> bytes:
+    """The bytes under *digest*, on a worker."""
+    return (Path(folder) / digest).read_bytes()

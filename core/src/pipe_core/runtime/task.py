@@ -1,0 +1,47 @@
+"""A task: one call on its way through an executor."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from pipe_core.kernel.contracts import Outcome
+from pipe_core.runtime import loops, wire
+from pipe_core.runtime.ledger import Tracked
+
+
+class Task(Tracked):
+    """One unit handed to an executor. Fulfils the `Call` and `Schedulable` contracts."""
+
+    __slots__ = ("args", "context", "fn", "future", "id", "kwargs")
+
+    def __init__(self, id: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.id = id
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.future: Future[Any] = Future()
+        self.context = contextvars.copy_context()
+
+    @property
+    def sequence(self) -> int:
+        """Grows with every submit."""
+        return self.id
+
+    def run(self) -> Outcome:
+        """Call the function here and now, in the context of its submit. Whatever happens is in the outcome."""
+        try:
+            value = self.context.run(self.fn, *self.args, **self.kwargs)
+            if inspect.iscoroutine(value):
+                value = loops.shared_loop().run(value)
+        except BaseException as error:  # also SystemExit: user code must not end a worker
+            return Outcome(error=error)
+        return Outcome(value)
+
+    def frame(self) -> bytes:
+        """The call as bytes, for `wire.run_frame` in another process."""
+        return wire.pack_call(self.fn, self.args, self.kwargs)

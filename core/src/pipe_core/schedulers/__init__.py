@@ -1,0 +1,1 @@
+"""The scheduler that comes with core: ``fifo``."""
