@@ -7,11 +7,13 @@ and a package index might know a distribution of the same name.
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def distributions() -> dict[str, Path]:
     """The folder of every distribution in the repository, by name."""
     files = [ROOT / "core" / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
-    return {tomllib.loads(file.read_text("utf-8"))["project"]["name"]: file.parent for file in files}
+    return {project(file.parent)["name"]: file.parent for file in files}
+
+
+def project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def build(names: list[str], folder: Path) -> dict[str, Path]:
@@ -32,13 +38,21 @@ def build(names: list[str], folder: Path) -> dict[str, Path]:
     return wheels
 
 
-def requirements(wanted: list[str], wheels: dict[str, Path]) -> list[str]:
-    """Turns `pipe-core[testing]` into a requirement on that wheel with its extras."""
-    lines = []
-    for requirement in wanted:
-        name, bracket, extras = requirement.partition("[")
-        lines.append(f"{name}{bracket}{extras} @ {wheels[name].as_uri()}")
-    return lines
+def split(requirement: str) -> tuple[str, list[str]]:
+    """`pipe-core[testing]` as its name and its extras."""
+    name, _, extras = requirement.rstrip("]").partition("[")
+    return name, extras.split(",") if extras else []
+
+
+def declared(requirement: str) -> list[str]:
+    """What a distribution and the wanted extras of it ask for, our own distributions aside."""
+    name, extras = split(requirement)
+    table = project(distributions()[name])
+    lines = [*table.get("dependencies", [])]
+    for extra in extras:
+        lines += table["optional-dependencies"][extra]
+    ours = re.compile("|".join(rf"{re.escape(own)}(?![\w.-])" for own in distributions()))
+    return [line for line in lines if not ours.match(line)]
 
 
 def run(*command: str) -> None:
@@ -48,23 +62,25 @@ def run(*command: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("distributions", nargs="*", help="names in this repository, with extras where they are wanted")
-    parser.add_argument("--all", action="store_true", help="every distribution, pipe-core with its extra [testing]")
+    parser.add_argument("--all", action="store_true", help="every distribution, pipe-core with its extras")
     parser.add_argument("--with", action="append", default=[], dest="others", help="a requirement from the index")
-    parser.add_argument("--resolution", default="highest", choices=["highest", "lowest-direct"])
+    parser.add_argument("--lowest", action="store_true", help="the oldest dependencies that are allowed")
     parser.add_argument("--work", type=Path, required=True, help="folder for the built wheels")
     arguments = parser.parse_args()
 
     wanted = arguments.distributions
     if arguments.all:
-        wanted = ["pipe-core[testing]", *(name for name in distributions() if name != "pipe-core")]
-    names = [requirement.partition("[")[0] for requirement in wanted]
+        wanted = ["pipe-core[testing,zstd]", *(name for name in distributions() if name != "pipe-core")]
+    names = [split(requirement)[0] for requirement in wanted]
     wheels = build(names, arguments.work / "dist")
-    reinstall = [f"--reinstall-package={name}" for name in names]
-    upgrade = ["--upgrade"] if arguments.resolution != "highest" else []
-    lines = requirements(wanted, wheels) + arguments.others
-    run(
-        "pip", "install", "--python", sys.executable, "--resolution", arguments.resolution, *upgrade, *reinstall, *lines
-    )
+    lines = [f"{requirement} @ {wheels[name].as_uri()}" for requirement, name in zip(wanted, names, strict=True)]
+    options = [f"--reinstall-package={name}" for name in names]
+    if arguments.lowest:
+        # The oldest versions are chosen for what is asked for here, not for what a wheel asks for: ask for both. And
+        # without --upgrade a version that an earlier floor left in the environment would stay.
+        options += ["--resolution=lowest-direct", "--upgrade"]
+        lines += [line for requirement in wanted for line in declared(requirement)]
+    run("pip", "install", "--python", sys.executable, *options, *lines, *arguments.others)
 
 
 if __name__ == "__main__":
