@@ -1,0 +1,19 @@
+"""The format `csv`: rows of cells with a header."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipe_core.formats.csv_source import CsvSource
+from pipe_core.formats.options import CsvOptions
+
+
+class CsvFormat:
+    """Reads and writes CSV."""
+
+    def __init__(self, options: CsvOptions) -> None:
+        self._options = options
+
+    def source(self, target: Any, /) -> CsvSource:
+        """A source over the file *target*."""
+        return CsvSource(target, self._options)

@@ -1,0 +1,161 @@
+"""CSV as a source: the header, and then splits for the workers or chunks of rows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from pipe_core.formats.csv_rows import CsvLayout, CsvRows, Rows
+from pipe_core.formats.csv_split import CsvSplit
+from pipe_core.formats.delimiter import delimiter_of
+from pipe_core.formats.input_file import InputFile, reading_errors
+from pipe_core.formats.line_feed import LineFeed, LongLine
+from pipe_core.formats.options import CsvOptions
+from pipe_core.formats.rows_chunk import RowsChunk, regrouped
+from pipe_core.kernel.errors import SourceError
+
+
+class CsvSource:
+    """The records of a CSV file.
+
+    Args:
+        target: A path, or ``-`` for standard input.
+        options: How the file is laid out.
+    """
+
+    def __init__(self, target: Any, options: CsvOptions) -> None:
+        self._options = options
+        self._file = InputFile(target, options.encoding)
+        self._layout = self._layout_of(())
+        self._feed: LineFeed | None = None
+        self._begin = 0
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self._file.name
+
+    @property
+    def live(self) -> bool:
+        """Whether reading may block for long: standard input, pipes."""
+        return self._file.live
+
+    @property
+    def fields(self) -> tuple[str, ...] | None:
+        """The names of the columns. Known after `open`."""
+        return self._layout.fields or None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes behind the header, for a file that can be read in splits."""
+        return self._file.size - self._begin if self._in_splits else None
+
+    def open(self) -> None:
+        """Read the header. Raises `SourceError` for a missing file or a header that names no fields."""
+        self._file.open()
+        with reading_errors(self.name):
+            self._start()
+
+    def splits(self, size: int) -> Iterator[CsvSplit] | None:
+        """Byte ranges of about *size* bytes; None for what can only be read from the beginning."""
+        return self._ranges(size) if self._in_splits else None
+
+    def chunks(self, size: int) -> Iterator[RowsChunk]:
+        """Chunks of at most *size* rows. A live source gives what has arrived."""
+        if self._feed is None:
+            return
+        feed, self._feed = self._feed, None
+        groups = CsvRows(feed, self._layout).groups(size)
+        if not self.live:
+            groups = regrouped(groups, size)
+        position = 0
+        with reading_errors(self.name, lambda: position):
+            for group in self._limited(groups):
+                position += len(group.rows)
+                yield RowsChunk(self._layout.fields, group.rows, group.rejected)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def _in_splits(self) -> bool:
+        return self._file.splittable and self._options.escapechar is None and self._options.max_rows is None
+
+    def _ranges(self, size: int) -> Iterator[CsvSplit]:
+        for begin in range(self._begin, self._file.size, size):
+            end = min(begin + size, self._file.size)
+            yield CsvSplit(self._file.path, begin, end, self._layout, exact=begin == self._begin)
+
+    def _limited(self, groups: Iterator[Rows]) -> Iterator[Rows]:
+        left = self._options.max_rows
+        for group in groups:
+            if left is not None and left <= len(group.rows):
+                rejected = {i: rejection for i, rejection in group.rejected.items() if i < left}
+                if left:
+                    yield Rows(group.rows[:left], rejected)
+                return
+            yield group
+            left = None if left is None else left - len(group.rows)
+
+    def _start(self) -> None:
+        feed = self._file.feed(self._options.max_record_bytes, carriage=True)
+        for _ in range(self._options.skip_rows):
+            feed.skip_line()
+        names = self._names(feed)
+        self._layout = self._layout_of(names)
+        self._feed, self._begin = feed, feed.offset
+
+    def _names(self, feed: LineFeed) -> tuple[str, ...]:
+        given = self._options.fieldnames
+        policy = self._options.header or ("first" if given is None else "none")
+        if policy == "first":
+            header = self._first_row(feed)
+            return given if given and header else self._checked(header)
+        if given is not None:
+            return given
+        block = feed.take()
+        feed.push_back(block)
+        peek = LineFeed(io.BytesIO(block), longest=self._options.max_record_bytes, carriage=True)
+        return tuple(f"column_{i + 1}" for i in range(len(self._first_row(peek))))
+
+    def _first_row(self, feed: LineFeed) -> list[str]:
+        try:
+            found = CsvRows(feed, self._layout_of(())).first()
+        except LongLine as error:
+            raise self._bad_header(f"it has {error.length:,} bytes") from None
+        if found is None:
+            return []
+        row, rejection = found
+        if rejection is not None:
+            raise self._bad_header(rejection.message)
+        return row
+
+    def _checked(self, header: list[str]) -> tuple[str, ...]:
+        names = [name.strip() for name in header] if self._options.strip else header
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if names and not any(names):
+            raise self._bad_header("it is empty")
+        if twice:
+            raise self._bad_header(f"it names {', '.join(map(repr, twice))} more than once")
+        if len(names) > self._options.max_fields:
+            raise self._bad_header(f"it has {len(names):,} names, max_fields is {self._options.max_fields:,}")
+        return tuple(names)
+
+    def _bad_header(self, problem: str) -> SourceError:
+        text = f"The header of {self.name!r} cannot be used: {problem}. Name the fields with fieldnames=[...] "
+        return SourceError(f"{text}(and header='first' to read over the header).", source=self.name, position=0)
+
+    def _layout_of(self, fields: tuple[str, ...]) -> CsvLayout:
+        options = self._options
+        return CsvLayout(
+            encoding=self._file.read_encoding,
+            delimiter=options.delimiter or delimiter_of(self._file.path),
+            quotechar=options.quotechar,
+            escapechar=options.escapechar,
+            fields=fields,
+            null_values=frozenset(options.null_values),
+            strip=options.strip,
+            longest=options.max_record_bytes,
+        )

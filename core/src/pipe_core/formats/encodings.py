@@ -1,0 +1,50 @@
+"""What an encoding allows: cutting at bytes, or only reading from the beginning."""
+
+from __future__ import annotations
+
+import codecs
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from pipe_core.kernel.errors import OptionsError
+
+BOM: Final = codecs.BOM_UTF8
+UTF8: Final = "utf-8"
+
+
+@lru_cache
+def plain_name(encoding: str) -> str:
+    """One name for an encoding: ``utf-8`` for ``UTF8`` and ``utf-8-sig``. Raises `OptionsError` for an unknown one."""
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)
+    except (LookupError, ValueError) as error:
+        problem = f"Python knows no text encoding named {encoding!r}"
+        raise OptionsError(f"{problem}; use for example 'utf-8' or 'cp1252'.", problems={"encoding": problem}) from error
+    return UTF8 if name == "utf-8-sig" else name
+
+
+@lru_cache
+def cuts_anywhere(encoding: str) -> bool:
+    """Whether text in this encoding can be cut at any line end byte: UTF-8, and one byte a character with ASCII."""
+    if encoding == UTF8:
+        return True
+    ascii_bytes = bytes(range(128))
+    pairs = bytes(byte for first in range(256) for second in range(256) for byte in (first, second))
+    same = ascii_bytes.decode(encoding, "replace") == ascii_bytes.decode("ascii")
+    return same and len(pairs.decode(encoding, "replace")) == len(pairs)
+
+
+class Transcoded:
+    """A stream in any encoding, read as UTF-8. Raises UnicodeDecodeError behind the last good character."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._read = getattr(stream, "read1", stream.read)
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+
+    def read(self, size: int, /) -> bytes:
+        """About *size* bytes; none at the end."""
+        while data := self._read(size):
+            if text := self._decoder.decode(data):
+                return text.encode()
+        return self._decoder.decode(b"", final=True).encode()

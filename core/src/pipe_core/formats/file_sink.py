@@ -1,0 +1,137 @@
+"""What the sinks of all file formats share: modes, staging, compression, and the order of the calls."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any, BinaryIO, Literal
+
+from pipe_core.formats.compression import compressing, compression_of
+from pipe_core.formats.staging import GrowingFile, Output, StagedFile, StreamOutput, is_stream, writing_errors
+from pipe_core.kernel.contracts import Encoder, Mode
+from pipe_core.kernel.errors import OptionsError, SinkError, TargetExistsError
+
+
+class FileSink:
+    """Bytes into a file, or ``-`` for standard output. Compressed by the last suffix of the path.
+
+    A format that has more to say than rows overrides `_check_append`, `_begin`, `_bytes` and `_end`.
+
+    Args:
+        target: The path.
+        encoder: What workers need to make rows.
+    """
+
+    def __init__(self, target: Any, encoder: Encoder) -> None:
+        try:
+            self._path = os.fsdecode(target)
+        except TypeError:
+            kind = type(target).__name__
+            raise OptionsError(f"A file format takes a path, not {kind}.", problems={"target": kind}) from None
+        self._encoder = encoder
+        self._compression = None if self._path == "-" else compression_of(self._path)
+        self._output: Output | None = None
+        self._stream: BinaryIO | None = None
+        self._grows = False
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return "standard output" if self._path == "-" else self._path
+
+    @property
+    def delivery(self) -> Literal["exactly-once", "at-least-once"]:
+        """Exactly once into files, which appear whole or are cut; at least once into pipes and devices."""
+        return "at-least-once" if is_stream(self._path) else "exactly-once"
+
+    def exists(self) -> bool:
+        """Whether there is a file already."""
+        return not is_stream(self._path) and os.path.lexists(self._path) and os.path.exists(self._path)
+
+    def encoder(self) -> Encoder:
+        """What workers need to make rows."""
+        return self._encoder
+
+    def open(self, mode: Mode) -> None:
+        """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
+        with writing_errors(self.name):
+            if os.path.isdir(self._path):
+                raise IsADirectoryError(21, os.strerror(21))
+            exists = self.exists()
+            if exists and mode in ("error", "ignore"):
+                text = f"{self.name!r} exists already. Use mode='overwrite' or mode='append', or another path."
+                raise TargetExistsError(text, sink=self.name)
+            self._grows = mode == "append" and exists
+            if self._grows:
+                self._check_append()
+            self._output = self._opened(mode)
+            if not self._grows:
+                self._begin()
+
+    def write(self, payload: Any, count: int) -> None:
+        """Take the next rows. A full disk shows here or at the commit."""
+        with writing_errors(self.name):
+            self._put(self._bytes(payload))
+
+    def commit(self) -> None:
+        """Make the file durable, and visible under its name."""
+        with writing_errors(self.name):
+            if self._output is not None:
+                self._end()
+                self._finish_stream()
+                self._output.commit()
+
+    def abort(self, keep: bool = False) -> str | None:
+        """Leave the target as it was; with *keep*, what was written is at the place returned."""
+        output, self._output = self._output, None
+        if output is None:
+            return None
+        with suppress(OSError):  # the disk may be full, and the bytes are thrown away or marked as partial
+            self._finish_stream()
+        with writing_errors(self.name):
+            return output.abort(keep)
+
+    def close(self) -> None:
+        """Close the file. What was neither committed nor aborted is aborted."""
+        output = self._output
+        if output is not None:
+            self.abort()
+
+    def _opened(self, mode: Mode) -> Output:
+        if is_stream(self._path):
+            return StreamOutput(self._path)
+        return GrowingFile(self._path) if mode == "append" else StagedFile(self._path)
+
+    def _put(self, data: bytes) -> None:
+        if self._output is None:
+            raise SinkError(f"{self.name!r} is not open for writing.", sink=self.name)
+        if self._stream is None:
+            raw = self._output.raw
+            self._stream = raw if self._compression is None else compressing(raw, self._compression)
+        self._stream.write(data)
+
+    def _finish_stream(self) -> None:
+        """Ends a compressed member: what follows a commit is a member of its own."""
+        stream, self._stream = self._stream, None
+        if stream is not None and self._compression is not None:
+            stream.close()
+
+    def _check_append(self) -> None:
+        """Refuses a file that cannot be appended to."""
+        if self._compression is not None:
+            return
+        with open(self._path, "rb") as file:
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+                text = f"{self.name!r} does not end with a line end: its last line was cut off by a crash? Repair it first."
+                raise SinkError(text, sink=self.name)
+
+    def _begin(self) -> None:
+        """Writes what comes before the first row."""
+
+    def _bytes(self, payload: Any) -> bytes:
+        """What is written for a payload."""
+        data: bytes = payload
+        return data
+
+    def _end(self) -> None:
+        """Writes what comes behind the last row."""

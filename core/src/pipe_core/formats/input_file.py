@@ -1,0 +1,122 @@
+"""A file that is read: where it is, whether workers can read it in pieces, and its bytes without compression."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from pipe_core.formats.compression import compression_of, decompressed
+from pipe_core.formats.encodings import BOM, UTF8, Transcoded, cuts_anywhere, plain_name
+from pipe_core.formats.line_feed import ByteStream, LineFeed
+from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
+
+
+class InputFile:
+    """A path, or ``-`` for standard input, as a stream of bytes.
+
+    Args:
+        target: The path.
+        encoding: What its text is encoded in. What cannot be cut at a byte is read as UTF-8.
+    """
+
+    def __init__(self, target: Any, encoding: str) -> None:
+        self.is_stdin = target == "-"
+        self.path = "-" if self.is_stdin else os.path.abspath(_path_of(target))
+        self.name = "standard input" if self.is_stdin else os.fspath(target)
+        self.encoding = plain_name(encoding)
+        self.size = 0
+        self._compression = None if self.is_stdin else compression_of(self.path)
+        self._cuttable = cuts_anywhere(self.encoding)
+        self._streams: list[BinaryIO] = []
+        self._regular = False
+
+    @property
+    def read_encoding(self) -> str:
+        """The encoding of the bytes that a feed gives."""
+        return self.encoding if self._cuttable else UTF8
+
+    @property
+    def live(self) -> bool:
+        """Whether reading may block: standard input, and pipes and devices given by path."""
+        return self.is_stdin or not self._is_regular()
+
+    @property
+    def splittable(self) -> bool:
+        """Whether a worker can begin in the middle. Known after `open`."""
+        return self._regular and self._compression is None and self._cuttable
+
+    def open(self) -> None:
+        """Check that the file is there and can be read. Raises `SourceError`."""
+        if self.is_stdin:
+            return
+        with reading_errors(self.name):
+            status = os.stat(self.path)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "it is a folder", self.path)
+            self._regular = stat.S_ISREG(status.st_mode)
+            self.size = status.st_size
+            if self._regular:
+                open(self.path, "rb").close()
+
+    def feed(self, longest: int, carriage: bool) -> LineFeed:
+        """The file from its beginning, behind a byte order mark."""
+        patient = not self.live
+        feed = LineFeed(self._stream(), longest=longest, carriage=carriage, patient=patient)
+        if self.read_encoding == UTF8:
+            feed.skip_prefix(BOM)
+        return feed
+
+    def _stream(self) -> ByteStream:
+        stream = sys.stdin.buffer if self.is_stdin else self._opened()
+        return stream if self._cuttable else Transcoded(stream, self.encoding)
+
+    def _opened(self) -> BinaryIO:
+        with reading_errors(self.name):
+            stream: BinaryIO = open(self.path, "rb", buffering=0)  # noqa: SIM115  # closed by `close`
+            self._streams.append(stream)
+            if self._compression is not None:
+                stream = decompressed(stream, self._compression)
+                self._streams.append(stream)
+        return stream
+
+    def close(self) -> None:
+        """Close what is open. Standard input stays open."""
+        while self._streams:
+            self._streams.pop().close()
+
+    def _is_regular(self) -> bool:
+        return self._regular or os.path.isfile(self.path) or not os.path.exists(self.path)
+
+
+@contextmanager
+def reading_errors(name: str, position: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """Whatever reading bytes raises becomes a `SourceError` that says what to do and how many records came before."""
+    try:
+        yield
+    except (SourceError, OptionsError):
+        raise
+    except FileNotFoundError as error:
+        raise SourceNotFoundError(f"There is no file {name!r}. Is the path right?", source=name, position=0) from error
+    except UnicodeDecodeError as error:
+        text = f"{name!r} is not {error.encoding}: {error.reason}. Give its encoding, for example encoding='cp1252'."
+        raise SourceError(text, source=name, position=position()) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        text = f"{name!r} cannot be read: {reason}. A damaged, cut off or protected file?"
+        raise SourceError(text, source=name, position=position()) from error
+    except (EOFError, ValueError, RuntimeError) as error:
+        raise SourceError(f"{name!r} is damaged or cut off: {error}", source=name, position=position()) from error
+
+
+def _path_of(target: Any) -> str:
+    try:
+        path = os.fspath(target)
+    except TypeError:
+        kind = type(target).__name__
+        raise OptionsError(f"A file format takes a path, not {kind}.", problems={"target": f"is {kind}"}) from None
+    return os.fsdecode(path)

@@ -1,0 +1,186 @@
+"""Files that are written whole or not at all, files that grow, and streams that can only be written to."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, Protocol
+
+from pipe_core.kernel.errors import OptionsError, SinkError
+
+_HINTS = {
+    errno.ENOENT: "Its folder does not exist: make it first.",
+    errno.ENOTDIR: "A part of its path is a file, not a folder.",
+    errno.EACCES: "Write access is missing: check the folder's and the file's permissions.",
+    errno.EPERM: "Write access is missing: check the folder's and the file's permissions.",
+    errno.EROFS: "The file system is read-only.",
+    errno.EISDIR: "It is a folder: name a file in it.",
+    errno.ENOSPC: "The disk is full: make space and run again.",
+    errno.EDQUOT: "The disk quota is used up: make space and run again.",
+    errno.EFBIG: "The file would be larger than this process may write (ulimit -f).",
+    errno.EPIPE: "Whoever read it has gone.",
+}
+
+
+class Output(Protocol):
+    """Somewhere that bytes go."""
+
+    raw: BinaryIO
+
+    def commit(self) -> None:
+        """Make durable and visible what was written."""
+
+    def abort(self, keep: bool) -> str | None:
+        """Undo what was not committed; with *keep* leave it somewhere and say where."""
+
+    def close(self) -> None:
+        """Give back the file handle."""
+
+
+class _WholeFile(io.FileIO):
+    """An unbuffered file whose `write` writes everything or raises, so that a full disk shows at once."""
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        while written < len(view):
+            written += super().write(view[written:]) or 0
+        return written
+
+
+class StagedFile:
+    """A file written beside its target, which it replaces at the commit.
+
+    Args:
+        target: Where it goes. A symbolic link is followed: the link stays, the file that it names is replaced.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = os.path.realpath(target)
+        folder, base = os.path.split(self._target)
+        self._folder = folder
+        self._part = os.path.join(folder, f".{base[:200]}.{secrets.token_hex(6)}.part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        number = os.open(self._part, flags, 0o666)
+        self._mode = stat.S_IMODE(os.fstat(number).st_mode)  # what the umask leaves
+        os.chmod(self._part, 0o600)
+        self.raw: BinaryIO = _WholeFile(number, "wb")  # type: ignore[assignment]  # typeshed: FileIO is no BinaryIO
+
+    def commit(self) -> None:
+        """Make it durable, and put it in the place of its target at once."""
+        os.fsync(self.raw.fileno())
+        with suppress(FileNotFoundError):
+            self._mode = stat.S_IMODE(os.stat(self._target).st_mode)
+        os.chmod(self._part, self._mode)
+        self.raw.close()
+        os.replace(self._part, self._target)
+        _sync_folder(self._folder)
+
+    def abort(self, keep: bool) -> str | None:
+        """Remove it, or with *keep* leave it as ``<target>.partial``."""
+        self.raw.close()
+        if keep:
+            os.replace(self._part, partial := f"{self._target}.partial")
+            return partial
+        with suppress(FileNotFoundError):
+            os.unlink(self._part)
+        return None
+
+    def close(self) -> None:
+        """Close it."""
+        self.raw.close()
+
+
+class GrowingFile:
+    """A file that is appended to. What is not committed is cut off again."""
+
+    def __init__(self, target: str) -> None:
+        self._path = os.path.realpath(target)
+        existed = os.path.exists(self._path)
+        self.raw: BinaryIO = _WholeFile(self._path, "ab")  # type: ignore[assignment]  # typeshed: FileIO is no BinaryIO
+        self._length = os.fstat(self.raw.fileno()).st_size
+        self._remove = not existed
+
+    def commit(self) -> None:
+        """Make durable what was written, and remember the length."""
+        os.fsync(self.raw.fileno())
+        self._length = os.fstat(self.raw.fileno()).st_size
+        if self._remove:
+            _sync_folder(os.path.dirname(self._path))
+            self._remove = False
+
+    def abort(self, keep: bool) -> str | None:
+        """Cut off what was not committed. With *keep* it is moved to ``<target>.partial``."""
+        partial = self._move_tail() if keep else None
+        self.raw.truncate(self._length)
+        self.raw.close()
+        if self._remove:
+            os.unlink(self._path)
+        return partial
+
+    def close(self) -> None:
+        """Close it."""
+        self.raw.close()
+
+    def _move_tail(self) -> str:
+        partial = f"{self._path}.partial"
+        with open(self._path, "rb") as file, open(partial, "wb") as copy:
+            file.seek(self._length)
+            while block := file.read(1 << 20):
+                copy.write(block)
+        return partial
+
+
+class StreamOutput:
+    """Standard output, a pipe or a device: what is written is gone."""
+
+    def __init__(self, target: str) -> None:
+        self._owned = target != "-"
+        self.raw: BinaryIO = _WholeFile(target, "wb") if self._owned else sys.stdout.buffer  # type: ignore[assignment]  # see above
+
+    def commit(self) -> None:
+        """Flush."""
+        self.raw.flush()
+
+    def abort(self, keep: bool) -> str | None:
+        """Nothing can be taken back."""
+        return None
+
+    def close(self) -> None:
+        """Close what this object opened."""
+        if self._owned:
+            self.raw.close()
+
+
+def is_stream(target: str) -> bool:
+    """Whether *target* is standard output or exists as something that is neither a file nor a folder."""
+    return target == "-" or (os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target))
+
+
+@contextmanager
+def writing_errors(name: str) -> Iterator[None]:
+    """Whatever writing raises becomes a `SinkError` that says what to do."""
+    try:
+        yield
+    except (SinkError, OptionsError):
+        raise
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0, "")
+        reason = error.strerror or str(error)
+        raise SinkError(f"{name!r} cannot be written: {reason}. {hint}".rstrip(), sink=name) from error
+
+
+def _sync_folder(folder: str) -> None:
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    number = os.open(folder or ".", os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
