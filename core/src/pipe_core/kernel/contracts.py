@@ -17,6 +17,10 @@ Payload: TypeAlias = Any
 """Many rows joined: what `Sink.write` takes."""
 
 
+SizeNow: TypeAlias = Callable[[], int]
+"""How large the next piece should be. Asked again for each: sizes follow the time that pieces were measured to take."""
+
+
 # --- executors -----------------------------------------------------------------------------------------------------
 
 
@@ -59,7 +63,8 @@ class Backend(Protocol):
 
     def wake(self) -> None:
         """There may be something to take. Called from the submitting thread; must not wait for a call that runs
-        elsewhere."""
+        elsewhere.
+        """
 
     def stop(self, kill: bool = False) -> None:
         """Give back everything that was started. ``take`` gives None from now on. With *kill* do not wait."""
@@ -69,7 +74,8 @@ class Backend(Protocol):
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* where workers can pull it; the result, which travels, pulls it there by its digest. It outlives
-        every worker. Only with isolation ``process`` or ``remote``."""
+        every worker. Only with isolation ``process`` or ``remote``.
+        """
 
 
 class Schedulable(Protocol):
@@ -154,10 +160,14 @@ class Chunk(Readable, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where the first record that a split read began and where its last one ended, in bytes of the source."""
+    """Where the first record that a split read began and where its last one ended, in bytes.
+
+    `of` says of what, for sources that are made of several files: only extents of the same thing must meet.
+    """
 
     begin: int
     end: int
+    of: str = ""
 
 
 class Split(Readable, Protocol):
@@ -201,11 +211,14 @@ class Source(Protocol):
     def open(self) -> None:
         """Check that it can be read. Raises `SourceError`."""
 
-    def splits(self, size: int) -> Iterator[Split] | None:
-        """Splits of about *size* bytes, in order, or None when workers cannot read it by themselves."""
+    def splits(self, size: SizeNow) -> Iterator[Split] | None:
+        """Splits of about ``size()`` bytes, in order, or None when workers cannot read it by themselves."""
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        """Chunks of at most *size* records, in order. Raises `SourceError` behind the last that could be read."""
+    def chunks(self, size: SizeNow) -> Iterator[Chunk]:
+        """Chunks of ``size()`` records, in order; the last one, and those of a live source, may be smaller.
+
+        Raises `SourceError` behind the last record that could be read.
+        """
 
     def close(self) -> None:
         """Give back what `open` took. Called once, whatever happened."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -164,16 +164,15 @@ class Kernel:
         return product
 
     def _named(self, family: str, model: BaseModel) -> selections.Selection:
+        package = type(model).__module__.partition(".")[0]
         for entry in self.index.entries(family):
-            if entry.module.partition(".")[0] == type(model).__module__.partition(".")[0] and not entry.blocked:
-                if self.failure(entry) is None and self._load(entry).options is type(model):
-                    fields = {name: getattr(model, name) for name in model.model_fields_set}
-                    return selections.Selection(name=entry.name, options=fields)
+            own = entry.module.partition(".")[0] == package and not entry.blocked and self.failure(entry) is None
+            if own and self._load(entry).options is type(model):
+                fields = {name: getattr(model, name) for name in model.model_fields_set}
+                return selections.Selection(name=entry.name, options=fields)
         raise OptionsError(f"{type(model).__name__} is the options model of no installed {FAMILIES[family].word}.")
 
-    def _finish(
-        self, family: str, name: str, raw: Mapping[str, Setting], observers: Observers | None
-    ) -> Choice:
+    def _finish(self, family: str, name: str, raw: Mapping[str, Setting], observers: Observers | None) -> Choice:
         from pipe_core.kernel.options import validate
 
         entry = self.index.find(family, name)
@@ -195,23 +194,29 @@ class Kernel:
             PluginNotFoundError: No installed format has it; names the package that would.
         """
         plain = suffix.lower().removeprefix(".")
-        if plain in self.index.names("formats"):
-            return plain
-        for entry in self.index.entries("formats"):
-            if not entry.blocked and self.failure(entry) is None:
-                if f".{plain}" in cast(FormatSpec, self._load(entry)).suffixes:
-                    return entry.name
-        raise self._no_format(plain)
+        return self._format_named(plain, lambda spec: f".{plain}" in spec.suffixes)
 
     def format_for_scheme(self, scheme: str) -> str:
-        """The name of the format for a URL *scheme* such as ``sqlite``."""
-        if scheme in self.index.names("formats"):
-            return scheme
-        for entry in self.index.entries("formats"):
+        """The name of the format for a URL *scheme* such as ``sqlite``.
+
+        Raises:
+            PluginNotFoundError: No installed format has it; names the package that would.
+        """
+        return self._format_named(scheme, lambda spec: scheme in spec.schemes)
+
+    def _format_named(self, word: str, fits: Callable[[FormatSpec], bool]) -> str:
+        if word in self.index.names("formats"):
+            return word
+        for entry, spec in self.usable("formats"):
+            if fits(cast(FormatSpec, spec)):
+                return entry.name
+        raise self._no_format(word)
+
+    def usable(self, family: str) -> Iterator[tuple[PluginEntry, Spec[Any]]]:
+        """Every plugin of *family* that is neither blocked nor broken, loaded."""
+        for entry in self.index.entries(family):
             if not entry.blocked and self.failure(entry) is None:
-                if scheme in cast(FormatSpec, self._load(entry)).schemes:
-                    return entry.name
-        raise self._no_format(scheme)
+                yield entry, self._load(entry)
 
     def _no_format(self, name: str) -> PluginNotFoundError:
         try:

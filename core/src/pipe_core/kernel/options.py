@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.families import FAMILIES

@@ -172,7 +172,9 @@ def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
     for name, value in values.items():
         if name not in KINDS:
             known = ", ".join(sorted(KINDS))
-            raise SettingsError(f"There is no setting '{name}' (from {source}).{suggestion(name, KINDS)} Known: {known}")
+            raise SettingsError(
+                f"There is no setting '{name}' (from {source}).{suggestion(name, KINDS)} Known: {known}"
+            )
         checked[name] = check(name, value, _exact(source, name))
     return checked
 
@@ -190,10 +192,12 @@ def check(name: str, value: Any, source: str) -> Any:
         return value
     if kind == "names" and isinstance(value, str):
         return [word.strip() for word in value.split(",") if word.strip()]
+    from pydantic import ValidationError
+
     try:
         return _adapter(kind).validate_python(value)
-    except ValueError as error:
-        first = getattr(error, "errors", lambda: [{"msg": str(error)}])()[0]["msg"]
+    except ValidationError as error:
+        first = error.errors()[0]["msg"]
         raise SettingsError(
             f"The setting '{name}' cannot be {value!r} (from {source}): {first}.", problems={name: first}
         ) from None

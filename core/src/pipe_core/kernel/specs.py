@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from pipe_core.kernel.contracts import Backend, Codec, Format, Scheduler
 
 API_VERSION: Final = 1
 """The version of the hook specifications. A plugin made for another one is refused."""

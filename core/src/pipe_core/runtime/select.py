@@ -69,10 +69,5 @@ def require(executor: Executor, capability: str, kernel: Kernel | None = None) -
 
 
 def _able(capability: str, kernel: Kernel) -> list[str]:
-    return [
-        entry.name
-        for entry in kernel.index.entries("executors")
-        if not entry.blocked
-        and kernel.failure(entry) is None
-        and getattr(cast(ExecutorSpec, kernel.spec("executors", entry.qualified)).capabilities, capability)
-    ]
+    specs = ((entry.name, cast(ExecutorSpec, spec)) for entry, spec in kernel.usable("executors"))
+    return [name for name, spec in specs if getattr(spec.capabilities, capability)]

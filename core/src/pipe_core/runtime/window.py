@@ -37,6 +37,11 @@ class Window:
     def __len__(self) -> int:
         return len(self._places)
 
+    @property
+    def running(self) -> int:
+        """How many tasks inside have not ended."""
+        return sum(not place.done for place in self._places.values())
+
     def fits(self, size: int) -> bool:
         """Whether a task that stands for *size* bytes may come in now."""
         if not self._places:

@@ -1,0 +1,166 @@
+"""The ordered commit: results become sink and error-sink contents, counts and positions, in the order of the source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from pipe_core.kernel.contracts import Extent, Sink
+from pipe_core.kernel.errors import HookContractError
+from pipe_core.kernel.events import EntryFailure
+from pipe_core.records.hooking import hook_error
+from pipe_core.records.hooks import BoundHook
+from pipe_core.records.limits import Limits
+from pipe_core.records.program import Program
+from pipe_core.records.report import FlowReport
+from pipe_core.records.result import Failure, Pending, Phase, Result
+
+APPEND_SECONDS: Final = 2.0
+"""How often a sink in mode ``append`` is made durable."""
+
+
+class Again(Exception):  # no error: what the commit asks of the run
+    """The piece must be processed again.
+
+    Attributes:
+        begin: From this byte on, because the guess where it begins was wrong.
+        most: Only so many records, because the run ends inside of it.
+    """
+
+    def __init__(self, *, begin: int | None = None, most: int | None = None) -> None:
+        super().__init__()
+        self.begin = begin
+        self.most = most
+
+
+class Commit:
+    """Takes results in order.
+
+    Args:
+        program: The run's program.
+        sink: Where good records go, if anywhere.
+        errors: Where rejected ones go, if anywhere.
+        report: Counts up with every result.
+        limits: When to stop.
+        tell: Told of each failure, when somebody listens.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        sink: Sink | None,
+        errors: Sink | None,
+        report: FlowReport,
+        limits: Limits,
+        tell: Callable[[EntryFailure], None] | None = None,
+    ) -> None:
+        self._program = program
+        self._sink = sink
+        self._errors = errors
+        self._report = report
+        self._limits = limits
+        self._tell = tell
+        self._deciders = tuple(hook for hook in program.hooks if hook.kind == "run")
+        self._end: Extent | None = None
+        self.entries: list[Any] = []
+
+    def take(self, result: Result, *, again: bool = True) -> None:
+        """Commit the next result.
+
+        Raises:
+            Again: It must be processed again first; nothing of it was committed.
+            TooManyErrorsError: A limit of errors was passed, at the last record of the result.
+            PipeError: What ended the work inside of it; what came before is committed.
+        """
+        self._check_border(result)
+        if again and (most := self._limits.cut(self._report, result)) is not None:
+            raise Again(most=most)
+        started = time.perf_counter()
+        base = self._report.read
+        failures = self._decided(result, base) if result.pending is not None else result.failures
+        self._reject(failures, base)
+        self._accept(result, base)
+        self._count(result, failures, base)
+        self._report._spend({**result.seconds, "write": time.perf_counter() - started})
+        if result.fatal is not None:
+            raise result.fatal
+        self._limits.check(self._report)
+
+    def _check_border(self, result: Result) -> None:
+        extent, before = result.extent, self._end
+        if extent is None:
+            return
+        if before is not None and before.of == extent.of and extent.begin != before.end:
+            raise Again(begin=before.end)
+        self._end = extent
+
+    def _decided(self, result: Result, base: int) -> list[Failure]:
+        """Ask the run-scoped hooks about every entry, in order."""
+        failures: list[Failure] = []
+        rows: list[Any] = []
+        for one in result.pending or ():
+            verdict = self._verdict(one, base)
+            if isinstance(verdict, Failure):
+                failures.append(verdict)
+            elif verdict == "drop":
+                result.dropped += 1
+            elif one.failure is not None:
+                failures.append(one.failure)
+            else:
+                result.valid += 1
+                rows.append(one.row)
+                if one.entry is not None:
+                    result.entries = [*(result.entries or ()), one.entry]
+        if rows and self._program.encoder is not None:
+            result.payload = self._program.encoder.join(rows)
+        return failures
+
+    def _verdict(self, one: Pending, base: int) -> str | Failure:
+        for number, (hook, value) in enumerate(zip(self._deciders, one.values, strict=False)):
+            verdict = hook.source.decide(value, base + one.index)
+            if verdict == "drop":
+                return "drop"
+            if verdict == "fail":
+                return _refused(hook, one, number, self._program)
+            if verdict != "keep":
+                raise HookContractError(
+                    f"{hook.name}.decide returned {verdict!r}; it may return 'keep', 'drop' or 'fail'.", hook=hook.name
+                )
+        return "keep"
+
+    def _reject(self, failures: Sequence[Failure], base: int) -> None:
+        encoder = self._program.error_encoder
+        if self._errors is None or encoder is None or not failures:
+            return
+        rows = [encoder.stamp(base + failure.index, failure.row) for failure in failures]
+        self._errors.write(encoder.join(rows), len(rows))
+
+    def _accept(self, result: Result, base: int) -> None:
+        if self._sink is not None and result.payload is not None and result.valid:
+            self._sink.write(result.payload, result.valid)
+        for entry in result.entries or ():
+            entry._position, entry._run = base + entry._index, self._program.run
+            self.entries.append(entry)
+
+    def _count(self, result: Result, failures: Sequence[Failure], base: int) -> None:
+        report = self._report
+        for failure in failures:
+            report._count_failure(base + failure.index, failure.phase, failure.errors, failure.hook)
+            if self._tell is not None:
+                self._tell(EntryFailure(base + failure.index, failure.phase, failure.errors, failure.hook))
+        report.read += result.read
+        report.valid += result.valid
+        report.dropped += result.dropped
+        report.expanded += result.expanded
+        report.chunks += 1
+
+    def sinks(self) -> Iterator[Sink]:
+        """The sinks in the order in which they are made durable: the reasons first."""
+        return (sink for sink in (self._errors, self._sink) if sink is not None)
+
+
+def _refused(hook: BoundHook, one: Pending, number: int, program: Program) -> Failure:
+    phase: Phase = "pre" if hook in program.pre else "post"
+    error = hook_error(hook.name, RuntimeError("refused by the run-scoped hook"))
+    return Failure(one.index, phase, [error], one.refusals[number], hook.name, one.part)

@@ -1,0 +1,259 @@
+"""The feed: a source cut into pieces of the right size, each at the right moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from pipe_core.kernel.contracts import Chunk, Readable, Source, Split
+from pipe_core.kernel.errors import SourceError
+from pipe_core.records.result import Result
+
+FIRST_BYTES: Final = 64 * 1024
+MOST_BYTES: Final = 8 * 1024 * 1024
+FIRST_RECORDS: Final = 200
+MOST_RECORDS: Final = 20_000
+TARGET_SECONDS: Final = 0.025
+"""Work for one task: long against the cost of handing it over, short against a person's patience."""
+IDLE_SECONDS: Final = 0.05
+"""A chunk of a live source is closed when its first record has waited so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk or split that is ready to be processed.
+
+    Attributes:
+        readable: What to read.
+        size: Bytes of input that it stands for, about.
+        position: The number of its first record, where that is known.
+    """
+
+    readable: Readable
+    size: int
+    position: int | None = None
+
+
+class Feed:
+    """Cuts a source into pieces.
+
+    Sources that workers can read are cut into splits, others into chunks. Sizes follow the time that pieces were
+    measured to take, unless *exact* says how many records a chunk has.
+
+    Args:
+        source: An opened source.
+        exact: The number of records in every chunk but the last; None to let it adapt.
+        whole: Whether chunks must be used because positions must be known or chunk borders are exact.
+        wake: Called from the reading thread of a live source when there is something to take.
+    """
+
+    def __init__(self, source: Source, *, exact: int | None, whole: bool, wake: Callable[[], None]) -> None:
+        self._source = source
+        self._records = exact or FIRST_RECORDS
+        self._bytes = FIRST_BYTES
+        self._exact = exact
+        self._position = 0
+        self.done = False
+        self.failure: SourceError | None = None
+        self._splits = None if whole else source.splits(lambda: self._bytes)
+        self._chunks: Iterator[Chunk] | None = None
+        self._reader: _Reader | None = None
+        if self._splits is None:
+            if source.live:
+                self._reader = _Reader(source, self._records, wake)
+            else:
+                self._chunks = source.chunks(lambda: self._records)
+
+    @property
+    def splitting(self) -> bool:
+        """Whether workers read the source."""
+        return self._splits is not None
+
+    @property
+    def next_size(self) -> int:
+        """About how many bytes the next piece stands for."""
+        return self._bytes if self.splitting else self._records * 200
+
+    def take(self) -> Piece | None:
+        """The next piece; None when there is none now, or none any more (`done`)."""
+        if self.done:
+            return None
+        try:
+            piece = self._next()
+        except SourceError as error:
+            self.failure, self.done = error, True
+            return None
+        if piece is None and self._reader is None:
+            self.done = True
+        return piece
+
+    def _next(self) -> Piece | None:
+        if self._splits is not None:
+            split: Split | None = next(self._splits, None)
+            return None if split is None else Piece(split, split.bytes)
+        if self._reader is not None:
+            return self._from_reader(self._reader)
+        assert self._chunks is not None  # one of the three was chosen
+        chunk = next(self._chunks, None)
+        return None if chunk is None else self._positioned(chunk)
+
+    def _from_reader(self, reader: _Reader) -> Piece | None:
+        chunk = reader.take()
+        if chunk is None and reader.ended:
+            self.done = True
+            if reader.failure is not None:
+                raise reader.failure
+        return None if chunk is None else self._positioned(chunk)
+
+    def _positioned(self, chunk: Chunk) -> Piece:
+        piece = Piece(chunk, len(chunk) * 200, self._position)
+        self._position += len(chunk)
+        return piece
+
+    def learn(self, result: Result, piece: Piece) -> None:
+        """Choose the size of the pieces to come by what *piece* took."""
+        seconds = sum(result.seconds.values())
+        if not result.read or seconds <= 0:
+            return
+        if self._exact is not None:
+            if self.splitting:
+                self._bytes = max(1, self._exact * piece.size // result.read)
+            return
+        factor = min(4.0, max(0.25, TARGET_SECONDS / seconds))
+        if self.splitting:
+            self._bytes = int(min(MOST_BYTES, max(FIRST_BYTES // 8, piece.size * factor)))
+        else:
+            self._records = int(min(MOST_RECORDS, max(1, result.read * factor)))
+            if self._reader is not None:
+                self._reader.resize(self._records)
+
+    def due(self) -> float | None:
+        """Seconds until records that have arrived want to be taken, or None when none wait."""
+        return self._reader.due() if self._reader is not None else None
+
+    def close(self) -> str | None:
+        """Stop reading. The result names a source that is still blocked in a read, which is left to its thread."""
+        if self._reader is not None and not self._reader.stop():
+            return self._source.name
+        return None
+
+
+class _Reader:
+    """Reads a source that can block, in a thread of its own, and closes chunks when they are full or idle.
+
+    It is ahead of the run by two chunks at most; then it waits.
+    """
+
+    def __init__(self, source: Source, size: int, wake: Callable[[], None]) -> None:
+        self._source = source
+        self._size = size
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._ready: deque[Chunk] = deque()
+        self._items: list[Any] = []
+        self._since = 0.0
+        self._stopped = False
+        self._over = False
+        self.failure: SourceError | None = None
+        self._thread = threading.Thread(target=self._read, name="pipe-reader", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing to take any more."""
+        return self._over and not self._ready and not self._items
+
+    def resize(self, size: int) -> None:
+        """Close chunks at *size* records from now on."""
+        self._size = size
+
+    def take(self) -> Chunk | None:
+        """The next chunk: a full one, or what has waited for `IDLE_SECONDS`, or what is left at the end."""
+        with self._changed:
+            if self._ready:
+                chunk = self._ready.popleft()
+            elif self._items and (self._over or time.monotonic() - self._since >= IDLE_SECONDS):
+                chunk = self._close()
+            else:
+                return None
+            self._changed.notify_all()
+            return chunk
+
+    def due(self) -> float | None:
+        """Seconds until what has arrived is due, or None when nothing waits."""
+        with self._changed:
+            if not self._items or self._ready:
+                return None
+            return max(0.0, self._since + IDLE_SECONDS - time.monotonic())
+
+    def stop(self) -> bool:
+        """Ask the thread to end. False when it is blocked in the source."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join(timeout=0.2)
+        return not self._thread.is_alive()
+
+    def _read(self) -> None:
+        try:
+            items = getattr(self._source, "items", None)
+            if items is not None:
+                self._read_items(items())
+            else:
+                for chunk in self._source.chunks(lambda: self._size):
+                    if not self._keep(chunk):
+                        break
+        except SourceError as error:
+            self.failure = error
+        except BaseException as error:  # a source of the user's may raise anything; it ends the run with its reason
+            self.failure = _source_error(self._source, error)
+        finally:
+            with self._changed:
+                self._over = True
+            self._wake()
+
+    def _read_items(self, items: Iterator[Any]) -> None:
+        # On the way of every record of a generator: one append under the lock.
+        for item in items:
+            with self._changed:
+                while len(self._ready) >= 2 and not self._stopped:
+                    self._changed.wait()
+                if self._stopped:
+                    close = getattr(items, "close", None)
+                    break
+                self._items.append(item)
+                if len(self._items) == 1:
+                    self._since = time.monotonic()
+                    self._wake()
+                if len(self._items) >= self._size:
+                    self._ready.append(self._close())
+                    self._wake()
+        else:
+            return
+        if close is not None:
+            close()
+
+    def _keep(self, chunk: Chunk) -> bool:
+        with self._changed:
+            while len(self._ready) >= 2 and not self._stopped:
+                self._changed.wait()
+            self._ready.append(chunk)
+        self._wake()
+        return not self._stopped
+
+    def _close(self) -> Chunk:
+        items, self._items = self._items, []
+        return cast(Chunk, self._source.chunk_of(items))  # type: ignore[attr-defined]  # whoever has items has it too
+
+
+def _source_error(source: Source, error: BaseException) -> SourceError:
+    failure = SourceError(
+        f"The source {source.name} raised {type(error).__name__}: {error}. The records before it were processed.",
+        source=source.name,
+    )
+    failure.__cause__ = error
+    return failure

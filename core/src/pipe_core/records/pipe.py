@@ -1,0 +1,315 @@
+"""`Pipe`: the front door for records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import itertools
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+from pipe_core.kernel.contracts import Mode
+from pipe_core.kernel.errors import RunCancelledError, RunningError
+from pipe_core.kernel.settings import check
+from pipe_core.records.control import Control
+from pipe_core.records.plan import Wishes, make_plan
+from pipe_core.records.report import FlowReport, FlowStatus
+from pipe_core.records.run import Run
+from pipe_core.runtime.interrupt import Interrupts
+from pipe_core.runtime.loops import LoopThread
+
+logger = logging.getLogger("pipe_core.records")
+
+_numbers = itertools.count(1)
+
+
+class Pipe:
+    """Streams records through hooks and a schema: good ones to a sink, bad ones with reasons to an error sink.
+
+    ``None`` for a parameter means: as the settings say, then the default.
+
+    Args:
+        source: A path, a URL, an iterable of records, a queue, or a source object. ``(path, {option: value})`` gives
+            the format's options.
+        sink: A path, a URL, a list, a callable, a queue or a sink object. Default: records are only counted.
+        schema: A pydantic model, a dataclass, a `TypedDict` or any type that pydantic takes. Default: no validation.
+        errors: Where rejected records go, as `sink`. Default: they are counted, and the first ten kept in the report.
+        pre_validation_hooks: Hooks on entries before validation, on `raw_data`.
+        post_validation_hooks: Hooks on entries that passed validation, on `validated_data`.
+        executor: Where the work runs: a name, a URL, ``(name, options)`` or an executor. Default ``"sync"``.
+        chunk_size: Records in a chunk. Default: follows the time that chunks take.
+        max_inflight: How many chunks may be read and not yet committed. Default 20.
+        max_bytes_inflight: How many bytes they may stand for. Default 64 MiB.
+        ordered: Keep the order of the source.
+        codec: How chunks travel to other processes. Default ``"msgpack"``.
+        compression: Compress what travels: ``"lz4"`` or None.
+        mode: What to do when a target exists: ``"error"``, ``"overwrite"``, ``"append"`` or ``"ignore"`` (do nothing).
+        on_error: ``"collect"`` failed records, or ``"fail"`` at the first.
+        max_errors: Stop when more than so many records failed.
+        max_error_rate: Stop when more than this share of the records read failed, from the hundredth on.
+        hook_timeout: Seconds for one call of a hook; `math.inf` for no limit. Default 300.
+        concurrency: Calls of an async hook in flight. Default 10.
+        error_payload: What the error sink shows of a record: ``"full"``, ``"redacted"`` (field names) or ``"hash"``.
+        limit: Read at most so many records.
+        observers: Names of observers, or objects with `hookimpl` methods.
+        name: What reports call the pipe.
+
+    Raises:
+        PipeError: A parameter is wrong; most are checked when a run starts, and nothing runs then.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        sink: Any = None,
+        *,
+        schema: Any = None,
+        errors: Any = None,
+        pre_validation_hooks: Sequence[Any] = (),
+        post_validation_hooks: Sequence[Any] = (),
+        executor: Any = None,
+        chunk_size: int | None = None,
+        max_inflight: int | None = None,
+        max_bytes_inflight: int | str | None = None,
+        ordered: bool = True,
+        codec: Any = None,
+        compression: str | None = None,
+        mode: Mode = "error",
+        on_error: Literal["collect", "fail"] | None = None,
+        max_errors: int | None = None,
+        max_error_rate: float | None = None,
+        hook_timeout: float | None = None,
+        concurrency: int | None = None,
+        error_payload: Literal["full", "redacted", "hash"] | None = None,
+        limit: int | None = None,
+        observers: Sequence[Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._wishes = Wishes(
+            source=source,
+            sink=sink,
+            schema=schema,
+            errors=errors,
+            pre=tuple(pre_validation_hooks),
+            post=tuple(post_validation_hooks),
+            executor=executor,
+            ordered=ordered,
+            codec=codec,
+            mode=mode,
+            limit=limit,
+            observers=observers,
+            settings={
+                key: check(key, value, "the call")
+                for key, value in {
+                    "chunk_size": chunk_size,
+                    "max_inflight": max_inflight,
+                    "max_bytes_inflight": max_bytes_inflight,
+                    "compression": compression,
+                    "on_error": on_error,
+                    "max_errors": max_errors,
+                    "max_error_rate": max_error_rate,
+                    "hook_timeout": hook_timeout,
+                    "concurrency": concurrency,
+                    "error_payload": error_payload,
+                }.items()
+            },
+        )
+        self.name = name
+        self._lock = threading.Lock()
+        self._report: FlowReport | None = None
+
+    @property
+    def report(self) -> FlowReport | None:
+        """The report of the latest run, None before the first."""
+        return self._report
+
+    # --- fronts ---
+
+    def run(self, *, handle_sigterm: bool = False) -> FlowReport:
+        """Run to the end.
+
+        Failed records do not raise; `FlowReport.raise_for_status` does. In the main thread Ctrl-C stops the run in
+        order, leaves the targets as they were and then raises `KeyboardInterrupt`.
+
+        Args:
+            handle_sigterm: Treat SIGTERM likewise, and raise `SystemExit` with 143 then.
+
+        Raises:
+            PipeError: The run failed, or could not start.
+        """
+        attempt = self._attempt()
+        with Interrupts(attempt.control.abort, terminate=handle_sigterm) as interrupts:
+            try:
+                attempt.prepare()
+                attempt.drain()
+            except RunCancelledError:
+                if interrupts.received == signal.SIGTERM:
+                    raise SystemExit(143) from None
+                if interrupts.received is not None:
+                    raise KeyboardInterrupt from None
+                raise
+        return attempt.report
+
+    def start(self) -> FlowReport:
+        """Run in the background.
+
+        Returns:
+            The live report, at once: `wait`, `pause`, `resume` and `abort` are its methods.
+
+        Raises:
+            PipeError: The run cannot start.
+        """
+        attempt = self._attempt()
+        attempt.prepare()
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(attempt.drain_quietly,), name="pipe-run", daemon=True)
+        thread.start()
+        return attempt.report
+
+    async def arun(self) -> FlowReport:
+        """Run to the end without blocking the running event loop, on which async hooks, sources and sinks run.
+
+        Cancelling the awaiting task aborts the run, waits for its clean-up and is raised again.
+
+        Raises:
+            PipeError: The run failed, or could not start.
+        """
+        attempt = self._attempt(asyncio.get_running_loop())
+        work = asyncio.ensure_future(asyncio.to_thread(attempt.prepare_and_drain))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            attempt.control.abort()
+            await asyncio.wait([work])
+            if not work.cancelled():
+                work.exception()  # it was aborted, and that is what it says
+            raise
+        return attempt.report
+
+    def __iter__(self) -> Iterator[Any]:
+        """Run, and give every valid entry as soon as it is committed. Leaving the loop early aborts the run."""
+        attempt = self._attempt(streams=True)
+        attempt.prepare()
+        with contextlib.closing(attempt.entries()) as groups:
+            for group in groups:
+                yield from group
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """As `__iter__`, without blocking the running event loop."""
+        loop = asyncio.get_running_loop()
+        attempt = self._attempt(loop, streams=True)
+        with ThreadPoolExecutor(1, thread_name_prefix="pipe-run") as thread:
+            await loop.run_in_executor(thread, attempt.prepare)
+            groups = attempt.entries()
+            try:
+                while (group := await loop.run_in_executor(thread, next, groups, None)) is not None:
+                    for entry in group:
+                        yield entry
+            finally:
+                attempt.control.abort()
+                await loop.run_in_executor(thread, groups.close)
+
+    def _attempt(self, loop: asyncio.AbstractEventLoop | None = None, *, streams: bool = False) -> _Attempt:
+        with self._lock:
+            if self._report is not None and not self._report.is_finished:
+                raise RunningError("The pipe is running already. Wait for its report, or make another pipe.")
+            name = self.name or f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid():x}-{next(_numbers)}"
+            attempt = _Attempt(self._wishes, name, loop, streams=streams)
+            self._report = attempt.report
+            return attempt
+
+    def __repr__(self) -> str:
+        return f"<Pipe {self._wishes.source!r} -> {self._wishes.sink!r}>"
+
+
+class _Attempt:
+    """One run of a pipe, from the plan to the final status."""
+
+    def __init__(
+        self, wishes: Wishes, name: str, loop: asyncio.AbstractEventLoop | None, *, streams: bool = False
+    ) -> None:
+        self.control = Control()
+        self.report = FlowReport(name, control=self.control)
+        self._wishes = wishes
+        self._loop = LoopThread(loop)
+        self._streams = streams
+        self._run: Run | None = None
+
+    def prepare(self) -> None:
+        """Find whatever is wrong before anything runs."""
+        self.report._start()
+        try:
+            plan = make_plan(self._wishes, self.report, self.control, self._loop, streams=self._streams)
+            if plan is not None:
+                self._run = Run(plan, self.report, self.control)
+            else:
+                self.report.notes.append("the target exists, and mode='ignore' says to leave it")
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def entries(self) -> Generator[list[Any], None, None]:
+        """Drive the run, giving groups of entries, and end it whatever happens."""
+        error: BaseException | None = None
+        try:
+            if self._run is not None:
+                yield from self._run.drive()
+        except GeneratorExit:
+            # The consumer left the loop: it knows, so nothing is raised.
+            self._end(self._finish(RunCancelledError("The run was left before its end.", report=self.report)))
+            return
+        except BaseException as problem:  # raised again below, when everything has been given back
+            error = problem
+        error = self._finish(error)
+        self._end(error)
+        if error is not None:
+            raise error
+
+    def _finish(self, error: BaseException | None) -> BaseException | None:
+        if self._run is None:
+            return error
+        try:
+            self._run.finish(error)
+        except BaseException as problem:  # a sink that fails at its commit fails the run
+            if error is None:
+                return problem
+            error.add_note(f"and then, while giving up: {type(problem).__name__}: {problem}")
+        return error
+
+    def _end(self, error: BaseException | None) -> None:
+        self._loop.close()
+        cancelled = isinstance(error, RunCancelledError | KeyboardInterrupt | asyncio.CancelledError)
+        status = FlowStatus.CANCELLED if cancelled else FlowStatus.FAILED if error else FlowStatus.COMPLETED
+        if self.report.failed and self.report.errors is None and error is None:
+            logger.warning(
+                "run %s: %d of %d records failed and no error sink was given; the first %d are in the report",
+                self.report.run,
+                self.report.failed,
+                self.report.read,
+                len(self.report.first_failures),
+            )
+        self.report._end(status, error)
+        if self._run is not None:
+            self._run.tell_finished()
+
+    def drain(self) -> None:
+        """Drive the run to its end."""
+        for _ in self.entries():
+            pass
+
+    def drain_quietly(self) -> None:
+        """As `drain`, in a thread: whatever happens is in the report."""
+        with contextlib.suppress(BaseException):
+            self.drain()
+
+    def prepare_and_drain(self) -> None:
+        """Both, in a thread."""
+        self.prepare()
+        self.drain()

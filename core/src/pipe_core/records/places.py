@@ -1,0 +1,124 @@
+"""Places: from what a person gave as source or sink to a `Source` or `Sink`.
+
+A path or URL, ``(path, options)``, ``{"path": ..., "format": ..., **options}``, an iterable, a list, a callable, a
+queue, or a finished object of a format.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, Final, cast
+
+from pipe_core.kernel.contracts import Format, Sink, Source
+from pipe_core.kernel.errors import OptionsError, SinkError
+from pipe_core.kernel.kernel import current_kernel
+from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable
+from pipe_core.runtime.loops import LoopThread
+
+COMPRESSED: Final = frozenset({".gz", ".lz4", ".zst"})
+STANDARD: Final = "-"
+"""Standard input or output."""
+
+
+def as_source(given: Any, loop: LoopThread) -> Source:
+    """The source that *given* means.
+
+    Raises:
+        PluginNotFoundError: No installed format reads it; names the package that would.
+        OptionsError: It means nothing, or an option is wrong.
+    """
+    if callable(getattr(given, "chunks", None)) and hasattr(given, "open"):
+        return cast(Source, given)
+    target, options = _target(given)
+    if _is_place(target):
+        return _format(target, options).source(target)
+    if hasattr(target, "__aiter__"):
+        target = AsyncItems(target, loop)
+    if not (hasattr(target, "__iter__") or hasattr(target, "get")):
+        raise OptionsError(
+            f"{target!r} is no source. Give a path, a URL, an iterable of records, a queue, or a source object."
+        )
+    return cast(Format, current_kernel().make("formats", "memory", options)).source(target)
+
+
+def as_sink(given: Any, loop: LoopThread) -> Sink | None:
+    """The sink that *given* means; None for None.
+
+    Raises:
+        PluginNotFoundError: No installed format writes it; names the package that would.
+        OptionsError: It means nothing, or an option is wrong.
+    """
+    if given is None:
+        return None
+    if callable(getattr(given, "encoder", None)) and hasattr(given, "commit"):
+        return cast(Sink, given)
+    target, options = _target(given)
+    if _is_place(target):
+        return _format(target, options).sink(target)
+    if is_async_callable(target):
+        target = AsyncSink(target, loop)
+    if not (callable(target) or hasattr(target, "append") or hasattr(target, "put")):
+        raise OptionsError(f"{target!r} is no sink. Give a path, a URL, a list, a callable, a queue or a sink object.")
+    return cast(Format, current_kernel().make("formats", "memory", options)).sink(target)
+
+
+def _target(given: Any) -> tuple[Any, dict[str, Any]]:
+    """What was given apart from its options."""
+    if isinstance(given, Mapping) and "path" in given:
+        options = dict(given)
+        return options.pop("path"), options
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping):
+        return given[0], dict(given[1])
+    return given, {}
+
+
+def _is_place(target: Any) -> bool:
+    return isinstance(target, str | PurePath | os.PathLike)
+
+
+def _format(target: Any, options: dict[str, Any]) -> Format:
+    name = options.pop("format", None) or format_name(os.fspath(target))
+    return cast(Format, current_kernel().make("formats", name, options))
+
+
+def format_name(target: str) -> str:
+    """The name of the format for a path or URL, by its scheme or its suffix.
+
+    Raises:
+        PluginNotFoundError: No installed format has that scheme or suffix.
+        OptionsError: There is neither.
+    """
+    if target == STANDARD:
+        return "jsonl"
+    scheme, separator, _ = target.partition("://")
+    if separator:
+        return current_kernel().format_for_scheme(scheme)
+    suffixes = [suffix.lower() for suffix in PurePath(target).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    if not suffixes:
+        names = ", ".join(current_kernel().index.names("formats"))
+        raise OptionsError(
+            f"'{target}' has no suffix that tells its format. Rename it, or say it: "
+            f'("{target}", {{"format": "csv"}}). Installed formats: {names}.'
+        )
+    return current_kernel().format_for(suffixes[-1])
+
+
+def check_places(source: Source, sink: Sink | None, errors: Sink | None) -> None:
+    """Refuse places that would get in each other's way.
+
+    Raises:
+        SinkError: Both sinks are the same file.
+    """
+    if sink is not None and errors is not None and _same(sink.name, errors.name):
+        raise SinkError(
+            f"The sink and the error sink are both {sink.name}. Give rejected records a place of their own.",
+            sink=sink.name,
+        )
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other and one != STANDARD and not one.startswith("<")

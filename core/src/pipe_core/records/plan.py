@@ -1,0 +1,218 @@
+"""Planning: everything that can be wrong is found here, before anything runs and before any target is touched."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipe_core.kernel.contracts import Mode, Sink, Source
+from pipe_core.kernel.errors import OptionsError, SourceError
+from pipe_core.kernel.kernel import current_kernel
+from pipe_core.kernel.settings import Setting
+from pipe_core.records.control import Control
+from pipe_core.records.hooks import BoundHook, bind_hooks
+from pipe_core.records.limits import Limits
+from pipe_core.records.places import as_sink, as_source, check_places
+from pipe_core.records.program import Program
+from pipe_core.records.report import FlowReport
+from pipe_core.records.run import Plan
+from pipe_core.records.schema import Schema
+from pipe_core.runtime.executor import Executor
+from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.select import choose_executor
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "max_inflight": 20,
+    "max_bytes_inflight": 64 * 1024 * 1024,
+    "concurrency": 10,
+    "hook_timeout": 300.0,
+    "on_error": "collect",
+    "error_payload": "full",
+}
+BATCH: Final = 100
+"""Records validated at a time. Larger batches cost more in garbage collection than they save in calls."""
+
+_CHOICES: Final = {
+    "mode": ("error", "overwrite", "append", "ignore"),
+    "on_error": ("collect", "fail"),
+    "error_payload": ("full", "redacted", "hash"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person said when they made the pipe. `settings` holds what the settings may fill in."""
+
+    source: Any
+    sink: Any
+    schema: Any
+    errors: Any
+    pre: tuple[Any, ...]
+    post: tuple[Any, ...]
+    executor: Any
+    ordered: bool
+    codec: Any
+    mode: Mode
+    limit: int | None
+    observers: Sequence[Any] | None
+    settings: Mapping[str, Any]
+
+    def setting(self, name: str) -> Setting:
+        """The value of a setting: the call's own, then what the settings say, then the default."""
+        if self.settings.get(name) is not None:
+            return Setting(self.settings[name], "the call")
+        return current_kernel().settings.get(name, DEFAULTS.get(name))
+
+
+def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: LoopThread, *, streams: bool) -> Plan | None:
+    """The plan for one run, with its source and sinks opened; None where ``mode="ignore"`` leaves nothing to do.
+
+    Raises:
+        PipeError: Something is wrong; whatever was opened is closed again.
+    """
+    values = {name: wishes.setting(name).value for name in (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate")}
+    _check_choices({"mode": wishes.mode, **values})
+    with contextlib.ExitStack() as opened:
+        observers = current_kernel().observers(wishes.observers)
+        # Starting workers comes first: they take the longest.
+        executor = choose_executor(wishes.executor, default="sync", observers=observers)
+        owns = executor is not wishes.executor
+        if owns:
+            opened.callback(executor.shutdown)
+        schema = Schema(wishes.schema) if wishes.schema is not None else None
+        source = as_source(wishes.source, loop)
+        sink, errors = as_sink(wishes.sink, loop), as_sink(wishes.errors, loop)
+        pre = bind_hooks(getattr(source, "pre_hooks", ()), wishes.pre, getattr(sink, "pre_hooks", ()))
+        post = bind_hooks(getattr(source, "post_hooks", ()), wishes.post, getattr(sink, "post_hooks", ()))
+        exact = _chunk_size(pre + post, values["chunk_size"])
+        _check_order(pre + post, wishes.ordered)
+        check_places(source, sink, errors)
+        if wishes.mode == "ignore" and sink is not None and sink.exists():
+            return None
+        source.open()
+        opened.callback(source.close)
+        _check_header(source, schema, pre)
+        _open_sinks(opened, sink, errors, wishes.mode)
+        plan = Plan(
+            program=Program(
+                run=report.run,
+                schema=schema,
+                pre=pre,
+                post=post,
+                encoder=sink.encoder() if sink is not None else None,
+                error_encoder=errors.encoder() if errors is not None else None,
+                error_payload=values["error_payload"],
+                hook_timeout=values["hook_timeout"],
+                concurrency=values["concurrency"],
+                batch_size=exact or BATCH,
+                wants_entries=streams,
+                loop=loop,
+                stopping=control.stopping,
+            ),
+            source=source,
+            sink=sink,
+            errors=errors,
+            mode=wishes.mode,
+            executor=executor,
+            owns_executor=owns,
+            limits=_limits(wishes.limit, values),
+            observers=observers,
+            exact=exact or values["chunk_size"],
+            whole=exact is not None or any(hook.needs_position for hook in pre + post),
+            ordered=wishes.ordered,
+            max_inflight=values["max_inflight"],
+            max_bytes_inflight=int(values["max_bytes_inflight"]),
+        )
+        _describe(report, plan, wishes)
+        opened.pop_all()
+        return plan
+
+
+def _check_choices(values: Mapping[str, Any]) -> None:
+    for name, known in _CHOICES.items():
+        if values[name] not in known:
+            words = ", ".join(f"'{word}'" for word in known)
+            raise OptionsError(f"{name} cannot be {values[name]!r}. Choose one of {words}.")
+
+
+def _chunk_size(hooks: Sequence[BoundHook], asked: int | None) -> int | None:
+    """The number of records in every chunk, where a hook can tell; None where nobody can."""
+    sizes = {hook.chunk_size for hook in hooks if hook.chunk_size is not None}
+    if asked is not None and any(hook.kind == "chunk" for hook in hooks):
+        sizes.add(asked)
+    if len(sizes) > 1:
+        raise OptionsError(
+            f"Chunks cannot have {' and '.join(map(str, sorted(sizes)))} records at once. "
+            f"Give all hooks and the pipe the same chunk_size."
+        )
+    return next(iter(sizes), None)
+
+
+def _check_order(hooks: Sequence[BoundHook], ordered: bool) -> None:
+    deciding = [hook.name for hook in hooks if hook.kind == "run"]
+    if deciding and not ordered:
+        raise OptionsError(
+            f"{deciding[0]} decides in the order of the source (scope = 'run'): leave ordered=False out."
+        )
+
+
+def _check_header(source: Source, schema: Schema | None, pre: Sequence[BoundHook]) -> None:
+    """Find a wrong delimiter or a missing header before every single record is rejected for it."""
+    fields = source.fields
+    if fields is None or schema is None or pre or not schema.required or schema.required.intersection(fields):
+        return
+    header = ", ".join(repr(field) for field in fields[:6])
+    wanted = ", ".join(sorted(schema.required)[:6])
+    raise SourceError(
+        f"No required field of {schema.name} ({wanted}) is in the header of {source.name}, which is: {header}. "
+        + _header_hint(fields),
+        source=source.name,
+    )
+
+
+def _header_hint(fields: Sequence[str]) -> str:
+    for character, word in ((";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")):
+        if len(fields) == 1 and character in fields[0]:
+            return f"It looks as if the delimiter were '{word}': give the option delimiter='{word}'."
+    return "If the file has no header, give the option fieldnames=[...]; otherwise choose another schema."
+
+
+def _open_sinks(opened: contextlib.ExitStack, sink: Sink | None, errors: Sink | None, mode: Mode) -> None:
+    for one in (errors, sink):
+        if one is not None:
+            one.open("overwrite" if mode == "ignore" else mode)
+            opened.callback(one.close)
+            opened.callback(one.abort)
+
+
+def _limits(limit: int | None, values: Mapping[str, Any]) -> Limits:
+    if limit is not None and limit < 0:
+        raise OptionsError(f"limit must be a number of records, not {limit!r}.")
+    errors = 0 if values["on_error"] == "fail" else values["max_errors"]
+    return Limits(limit, errors, values["max_error_rate"])
+
+
+def _describe(report: FlowReport, plan: Plan, wishes: Wishes) -> None:
+    executor: Executor = plan.executor
+    report.source = plan.source.name
+    report.sink = plan.sink.name if plan.sink is not None else None
+    report.errors = plan.errors.name if plan.errors is not None else None
+    report.executor = executor.name
+    report.workers = executor.slots
+    weak = [one for one in (plan.sink, plan.errors) if one is not None and one.delivery != "exactly-once"]
+    report.delivery = "at-least-once" if weak else "exactly-once"
+    _note_unused(report, executor, wishes)
+
+
+def _note_unused(report: FlowReport, executor: Executor, wishes: Wishes) -> None:
+    compression = wishes.setting("compression").value
+    codec = wishes.codec if wishes.codec is not None else current_kernel().settings.get("codec").value
+    if compression is None and codec is None:
+        return
+    options = {"compression": compression} if compression is not None else {}
+    current_kernel().choose("codecs", codec, options, default="msgpack")  # a wrong value is an error in any case
+    if executor.capabilities.in_process:
+        used = " and ".join(name for name, value in (("codec", codec), ("compression", compression)) if value)
+        report.notes.append(f"{used} had no use: on the executor '{executor.name}' nothing travels")

@@ -1,0 +1,93 @@
+"""The program: what a worker needs once to process any chunk or split of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipe_core.kernel.contracts import Encoder
+from pipe_core.records.hooks import BoundHook
+from pipe_core.records.schema import ErrorSerializer, Schema
+
+if TYPE_CHECKING:
+    from pipe_core.records.worker import Worker
+    from pipe_core.runtime.loops import LoopThread
+
+ErrorPayload = Literal["full", "redacted", "hash"]
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class Program:
+    """Schema, hooks and encoders of a run, shared once with every worker.
+
+    Attributes:
+        run: The run's id.
+        encoder: Makes rows for the sink; None when nobody wants them.
+        error_encoder: Makes rows for the error sink; None when there is none.
+        error_payload: What an error row shows of the record: all of it, its field names, or a hash.
+        batch_size: Records read, validated and encoded at a time.
+        wants_entries: Keep entries, for a run that streams them.
+        stopping: Asked between batches; True ends the work early.
+    """
+
+    run: str
+    schema: Schema | None
+    pre: tuple[BoundHook, ...] = ()
+    post: tuple[BoundHook, ...] = ()
+    encoder: Encoder | None = None
+    error_encoder: Encoder | None = None
+    error_payload: ErrorPayload = "full"
+    hook_timeout: float = 300.0
+    concurrency: int = 10
+    batch_size: int = 100
+    wants_entries: bool = False
+    loop: LoopThread | None = None
+    stopping: Callable[[], bool] = _never
+    _workers: dict[int, Worker] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    @property
+    def hooks(self) -> tuple[BoundHook, ...]:
+        """All hooks, in the order in which an entry meets them."""
+        return self.pre + self.post
+
+    def worker(self) -> Worker:
+        """The worker of the calling thread, made and set up at its first call."""
+        from pipe_core.records.worker import Worker
+
+        me = threading.get_ident()
+        worker = self._workers.get(me)
+        if worker is None:
+            worker = Worker(self)
+            with self._lock:
+                self._workers[me] = worker
+            worker.setup()
+        return worker
+
+    def close(self) -> list[BaseException]:
+        """Tear down every worker of this process, once. What goes wrong is returned."""
+        with self._lock:
+            workers = list(self._workers.values())
+            self._workers.clear()
+        return [error for worker in workers for error in worker.teardown()]
+
+    def error_row(self, row: dict[str, Any]) -> Any:
+        """*row* for the error sink, or None when there is none."""
+        if self.error_encoder is None:
+            return None
+        return self.error_encoder.bind(ErrorSerializer())(row)
+
+    def shown(self, record: Any) -> Any:
+        """What an error row may show of *record*."""
+        if self.error_payload == "full" or record is None:
+            return record
+        if self.error_payload == "hash":
+            return hashlib.blake2b(ErrorSerializer().json({"": record}), digest_size=16).hexdigest()
+        return {str(key): "…" for key in record} if isinstance(record, dict) else "…"
