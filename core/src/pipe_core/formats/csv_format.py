@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipe_core.formats.csv_sink import CsvSink
 from pipe_core.formats.csv_source import CsvSource
 from pipe_core.formats.options import CsvOptions
 
@@ -17,3 +18,7 @@ class CsvFormat:
     def source(self, target: Any, /) -> CsvSource:
         """A source over the file *target*."""
         return CsvSource(target, self._options)
+
+    def sink(self, target: Any, /) -> CsvSink:
+        """A sink into the file *target*."""
+        return CsvSink(target, self._options)

@@ -12,11 +12,12 @@ import io
 import re
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final
 
 from pipe_core.formats import rejections
+from pipe_core.formats.group import Group
 from pipe_core.formats.line_feed import LineFeed, LongLine
 from pipe_core.kernel.contracts import Rejection
 
@@ -41,14 +42,6 @@ class CsvLayout:
     longest: int
 
 
-@dataclass(slots=True)
-class Rows:
-    """Consecutive rows, one a record; a rejected one is empty."""
-
-    rows: list[Cells]
-    rejected: dict[int, Rejection] = field(default_factory=dict)
-
-
 class CsvRows:
     """Reads the rows of a feed.
 
@@ -69,14 +62,14 @@ class CsvRows:
             "quoting": csv.QUOTE_NONE if layout.quotechar is None else csv.QUOTE_MINIMAL,
         }
 
-    def groups(self, size: int) -> Iterator[Rows]:
+    def groups(self, size: int) -> Iterator[Group[Cells]]:
         """The rows in groups of at most *size*, never empty ones."""
         while True:
             try:
                 block = self._feed.take()
             except LongLine as error:
                 too_large = rejections.record_too_large(error.length, self._layout.longest, error.head)
-                yield Rows([[]], {0: too_large})
+                yield Group([[]], {0: too_large})
                 continue
             if not block:
                 return
@@ -92,7 +85,7 @@ class CsvRows:
                 return row, rejection
         return None
 
-    def _block(self, block: bytes, size: int) -> Generator[Rows, None, bytes]:
+    def _block(self, block: bytes, size: int) -> Generator[Group[Cells], None, bytes]:
         """Gives the groups of one block and returns the bytes of a record that does not end in it."""
         text, suspect = self._decode(block)
         reader = csv.reader(chain(io.StringIO(text, newline=""), (_BORDER,)), **self._dialect)
@@ -157,9 +150,9 @@ class CsvRows:
             return rejections.field_too_large(_readable(shown))
         return rejections.open_quote(_readable(shown))
 
-    def _grouped(self, rows: list[Cells], suspect: bool, rejection: Rejection | None = None) -> Iterator[Rows]:
+    def _grouped(self, rows: list[Cells], suspect: bool, rejection: Rejection | None = None) -> Iterator[Group[Cells]]:
         if rejection is not None:
-            yield Rows(rows, {0: rejection})
+            yield Group(rows, {0: rejection})
             return
         rejected: dict[int, Rejection] = {}
         if suspect or set(map(len, rows)) != {self._width}:
@@ -168,7 +161,7 @@ class CsvRows:
         if self._cleans:
             rows = [list(map(self._clean, row)) for row in rows]
         if rows:
-            yield Rows(rows, rejected)
+            yield Group(rows, rejected)
 
     def _judge(self, rows: list[Cells]) -> dict[int, Rejection]:
         """Finds the bad rows, and empties them."""
@@ -207,5 +200,5 @@ class CsvRows:
 
 
 def _readable(text: str) -> str:
-    """Text whose undecoded bytes are shown as ``\\xNN``."""
+    r"""Text whose undecoded bytes are shown as ``\xNN``."""
     return _UNDECODED.sub(lambda match: f"\\x{ord(match.group()) - 0xDC00:02x}", text)

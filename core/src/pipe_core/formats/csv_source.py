@@ -6,13 +6,16 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from pipe_core.formats.csv_rows import CsvLayout, CsvRows, Rows
+from pipe_core.formats.byte_range import ranges
+from pipe_core.formats.csv_rows import CsvLayout, CsvRows
 from pipe_core.formats.csv_split import CsvSplit
 from pipe_core.formats.delimiter import delimiter_of
+from pipe_core.formats.group import GROUP, limited, regrouped
 from pipe_core.formats.input_file import InputFile, reading_errors
 from pipe_core.formats.line_feed import LineFeed, LongLine
 from pipe_core.formats.options import CsvOptions
-from pipe_core.formats.rows_chunk import RowsChunk, regrouped
+from pipe_core.formats.rows_chunk import RowsChunk
+from pipe_core.kernel.contracts import SizeNow
 from pipe_core.kernel.errors import SourceError
 
 
@@ -57,23 +60,21 @@ class CsvSource:
         with reading_errors(self.name):
             self._start()
 
-    def splits(self, size: int) -> Iterator[CsvSplit] | None:
-        """Byte ranges of about *size* bytes; None for what can only be read from the beginning."""
+    def splits(self, size: SizeNow) -> Iterator[CsvSplit] | None:
+        """Byte ranges of about ``size()`` bytes; None for what can only be read from the beginning."""
         return self._ranges(size) if self._in_splits else None
 
-    def chunks(self, size: int) -> Iterator[RowsChunk]:
-        """Chunks of at most *size* rows. A live source gives what has arrived."""
+    def chunks(self, size: SizeNow) -> Iterator[RowsChunk]:
+        """Chunks of ``size()`` rows. A live source gives what has arrived."""
         if self._feed is None:
             return
         feed, self._feed = self._feed, None
-        groups = CsvRows(feed, self._layout).groups(size)
-        if not self.live:
-            groups = regrouped(groups, size)
-        position = 0
-        with reading_errors(self.name, lambda: position):
-            for group in self._limited(groups):
-                position += len(group.rows)
-                yield RowsChunk(self._layout.fields, group.rows, group.rejected)
+        groups = limited(CsvRows(feed, self._layout).groups(GROUP), self._options.max_rows)
+        count = 0
+        with reading_errors(self.name, lambda: count):
+            for group in regrouped(groups, size, patient=not self.live):
+                count += len(group.items)
+                yield RowsChunk(self._layout.fields, group.items, group.rejected)
 
     def close(self) -> None:
         """Close the file."""
@@ -83,21 +84,9 @@ class CsvSource:
     def _in_splits(self) -> bool:
         return self._file.splittable and self._options.escapechar is None and self._options.max_rows is None
 
-    def _ranges(self, size: int) -> Iterator[CsvSplit]:
-        for begin in range(self._begin, self._file.size, size):
-            end = min(begin + size, self._file.size)
+    def _ranges(self, size: SizeNow) -> Iterator[CsvSplit]:
+        for begin, end in ranges(self._begin, self._file.size, size):
             yield CsvSplit(self._file.path, begin, end, self._layout, exact=begin == self._begin)
-
-    def _limited(self, groups: Iterator[Rows]) -> Iterator[Rows]:
-        left = self._options.max_rows
-        for group in groups:
-            if left is not None and left <= len(group.rows):
-                rejected = {i: rejection for i, rejection in group.rejected.items() if i < left}
-                if left:
-                    yield Rows(group.rows[:left], rejected)
-                return
-            yield group
-            left = None if left is None else left - len(group.rows)
 
     def _start(self) -> None:
         feed = self._file.feed(self._options.max_record_bytes, carriage=True)

@@ -6,6 +6,7 @@ import codecs
 from functools import lru_cache
 from typing import BinaryIO, Final
 
+from pipe_core.formats.line_feed import ByteStream
 from pipe_core.kernel.errors import OptionsError
 
 BOM: Final = codecs.BOM_UTF8
@@ -20,7 +21,9 @@ def plain_name(encoding: str) -> str:
         "".encode(name)
     except (LookupError, ValueError) as error:
         problem = f"Python knows no text encoding named {encoding!r}"
-        raise OptionsError(f"{problem}; use for example 'utf-8' or 'cp1252'.", problems={"encoding": problem}) from error
+        raise OptionsError(
+            f"{problem}; use for example 'utf-8' or 'cp1252'.", problems={"encoding": problem}
+        ) from error
     return UTF8 if name == "utf-8-sig" else name
 
 
@@ -33,6 +36,13 @@ def cuts_anywhere(encoding: str) -> bool:
     pairs = bytes(byte for first in range(256) for second in range(256) for byte in (first, second))
     same = ascii_bytes.decode(encoding, "replace") == ascii_bytes.decode("ascii")
     return same and len(pairs.decode(encoding, "replace")) == len(pairs)
+
+
+def require_utf8(encoding: str) -> None:
+    """Raises `OptionsError` for another encoding: JSON is written in UTF-8 alone."""
+    if plain_name(encoding) != UTF8:
+        problem = f"JSON is written as UTF-8, not {encoding}"
+        raise OptionsError(f"{problem}. Leave the encoding out.", problems={"encoding": problem})
 
 
 class Transcoded:
@@ -48,3 +58,24 @@ class Transcoded:
             if text := self._decoder.decode(data):
                 return text.encode()
         return self._decoder.decode(b"", final=True).encode()
+
+
+class Unmarked:
+    """A stream of UTF-8 without its byte order mark."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._read = getattr(stream, "read1", stream.read)
+        self._at_start = True
+
+    def read(self, size: int, /) -> bytes:
+        """At most *size* bytes; none at the end."""
+        data: bytes = self._read(size) or b""
+        while self._at_start and data and len(data) < len(BOM) and BOM.startswith(data):
+            more = self._read(size)
+            if not more:
+                break
+            data += more
+        if self._at_start:
+            self._at_start, data = False, data.removeprefix(BOM)
+            return data or (self._read(size) or b"")
+        return data

@@ -121,8 +121,10 @@ class FileSink:
         if self._compression is not None:
             return
         with open(self._path, "rb") as file:
-            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
-                text = f"{self.name!r} does not end with a line end: its last line was cut off by a crash? Repair it first."
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(length - 1, 0))
+            if length and file.read(1) != b"\n":
+                text = f"{self.name!r} does not end with a line end. Was its last line cut off? Repair it first."
                 raise SinkError(text, sink=self.name)
 
     def _begin(self) -> None:

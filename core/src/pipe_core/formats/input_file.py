@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from pipe_core.formats.compression import compression_of, decompressed
-from pipe_core.formats.encodings import BOM, UTF8, Transcoded, cuts_anywhere, plain_name
+from pipe_core.formats.encodings import BOM, UTF8, Transcoded, Unmarked, cuts_anywhere, plain_name
 from pipe_core.formats.line_feed import ByteStream, LineFeed
 from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
 
@@ -70,6 +70,18 @@ class InputFile:
         if self.read_encoding == UTF8:
             feed.skip_prefix(BOM)
         return feed
+
+    def utf8(self) -> ByteStream:
+        """The file from its beginning as UTF-8, whatever it is encoded in, behind a byte order mark."""
+        stream = sys.stdin.buffer if self.is_stdin else self._opened()
+        return Unmarked(stream if self.encoding == UTF8 else Transcoded(stream, self.encoding))
+
+    def text_begin(self) -> int:
+        """Where the text of a file that can be read in splits begins: behind a byte order mark."""
+        if self.encoding != UTF8:
+            return 0
+        with reading_errors(self.name), open(self.path, "rb") as file:
+            return len(BOM) if file.read(len(BOM)) == BOM else 0
 
     def _stream(self) -> ByteStream:
         stream = sys.stdin.buffer if self.is_stdin else self._opened()

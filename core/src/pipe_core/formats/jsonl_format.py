@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipe_core.formats.encodings import require_utf8
 from pipe_core.formats.file_sink import FileSink
 from pipe_core.formats.jsonl_rows import JsonlEncoder
+from pipe_core.formats.jsonl_source import JsonlSource
 from pipe_core.formats.options import JsonlOptions
 
 
@@ -15,6 +17,11 @@ class JsonlFormat:
     def __init__(self, options: JsonlOptions) -> None:
         self._options = options
 
+    def source(self, target: Any, /) -> JsonlSource:
+        """A source over the file *target*."""
+        return JsonlSource(target, self._options)
+
     def sink(self, target: Any, /) -> FileSink:
         """A sink into the file *target*."""
+        require_utf8(self._options.encoding)
         return FileSink(target, JsonlEncoder())

@@ -39,7 +39,7 @@ class LineFeed:
         offset: The stream's present place in its source, in bytes.
         end: Lines that begin at this offset or behind it are left alone. None: read to the end.
         longest: No record may have more bytes.
-        carriage: Whether ``\\r`` alone ends a line.
+        carriage: Whether a carriage return alone ends a line.
         patient: Fill whole blocks; False for a stream that may block.
     """
 

@@ -90,11 +90,16 @@ class JsonOptions(JsonlOptions):
     """Options of `json`.
 
     Attributes:
-        prefix: Where the array of records is inside an object, as names with dots between: ``"data.items"``.
+        prefix: Where the array of records is inside objects, as names with dots between: ``"data.items"``.
             Not given: the file is one array, or one object, which is then the only record.
     """
 
-    prefix: str | None = None
+    prefix: str | None = Field(default=None, min_length=1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts of the prefix."""
+        return () if self.prefix is None else tuple(self.prefix.split("."))
 
 
 class MemoryOptions(BaseModel):

@@ -17,7 +17,7 @@ def ragged_row(row: list[str], width: int) -> Rejection:
 
 
 def bad_encoding(encoding: str, raw: object) -> Rejection:
-    """Bytes that are no text in the encoding. *raw* shows them as ``\\xNN``."""
+    """Bytes that are no text in the encoding. *raw* shows them in hexadecimal."""
     return Rejection("BadEncoding", f"The record has bytes that are not {encoding}.", raw)
 
 
@@ -45,5 +45,5 @@ def record_too_large(length: int, limit: int, head: bytes) -> Rejection:
 
 
 def shown(data: bytes) -> str:
-    """Bytes as text for a report: what is not UTF-8 as ``\\xNN``."""
+    """Bytes as text for a report: what is not UTF-8 in hexadecimal."""
     return data.decode("utf-8", "backslashreplace")

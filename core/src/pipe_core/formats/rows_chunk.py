@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipe_core.formats.csv_rows import Cells, Rows
+from pipe_core.formats.group import Group
+from pipe_core.formats.record_maker import record_maker
 from pipe_core.kernel.contracts import Batch, Rejection
 
 
@@ -21,7 +22,7 @@ class RowsChunk:
     """
 
     fields: tuple[str, ...]
-    rows: list[Cells]
+    rows: list[list[Any]]
     rejected: Mapping[int, Rejection] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -29,45 +30,15 @@ class RowsChunk:
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches of at most *size* records."""
-        for start in range(0, len(self.rows), size):
-            stop = start + size
-            rejected = {i - start: why for i, why in self.rejected.items() if start <= i < stop}
-            yield rows_batch(self.fields, self.rows[start:stop], rejected)
+        for piece in Group(self.rows, self.rejected).pieces(size):
+            yield rows_batch(self.fields, piece)
 
 
-def rows_batch(fields: tuple[str, ...], rows: list[Cells], rejected: Mapping[int, Rejection]) -> Batch:
+def rows_batch(fields: tuple[str, ...], group: Group[list[Any]]) -> Batch:
     """The batch of some rows."""
+    make, rows, rejected = record_maker(fields), group.items, group.rejected
     if not rejected:
-        return Batch([dict(zip(fields, row)) for row in rows], lambda i: dict(zip(fields, rows[i])))
-    records = [None if i in rejected else dict(zip(fields, row)) for i, row in enumerate(rows)]
-
-    def raw(i: int) -> Any:
-        return rejected[i].raw if i in rejected else dict(zip(fields, rows[i]))
-
-    return Batch(records, raw, rejected)
-
-
-def regrouped(groups: Iterator[Rows], size: int) -> Iterator[Rows]:
-    """The same rows in groups of exactly *size*, but for the last one. What came before an error is given first."""
-    pending, failure = Rows([]), None
-    while failure is None:
-        try:
-            group = next(groups)
-        except Exception as error:  # StopIteration too; raised again below, behind the rows
-            failure = error
-            break
-        shift = len(pending.rows)
-        pending.rows.extend(group.rows)
-        pending.rejected.update({i + shift: why for i, why in group.rejected.items()})
-        while len(pending.rows) >= size:
-            yield _cut(pending, 0, size)
-            pending = _cut(pending, size, len(pending.rows))
-    if pending.rows:
-        yield pending
-    if not isinstance(failure, StopIteration):
-        raise failure
-
-
-def _cut(rows: Rows, start: int, stop: int) -> Rows:
-    rejected = {i - start: why for i, why in rows.rejected.items() if start <= i < stop}
-    return Rows(rows.rows[start:stop], rejected)
+        return Batch(make(rows), lambda i: make(rows[i : i + 1])[0])
+    good = iter(make([row for i, row in enumerate(rows) if i not in rejected]))
+    records = [None if i in rejected else next(good) for i in range(len(rows))]
+    return Batch(records, lambda i: rejected[i].raw if i in rejected else make(rows[i : i + 1])[0], rejected)

@@ -70,7 +70,8 @@ class StagedFile:
         number = os.open(self._part, flags, 0o666)
         self._mode = stat.S_IMODE(os.fstat(number).st_mode)  # what the umask leaves
         os.chmod(self._part, 0o600)
-        self.raw: BinaryIO = _WholeFile(number, "wb")  # type: ignore[assignment]  # typeshed: FileIO is no BinaryIO
+        self.raw: BinaryIO = _WholeFile(number, "wb")
+        self._committed = False
 
     def commit(self) -> None:
         """Make it durable, and put it in the place of its target at once."""
@@ -80,11 +81,14 @@ class StagedFile:
         os.chmod(self._part, self._mode)
         self.raw.close()
         os.replace(self._part, self._target)
+        self._committed = True
         _sync_folder(self._folder)
 
     def abort(self, keep: bool) -> str | None:
         """Remove it, or with *keep* leave it as ``<target>.partial``."""
         self.raw.close()
+        if self._committed:
+            return None
         if keep:
             os.replace(self._part, partial := f"{self._target}.partial")
             return partial
@@ -103,7 +107,7 @@ class GrowingFile:
     def __init__(self, target: str) -> None:
         self._path = os.path.realpath(target)
         existed = os.path.exists(self._path)
-        self.raw: BinaryIO = _WholeFile(self._path, "ab")  # type: ignore[assignment]  # typeshed: FileIO is no BinaryIO
+        self.raw: BinaryIO = _WholeFile(self._path, "ab")
         self._length = os.fstat(self.raw.fileno()).st_size
         self._remove = not existed
 
@@ -142,7 +146,7 @@ class StreamOutput:
 
     def __init__(self, target: str) -> None:
         self._owned = target != "-"
-        self.raw: BinaryIO = _WholeFile(target, "wb") if self._owned else sys.stdout.buffer  # type: ignore[assignment]  # see above
+        self.raw: BinaryIO = _WholeFile(target, "wb") if self._owned else sys.stdout.buffer
 
     def commit(self) -> None:
         """Flush."""

@@ -1,0 +1,77 @@
+"""A byte range of a file of lines, read by a worker: what CSV and JSON lines have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
+
+from pipe_core.formats.input_file import reading_errors
+from pipe_core.formats.line_feed import LineFeed, line_start
+from pipe_core.kernel.contracts import Batch, Extent, SizeNow
+
+
+class Layout(Protocol):
+    """What a range must know of its file. Plain data."""
+
+    @property
+    def longest(self) -> int:
+        """No record may have more bytes."""
+
+
+LayoutT = TypeVar("LayoutT", bound=Layout)
+
+
+@dataclass(slots=True)
+class ByteRange(Generic[LayoutT]):
+    """The records that begin from byte `begin` to byte `end` of a file.
+
+    Attributes:
+        path: The file, absolute.
+        begin: Where it begins; a guess, moved to the next line start, unless `exact`.
+        end: The last record begins before it and is read to its end.
+        layout: How the file is laid out.
+        exact: A record begins at `begin`.
+        extent: What was read. It holds blank lines and half lines too, so that ranges meet where nothing is missing.
+    """
+
+    carriage: ClassVar[bool]
+
+    path: str
+    begin: int
+    end: int
+    layout: LayoutT
+    exact: bool = False
+    extent: Extent | None = field(default=None, compare=False)
+
+    @property
+    def bytes(self) -> int:
+        """The length of the range."""
+        return max(self.end - self.begin, 0)
+
+    def starting_at(self, begin: int) -> Self:
+        """The same range, but its first record begins exactly at byte *begin*; nothing when that is behind its end."""
+        return replace(self, begin=begin, exact=True, extent=None)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Batches of at most *size* records. Raises `SourceError` when the file cannot be read any more."""
+        count = 0
+        with reading_errors(self.path, lambda: count), open(self.path, "rb", buffering=0) as file:
+            begin = self.begin if self.exact else line_start(file, self.begin, self.carriage)
+            file.seek(begin)
+            feed = LineFeed(file, offset=begin, end=self.end, longest=self.layout.longest, carriage=self.carriage)
+            for batch in self._batches(feed, size):
+                count += len(batch.records)
+                yield batch
+            self.extent = Extent(begin, feed.offset)
+
+    def _batches(self, feed: LineFeed, size: int) -> Iterator[Batch]:
+        raise NotImplementedError
+
+
+def ranges(begin: int, end: int, size: SizeNow) -> Iterator[tuple[int, int]]:
+    """From *begin* to *end* in steps of ``size()``, asked for each."""
+    while begin < end:
+        stop = min(begin + max(size(), 1), end)
+        yield begin, stop
+        begin = stop

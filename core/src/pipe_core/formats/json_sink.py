@@ -1,0 +1,65 @@
+"""A JSON file as a sink: an array with one record a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipe_core.formats.file_sink import FileSink
+from pipe_core.formats.jsonl_rows import stamped
+from pipe_core.formats.options import JsonOptions
+from pipe_core.kernel.contracts import Mode, Serializer
+from pipe_core.kernel.errors import SinkError
+
+
+class JsonEncoder:
+    """One JSON value a record. The row function is the serializer's own: no Python runs per row."""
+
+    __slots__ = ()
+
+    def bind(self, serializer: Serializer) -> Callable[[Any], bytes]:
+        """The function that makes a row."""
+        return serializer.json
+
+    def stamp(self, position: int, row: bytes) -> bytes:
+        """The row with its position as the first field."""
+        return stamped(position, row)
+
+    def join(self, rows: Sequence[bytes]) -> bytes:
+        """The rows with commas between them."""
+        return b",\n".join(rows)
+
+
+class JsonSink(FileSink):
+    """Records as a JSON array, inside objects when the options have a prefix. Cannot be appended to.
+
+    Args:
+        target: A path, or ``-`` for standard output.
+        options: Where the array is.
+    """
+
+    def __init__(self, target: Any, options: JsonOptions) -> None:
+        super().__init__(target, JsonEncoder())
+        self._names = options.names
+        self._is_empty = True
+
+    def open(self, mode: Mode) -> None:
+        """Begin. Refuses ``append``: the array has an end."""
+        if mode == "append":
+            text = f"{self.name!r} is to be appended to, but a JSON array has an end. Use the format jsonl."
+            raise SinkError(text, sink=self.name)
+        super().open(mode)
+
+    def _begin(self) -> None:
+        self._put(b"".join(b"{%b:" % json.dumps(name).encode() for name in self._names) + b"[")
+
+    def _bytes(self, payload: bytes) -> bytes:
+        if not payload:
+            return b""
+        separator = b"\n" if self._is_empty else b",\n"
+        self._is_empty = False
+        return separator + payload
+
+    def _end(self) -> None:
+        self._put((b"" if self._is_empty else b"\n") + b"]" + b"}" * len(self._names) + b"\n")

@@ -1,0 +1,124 @@
+"""Lists, other iterables and queues as sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pipe_core.formats.options import MemoryOptions
+from pipe_core.kernel.contracts import Batch, SizeNow
+from pipe_core.kernel.errors import OptionsError, SourceError
+
+
+@dataclass(slots=True)
+class RecordsChunk:
+    """Consecutive records, as they were given."""
+
+    records: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Batches of at most *size* records. Mappings in them are fresh dicts; what they hold is shared."""
+        for start in range(0, len(self.records), size):
+            yield _batch(self.records[start : start + size])
+
+
+class MemorySource:
+    """The items of a Python object.
+
+    A collection with a length is read when the run asks for it. Everything else may block and is live. `raw` is the
+    item itself: a record that is changed deep inside is changed in the object too.
+
+    Args:
+        target: An iterable of records, or a queue with a blocking ``get``.
+        options: The sentinel of a queue.
+    """
+
+    def __init__(self, target: Any, options: MemoryOptions) -> None:
+        self._is_queue = not isinstance(target, Iterable) and callable(getattr(target, "get", None))
+        if not self._is_queue and (not isinstance(target, Iterable) or isinstance(target, str | bytes | Mapping)):
+            kind = type(target).__name__
+            text = f"The format 'memory' reads an iterable of records or a queue, not {kind}."
+            raise OptionsError(text, problems={"target": f"is {kind}"})
+        self._target = target
+        self._sentinel = options.sentinel
+
+    @property
+    def name(self) -> str:
+        """The type of the object."""
+        return f"<{type(self._target).__name__}>"
+
+    @property
+    def live(self) -> bool:
+        """Whether reading may block for long: everything without a length."""
+        return not isinstance(self._target, Sized) or self._is_queue
+
+    @property
+    def fields(self) -> None:
+        """None: there is no header."""
+        return
+
+    @property
+    def size(self) -> int | None:
+        """The number of records, where there is a length."""
+        return None if self.live else len(self._target)
+
+    def open(self) -> None:
+        """There is nothing to check."""
+
+    def splits(self, size: SizeNow) -> None:
+        """None: the records are on the driver."""
+        return
+
+    def chunks(self, size: SizeNow) -> Iterator[RecordsChunk]:
+        """Chunks of ``size()`` records. Waits until they are full: `items` is for who cannot wait."""
+        items = self.items()
+        failure = None
+        while failure is None:
+            records: list[Any] = []
+            count = max(size(), 1)
+            try:
+                records.extend(islice(items, count))
+            except SourceError as error:  # raised again below, behind what was read before it
+                failure = error
+            if records:
+                yield RecordsChunk(records)
+            if failure is None and len(records) < count:
+                return
+        raise failure
+
+    def items(self) -> Iterator[Any]:
+        """The records one by one. What the object raises becomes a `SourceError`."""
+        count = 0
+        try:
+            for item in self._from_queue() if self._is_queue else self._target:
+                count += 1
+                yield item
+        except Exception as error:
+            text = f"{self.name} raised {type(error).__name__} behind {count:,} records: {error}"
+            raise SourceError(text, source=self.name, position=count) from error
+
+    def chunk_of(self, items: list[Any]) -> RecordsChunk:
+        """A chunk of what `items` gave."""
+        return RecordsChunk(items)
+
+    def close(self) -> None:
+        """Close a generator, so that its clean-up runs now."""
+        close = getattr(self._target, "close", None)
+        if isinstance(self._target, Iterator) and callable(close):
+            close()
+
+    def _from_queue(self) -> Iterator[Any]:
+        while (item := self._target.get()) is not self._sentinel and not self._ends(item):
+            yield item
+
+    def _ends(self, item: Any) -> bool:
+        return type(item) is type(self._sentinel) and bool(item == self._sentinel)
+
+
+def _batch(items: list[Any]) -> Batch:
+    return Batch([dict(item) if isinstance(item, Mapping) else item for item in items], items.__getitem__)
