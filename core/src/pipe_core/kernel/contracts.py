@@ -62,8 +62,9 @@ class Backend(Protocol):
         """Get ready to run *slots* calls at once. Called once, before anything else."""
 
     def wake(self) -> None:
-        """There may be something to take. Called from the submitting thread; must not wait for a call that runs
-        elsewhere.
+        """There may be something to take.
+
+        Called from the submitting thread; must not wait for a call that runs elsewhere.
         """
 
     def stop(self, kill: bool = False) -> None:
@@ -73,8 +74,9 @@ class Backend(Protocol):
         """End the call that runs in *slot* by force. Only with the capability ``hard_timeout``."""
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
-        """Keep *data* where workers can pull it; the result, which travels, pulls it there by its digest. It outlives
-        every worker. Only with isolation ``process`` or ``remote``.
+        """Keep *data* where workers can pull it. Only with isolation ``process`` or ``remote``.
+
+        The result, which travels, pulls the data on a worker by its digest. It outlives every worker.
         """
 
 

@@ -31,8 +31,8 @@ def validate(entry: PluginEntry, model: type[BaseModel], raw: Mapping[str, Setti
         }
         known = ", ".join(model.model_fields) or "none"
         who = f"{FAMILIES[entry.family].word} '{entry.name}' ({entry.distribution} {entry.version})"
-        text = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-        raise OptionsError(f"Wrong options for the {who}: {text}. Its options: {known}.", problems=problems) from None
+        text = " ".join(_sentence(f"{name}: {problem}") for name, problem in problems.items())
+        raise OptionsError(f"Wrong options for the {who}: {text} Its options: {known}.", problems=problems) from None
 
 
 def _problem(
@@ -43,3 +43,7 @@ def _problem(
     if kind == "extra_forbidden":
         return f"there is no such option{source}.{suggestion(name, model.model_fields)}"
     return f"{message}{source}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."

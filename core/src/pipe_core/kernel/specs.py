@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from pipe_core.kernel.contracts import Backend, Codec, Format, Scheduler  # noqa: F401  # named in the bases below
+
 
 API_VERSION: Final = 1
 """The version of the hook specifications. A plugin made for another one is refused."""

@@ -70,7 +70,7 @@ class Limits:
             raise TooManyErrorsError(
                 f"Stopped after {report.read} records: {report.failed} failed, {limit} allows no more. "
                 f"The most frequent reason is {worst.type} at {worst.location or worst.phase}, for example at "
-                f"position {example['position']}: {example['message']}. Correct the input or the schema, or allow more.",
+                f"position {example['position']}: {example['message']}. Correct the input or schema, or allow more.",
                 report=report,
             )
 
