@@ -22,7 +22,7 @@ Enums: TypeAlias = Mapping[int, type[Enum]]
 
 def write_member(i: int, writer: Writer, value: Enum) -> ExtType:
     """The extension of one member."""
-    return ExtType(tags.MEMBER, writer.pack([i, value.name]))
+    return ExtType(tags.MEMBER, writer.pack([i, value._name_]))
 
 
 def read_member(enums: Enums, reader: Reader, data: bytes) -> Enum:
@@ -33,7 +33,7 @@ def read_member(enums: Enums, reader: Reader, data: bytes) -> Enum:
 
 def write_flag(i: int, writer: Writer, value: Flag) -> ExtType:
     """By value, because a combination of flags has no name of its own."""
-    return ExtType(tags.FLAG, writer.pack([i, int(value.value)]))
+    return ExtType(tags.FLAG, writer.pack([i, int(value._value_)]))
 
 
 def read_flag(enums: Enums, reader: Reader, data: bytes) -> Enum:
@@ -44,7 +44,7 @@ def read_flag(enums: Enums, reader: Reader, data: bytes) -> Enum:
 
 def write_members(i: int, writer: Writer, values: list[Enum]) -> ExtType:
     """Each name that occurs once, then which of them stands where."""
-    names = [value.name for value in values]
+    names = [value._name_ for value in values]
     places = {name: place for place, name in enumerate(dict.fromkeys(names))}
     return ExtType(tags.MEMBERS, writer.pack([i, len(places), *places, *[places[name] for name in names]]))
 

@@ -14,6 +14,7 @@ Read: TypeAlias = "Callable[[Reader, bytes], Any]"
 """Makes a value of the data of an extension."""
 _UNCHECKED_ITEMS: Final = 64
 _STACKED_LEVELS: Final = 8
+_STRAY_LIST: Final = "The frame is malformed: a list stands where none is allowed."
 
 
 class Reader:
@@ -34,7 +35,7 @@ class Reader:
         """The value of a whole payload: one cell."""
         value = self._unpack(payload, 0)
         if self._arrays:
-            raise CodecError("The frame is malformed: a list stands where none is allowed.")
+            raise CodecError(_STRAY_LIST)
         return value
 
     def items(self, data: bytes) -> list[Any]:
@@ -49,9 +50,9 @@ class Reader:
             _check_whole(data)
         outer, self._arrays = self._arrays, 0
         result = self._unpack(data, count)
-        if self._arrays != 1 or type(result) is not list:
-            raise CodecError("The frame is malformed: a list stands where none is allowed.")
         self._arrays = outer
+        if type(result) is not list:
+            raise CodecError("The frame is malformed: a list was expected.")
         return result
 
     def count(self, containers: int) -> None:
@@ -67,6 +68,7 @@ class Reader:
         return unpackb(
             data,
             list_hook=self._note_array,
+            object_hook=_refuse_map,
             ext_hook=self._extension,
             raw=False,
             unicode_errors="surrogatepass",
@@ -86,6 +88,7 @@ class Reader:
             read_size=1,
             max_buffer_size=max(size, 1),
             list_hook=self._note_array,
+            object_hook=_refuse_map,
             ext_hook=self._extension,
             raw=False,
             unicode_errors="surrogatepass",
@@ -103,7 +106,9 @@ class Reader:
         return value
 
     def _note_array(self, items: list[Any]) -> list[Any]:
-        self._arrays += 1
+        if self._arrays:
+            raise CodecError(_STRAY_LIST)
+        self._arrays = 1
         return items
 
     def _extension(self, code: int, data: bytes) -> Any:
@@ -124,6 +129,10 @@ class Reader:
         self._held -= len(data)
         self._depth -= 1
         return value
+
+
+def _refuse_map(value: dict[Any, Any]) -> None:
+    raise CodecError("The frame is malformed: a map stands where none is allowed.")
 
 
 def _declared_items(data: bytes) -> int:
