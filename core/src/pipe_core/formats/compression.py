@@ -17,15 +17,36 @@ def compression_of(path: str) -> str | None:
     return next((suffix for suffix in SUFFIXES if path.lower().endswith(suffix)), None)
 
 
-def decompressed(raw: BinaryIO, suffix: str) -> BinaryIO:
-    """A stream of what is compressed in *raw*. It raises odd exceptions for damaged data: wrap its reads."""
+class Decompressed:
+    """What is compressed in another stream. For damaged data it raises OSError, whatever the library raises."""
+
+    def __init__(self, raw: BinaryIO, suffix: str) -> None:
+        self._suffix = suffix
+        self._stream = _decompressing(raw, suffix)
+
+    def read(self, size: int, /) -> bytes:
+        """At most *size* bytes, as soon as there are some; none at the end."""
+        try:
+            data: bytes = self._stream.read1(size)
+        except OSError:
+            raise
+        except Exception as error:  # EOFError, zlib.error, RuntimeError, ZstdError
+            raise OSError(f"its {self._suffix} data is damaged or cut off: {error}") from error
+        return data
+
+    def close(self) -> None:
+        """Close it, but not the stream below."""
+        self._stream.close()
+
+
+def _decompressing(raw: BinaryIO, suffix: str) -> Any:
     if suffix == ".gz":
-        return cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
+        return gzip.GzipFile(fileobj=raw, mode="rb")
     if suffix == ".lz4":
         import lz4.frame
 
-        return cast("BinaryIO", lz4.frame.LZ4FrameFile(raw, mode="rb"))
-    return cast("BinaryIO", _zstd().ZstdFile(raw, mode="rb"))
+        return lz4.frame.LZ4FrameFile(raw, mode="rb")
+    return _zstd().ZstdFile(raw, mode="rb")
 
 
 def compressing(raw: BinaryIO, suffix: str) -> BinaryIO:

@@ -46,6 +46,7 @@ class CsvSink(FileSink):
         self._lines: LineWriter | None = None
         self._present: tuple[str, ...] | None = None
         super().__init__(target, CsvEncoder(self._style, options.fieldnames))
+        self._newline = "\n".encode(encoding)
 
     def _check_append(self) -> None:
         super()._check_append()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from functools import lru_cache
-from typing import BinaryIO, Final
+from typing import Final
 
 from pipe_core.formats.line_feed import ByteStream
 from pipe_core.kernel.errors import OptionsError
@@ -48,7 +48,7 @@ def require_utf8(encoding: str) -> None:
 class Transcoded:
     """A stream in any encoding, read as UTF-8. Raises UnicodeDecodeError behind the last good character."""
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+    def __init__(self, stream: ByteStream, encoding: str) -> None:
         self._read = getattr(stream, "read1", stream.read)
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
 

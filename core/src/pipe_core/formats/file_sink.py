@@ -29,10 +29,12 @@ class FileSink:
             kind = type(target).__name__
             raise OptionsError(f"A file format takes a path, not {kind}.", problems={"target": kind}) from None
         self._encoder = encoder
+        self._newline = b"\n"
         self._compression = None if self._path == "-" else compression_of(self._path)
         self._output: Output | None = None
         self._stream: BinaryIO | None = None
         self._grows = False
+        self._began = False
 
     @property
     def name(self) -> str:
@@ -61,7 +63,7 @@ class FileSink:
             if exists and mode in ("error", "ignore"):
                 text = f"{self.name!r} exists already. Use mode='overwrite' or mode='append', or another path."
                 raise TargetExistsError(text, sink=self.name)
-            self._grows = mode == "append" and exists
+            self._began = self._grows = mode == "append" and exists
             if self._grows:
                 self._check_append()
             self._output = self._opened(mode)
@@ -78,6 +80,8 @@ class FileSink:
         with writing_errors(self.name):
             if self._output is not None:
                 self._end()
+                if not self._began:
+                    self._put(b"")  # a compressed file without records is not a file without bytes
                 self._finish_stream()
                 self._output.commit()
 
@@ -109,6 +113,7 @@ class FileSink:
             raw = self._output.raw
             self._stream = raw if self._compression is None else compressing(raw, self._compression)
         self._stream.write(data)
+        self._began = True
 
     def _finish_stream(self) -> None:
         """Ends a compressed member: what follows a commit is a member of its own."""
@@ -122,8 +127,8 @@ class FileSink:
             return
         with open(self._path, "rb") as file:
             length = file.seek(0, os.SEEK_END)
-            file.seek(max(length - 1, 0))
-            if length and file.read(1) != b"\n":
+            file.seek(max(length - len(self._newline), 0))
+            if length and file.read() != self._newline:
                 text = f"{self.name!r} does not end with a line end. Was its last line cut off? Repair it first."
                 raise SinkError(text, sink=self.name)
 

@@ -8,9 +8,10 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
-from pipe_core.formats.compression import compression_of, decompressed
+from pipe_core.formats.compression import Decompressed, compression_of
 from pipe_core.formats.encodings import BOM, UTF8, Transcoded, Unmarked, cuts_anywhere, plain_name
 from pipe_core.formats.line_feed import ByteStream, LineFeed
 from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
@@ -26,13 +27,15 @@ class InputFile:
 
     def __init__(self, target: Any, encoding: str) -> None:
         self.is_stdin = target == "-"
+        if not self.is_stdin and "\0" in _path_of(target):
+            raise OptionsError("A path cannot hold NUL.", problems={"target": "has a NUL character"})
         self.path = "-" if self.is_stdin else os.path.abspath(_path_of(target))
         self.name = "standard input" if self.is_stdin else os.fspath(target)
         self.encoding = plain_name(encoding)
         self.size = 0
         self._compression = None if self.is_stdin else compression_of(self.path)
         self._cuttable = cuts_anywhere(self.encoding)
-        self._streams: list[BinaryIO] = []
+        self._open: list[FileIO | Decompressed] = []
         self._regular = False
 
     @property
@@ -73,7 +76,7 @@ class InputFile:
 
     def utf8(self) -> ByteStream:
         """The file from its beginning as UTF-8, whatever it is encoded in, behind a byte order mark."""
-        stream = sys.stdin.buffer if self.is_stdin else self._opened()
+        stream: ByteStream = sys.stdin.buffer if self.is_stdin else self._opened()
         return Unmarked(stream if self.encoding == UTF8 else Transcoded(stream, self.encoding))
 
     def text_begin(self) -> int:
@@ -84,22 +87,23 @@ class InputFile:
             return len(BOM) if file.read(len(BOM)) == BOM else 0
 
     def _stream(self) -> ByteStream:
-        stream = sys.stdin.buffer if self.is_stdin else self._opened()
+        stream: ByteStream = sys.stdin.buffer if self.is_stdin else self._opened()
         return stream if self._cuttable else Transcoded(stream, self.encoding)
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> ByteStream:
         with reading_errors(self.name):
-            stream: BinaryIO = open(self.path, "rb", buffering=0)  # noqa: SIM115  # closed by `close`
-            self._streams.append(stream)
-            if self._compression is not None:
-                stream = decompressed(stream, self._compression)
-                self._streams.append(stream)
-        return stream
+            raw = open(self.path, "rb", buffering=0)  # noqa: SIM115  # closed by `close`
+            self._open.append(raw)
+            if self._compression is None:
+                return raw
+            stream = Decompressed(raw, self._compression)
+            self._open.append(stream)
+            return stream
 
     def close(self) -> None:
         """Close what is open. Standard input stays open."""
-        while self._streams:
-            self._streams.pop().close()
+        while self._open:
+            self._open.pop().close()
 
     def _is_regular(self) -> bool:
         return self._regular or os.path.isfile(self.path) or not os.path.exists(self.path)
@@ -121,8 +125,6 @@ def reading_errors(name: str, position: Callable[[], int] = lambda: 0) -> Iterat
         reason = error.strerror or str(error)
         text = f"{name!r} cannot be read: {reason}. A damaged, cut off or protected file?"
         raise SourceError(text, source=name, position=position()) from error
-    except (EOFError, ValueError, RuntimeError) as error:
-        raise SourceError(f"{name!r} is damaged or cut off: {error}", source=name, position=position()) from error
 
 
 def _path_of(target: Any) -> str:
