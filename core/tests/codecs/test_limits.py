@@ -194,7 +194,8 @@ def test_large_and_deep_is_allowed_when_it_is_not_large_where_it_is_deep() -> No
 
 def test_containers_are_limited_on_both_sides(forger: Any) -> None:
     limited = MsgpackCodec(MsgpackOptions(max_containers=100))
-    for value in ([()] * 100, [{"a": 1}] * 100, [[], *[[[]]] * 50]):
+    values: list[Any] = [[()] * 100, [{"a": 1}] * 100, [[], *[[[]]] * 50]]
+    for value in values:
         with pytest.raises(CodecError, match="max_containers=100"):
             limited.encode(value)
         with pytest.raises(CodecError, match="max_containers=100"):

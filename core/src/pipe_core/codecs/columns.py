@@ -52,11 +52,13 @@ def read_columns(reader: Reader, data: bytes) -> list[dict[Any, Any]]:
 
 
 def _have_keys(rows: list[dict[Any, Any]], keys: list[Any]) -> bool:
-    """Whether each row has exactly *keys*, in this order and of these types.
+    """Whether each row has exactly *keys*, in this order and of these types. All of it runs in C.
 
-    Equal is not enough: 1 == True, and a StrEnum's member equals a string. So keys are compared when all are
-    strings, and must be the very same objects otherwise. All of it runs in C.
+    Equal is not enough: 1 == True, and a StrEnum's member equals a string. So the keys must be the very same
+    objects in each row, as they are where one program text made the rows, or all be strings.
     """
-    if set(map(type, chain.from_iterable(rows))) == {str}:
-        return all(map(keys.__eq__, map(list, rows)))
-    return set(map(len, rows)) == {len(keys)} and all(map(is_, chain.from_iterable(rows), cycle(keys)))
+    if set(map(len, rows)) != {len(keys)}:
+        return False
+    if all(map(is_, chain.from_iterable(rows), cycle(keys))):
+        return True
+    return set(map(type, chain.from_iterable(rows))) == {str} and all(map(keys.__eq__, map(list, rows)))
