@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any, ClassVar
 
 import pytest
 
@@ -27,13 +28,13 @@ class TestCsvCompressed(FormatConformance):
 class TestCsvInUtf16(FormatConformance):
     format = "csv"
     suffix = ".csv"
-    options = {"encoding": "utf-16"}
+    options: ClassVar[dict[str, Any]] = {"encoding": "utf-16"}
 
 
 class TestCsvEscaped(FormatConformance):
     format = "csv"
     suffix = ".csv"
-    options = {"escapechar": "\\", "delimiter": ";", "quotechar": "'"}
+    options: ClassVar[dict[str, Any]] = {"escapechar": "\\", "delimiter": ";", "quotechar": "'"}
 
 
 class TestJsonl(FormatConformance):
@@ -55,7 +56,7 @@ class TestJson(FormatConformance):
 class TestJsonInsideObjects(FormatConformance):
     format = "json"
     suffix = ".json.gz"
-    options = {"prefix": "data.items"}
+    options: ClassVar[dict[str, Any]] = {"prefix": "data.items"}
     appends = False
 
 

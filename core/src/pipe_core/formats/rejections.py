@@ -41,7 +41,7 @@ def field_too_large(line: str) -> Rejection:
 def record_too_large(length: int, limit: int, head: bytes) -> Rejection:
     """A record has more bytes than `max_record_bytes`. Only its beginning is kept."""
     message = f"The record has {length:,} bytes, max_record_bytes is {limit:,}."
-    return Rejection("RecordTooLarge", message, shown(head[:SHOWN]))
+    return Rejection("RecordTooLarge", message, shown(head[: min(limit, SHOWN)]))
 
 
 def shown(data: bytes) -> str:

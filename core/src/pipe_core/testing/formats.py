@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import cloudpickle
 import pytest
@@ -78,7 +78,7 @@ class FormatConformance:
 
     def make_format(self) -> Format:
         """The format under test."""
-        return cast(Format, get_format(self.format, **self.options))
+        return get_format(self.format, **self.options)
 
     def target(self, folder: Path) -> Path:
         """A place to write to."""
