@@ -58,9 +58,7 @@ def test_any_csv_is_read_as_the_csv_module_reads_it(tmp_path: Path, text: str, b
 
 @SETTINGS
 @given(
-    rows=st.lists(
-        st.lists(st.text(st.sampled_from('ab ,"\n\ré€\u2028;')), min_size=3, max_size=3), max_size=20
-    ),
+    rows=st.lists(st.lists(st.text(st.sampled_from('ab ,"\n\ré€\u2028;')), min_size=3, max_size=3), max_size=20),
     ending=st.sampled_from(["\n", "\r\n"]),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-be", "cp1252", "iso8859_15"]),
     block=blocks,
@@ -105,7 +103,9 @@ spaces = st.sampled_from(["", " ", "\t", "\r"])
 
 
 @SETTINGS
-@given(values=st.lists(json_values, max_size=12), ending=st.sampled_from(["\n", "\r\n", "\n\n"]), block=blocks, split=sizes)
+@given(
+    values=st.lists(json_values, max_size=12), ending=st.sampled_from(["\n", "\r\n", "\n\n"]), block=blocks, split=sizes
+)
 def test_json_lines_are_the_same_however_they_are_cut(
     tmp_path: Path, values: list[object], ending: str, block: int, split: int
 ) -> None:
@@ -118,7 +118,12 @@ def test_json_lines_are_the_same_however_they_are_cut(
 
 
 @SETTINGS
-@given(values=st.lists(json_values, max_size=12), space=spaces, block=blocks, names=st.lists(st.sampled_from("ab"), max_size=2))
+@given(
+    values=st.lists(json_values, max_size=12),
+    space=spaces,
+    block=blocks,
+    names=st.lists(st.sampled_from("ab"), max_size=2),
+)
 def test_json_arrays_are_the_same_however_they_are_cut(
     tmp_path: Path, values: list[object], space: str, block: int, names: list[str]
 ) -> None:

@@ -80,9 +80,9 @@ class CsvRows:
     def first(self) -> tuple[Cells, Rejection | None] | None:
         """The next row that is not blank, or why it is rejected; None when there is none."""
         while block := self._feed.take():
-            [row], _, rejection = self._finish(block)
+            [row], suspect, rejection = self._finish(block)
             if row or rejection is not None:
-                return row, rejection
+                return row, rejection or (self._fault(row) if suspect else None)
         return None
 
     def _block(self, block: bytes, size: int) -> Generator[Group[Cells], None, bytes]:

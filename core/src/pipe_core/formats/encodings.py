@@ -51,13 +51,24 @@ class Transcoded:
     def __init__(self, stream: ByteStream, encoding: str) -> None:
         self._read = getattr(stream, "read1", stream.read)
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._failure: UnicodeDecodeError | None = None
 
     def read(self, size: int, /) -> bytes:
         """About *size* bytes; none at the end."""
-        while data := self._read(size):
-            if text := self._decoder.decode(data):
+        while self._failure is None:
+            data: bytes = self._read(size) or b""
+            if text := self._decoded(data):
                 return text.encode()
-        return self._decoder.decode(b"", final=True).encode()
+            if not data and self._failure is None:
+                return b""
+        raise self._failure
+
+    def _decoded(self, data: bytes) -> str:
+        try:
+            return self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            self._failure = error
+            return error.object[: error.start].decode(error.encoding)
 
 
 class Unmarked:
