@@ -102,34 +102,35 @@ def _moment(text: str | None) -> str:
 def _sentence(report: _Report) -> str:
     """What happened, in plain words."""
     spent, read = duration(report["duration"]), report["read"]
-    counts = ", ".join(_outcomes(report))
-    seen = f"{several(read, 'record')} from {safe(report['source'] or 'the source', 120)}"
+    seen = f"<b>{several(read, 'record')}</b> from {safe(report['source'] or 'the source', 120)}"
     match report["status"]:
-        case "completed" if not read and not report["expanded"]:
-            return f"The run completed in {spent} and read no records."
-        case "completed":
-            return f"Read {seen} in {spent}: {counts}."
-        case "failed" | "cancelled":
-            ended = "failed" if report["status"] == "failed" else "was stopped"
-            return f"The run {ended} after {spent}. Until then it had read {seen}{': ' + counts if counts else ''}."
         case "pending":
             return "The run has not started."
+        case "completed":
+            start = f"Read {seen} in {spent}." if read else f"The run completed in {spent} and read no records."
+        case "failed":
+            start = f"The run failed after {spent}. By then it had read {seen}."
+        case "cancelled":
+            start = f"The run was stopped after {spent}. By then it had read {seen}."
         case _:
-            return f"The run goes on. In {spent} it has read {seen}{': ' + counts if counts else ''}."
+            start = f"The run goes on. In {spent} it has read {seen}."
+    outcomes = "; ".join(_outcomes(report))
+    return f"{start} {outcomes[:1].upper()}{outcomes[1:]}." if outcomes else start
 
 
 def _outcomes(report: _Report) -> Iterator[str]:
-    sink, errors = report["sink"], report["errors"]
+    """What became of the records. Where they are is said only of a run that completed: others may take it back."""
     done = report["status"] == "completed"
     if report["expanded"]:
-        yield f"hooks added {number(report['expanded'])}"
-    if report["valid"] or (report["read"] and not report["failed"]):
-        yield f"{number(report['valid'])} valid" + (f", written to {safe(sink, 120)}" if sink and done else "")
+        yield f"hooks added <b>{number(report['expanded'])}</b>"
+    if report["read"] or report["valid"]:
+        place = f" and went to {safe(report['sink'], 120)}" if report["sink"] and report["valid"] and done else ""
+        yield f"<b>{number(report['valid'])}</b> {'was' if report['valid'] == 1 else 'were'} valid{place}"
     if report["failed"]:
-        place = f", with reasons in {safe(errors, 120)}" if errors and done else ""
-        yield f"{number(report['failed'])} failed{place}"
+        place = f", with reasons in {safe(report['errors'], 120)}" if report["errors"] and done else ""
+        yield f"<b>{number(report['failed'])}</b> failed{place}"
     if report["dropped"]:
-        yield f"{number(report['dropped'])} dropped by hooks"
+        yield f"hooks dropped <b>{number(report['dropped'])}</b>"
 
 
 def _exception(report: _Report) -> str:
@@ -164,10 +165,10 @@ def _balance(report: _Report) -> str:
     verdict = (
         f'<strong class="bad">{several(abs(gap), "record")} not accounted for</strong>'
         if gap
-        else ('<strong class="good">every record is in exactly one place</strong>')
+        else ('<strong class="good">✓ It balances.</strong>')
     )
     sides = (" + ".join(f"{number(report[name])} {name}" for name in side) for side in (_CAME, _WENT))
-    equation = f'<p class="equation">{(" ≠ " if gap else " = ").join(sides)}: {verdict}.</p>'
+    equation = f'<p class="equation">{(" ≠ " if gap else " = ").join(sides)}. {verdict}</p>'
     most = max(came, went)
     bars = "".join(
         f'<p class="over">{label}: {several(total, "record")}</p>'
@@ -181,8 +182,8 @@ def _legend(report: _Report, totals: Mapping[str, int]) -> str:
     meanings = {
         "read": "records taken from the source",
         "expanded": "records that hooks added",
-        "valid": f"records written to {safe(report['sink'], 120)}" if report["sink"] else "records without a fault",
-        "failed": f"records rejected, with reasons in {safe(report['errors'], 120)}"
+        "valid": f"records for {safe(report['sink'], 120)}" if report["sink"] else "records that passed every check",
+        "failed": f"records rejected, with reasons for {safe(report['errors'], 120)}"
         if report["errors"]
         else "records rejected",
         "dropped": "records that hooks left out on purpose",
@@ -193,7 +194,7 @@ def _legend(report: _Report, totals: Mapping[str, int]) -> str:
         key = f'<span class="key {name}" aria-hidden="true"></span>{name.capitalize()}'
         rows.append((key, meaning, number(report[name]), percent(report[name], total)))
     heads = (("Colour and name", "name"), ("Meaning", ""), ("Records", "number"), ("Share", "number"))
-    return table("Shares are of what came in, for read and expanded, and of what went out, for the rest.", heads, rows)
+    return table("What the colours mean. Each share is that of its own bar.", heads, rows)
 
 
 # --- circumstances ---

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipe_core.records.page_charts import bar, safe, section, table
@@ -36,13 +36,19 @@ def errors_by_kind(report: Mapping[str, Any]) -> str:
 
 def _kind(kind: _Plain, most: int, total: int) -> tuple[str, ...]:
     where = f" at <code>{safe(kind['location'], 120)}</code>" if kind["location"] else ""
-    examples = "".join(
-        f"<li>record {safe(one['position'], 30)}: {safe(one['message'], 160)}</li>"
-        for one in kind["examples"][:EXAMPLES]
-    )
+    examples = "".join(f"<li>{one}</li>" for one in _examples(kind["examples"][:EXAMPLES]))
     what = f"<b>{safe(kind['type'], 80)}</b>{where}" + (f"<ul>{examples}</ul>" if examples else "")
     drawn = bar(kind["count"], most, "failed")
     return number(kind["count"]), drawn, percent(kind["count"], total), safe(kind["phase"], 30), what
+
+
+def _examples(examples: Sequence[_Plain]) -> Iterator[str]:
+    """One line for each message, with the records that show it."""
+    records: dict[str, list[str]] = {}
+    for one in examples:
+        records.setdefault(safe(one["message"], 160), []).append(safe(one["position"], 30))
+    for message, positions in records.items():
+        yield f"{'record' if len(positions) == 1 else 'records'} {', '.join(positions)}: {message}"
 
 
 def _more_kinds(rest: Sequence[_Plain]) -> str:
@@ -57,25 +63,22 @@ def first_failures(report: Mapping[str, Any]) -> str:
     failures: Sequence[_Plain] = report["first_failures"][:FAILURES]
     if not failures:
         return ""
-    rows = [(safe(one["position"], 30), safe(one["phase"], 30), _reasons(one)) for one in failures]
-    heads = (("Record", "number"), ("Phase", "name"), ("Where and why", ""))
-    caption = f"The first {len(failures)} of {several(report['failed'], 'failed record')}. Records are numbered from 0."
-    return section("First failures", table(caption, heads, rows))
+    rows = [row for one in failures for row in _reasons(one)]
+    heads = (("Record", "number"), ("Phase", "name"), ("Where", "where"), ("Why", ""))
+    shown = several(report["failed"], "failed record")
+    caption = shown if len(failures) == report["failed"] else f"The first {len(failures)} of {shown}"
+    return section("First failures", table(f"{caption}, a row for each reason. Records count from 0.", heads, rows))
 
 
-def _reasons(failure: _Plain) -> str:
-    hook = f"<li>hook <code>{safe(failure['hook'], 120)}</code></li>" if failure["hook"] else ""
+def _reasons(failure: _Plain) -> Iterator[tuple[str, ...]]:
+    """A row for each error of one record."""
     errors: Sequence[_Plain] = failure["errors"]
-    reasons = "".join(map(_reason, errors[:REASONS]))
-    more = f"<li>and {several(len(errors) - REASONS, 'more error')}</li>" if len(errors) > REASONS else ""
-    return f"<ul>{hook}{reasons}{more}</ul>"
-
-
-def _reason(error: _Plain) -> str:
-    place = ".".join(str(part) for part in error.get("loc") or ())
-    where = f"<code>{safe(place, 120)}</code> " if place else ""
-    return f"<li>{where}<b>{safe(error.get('type', ''), 80)}</b>: {safe(_why(error), 300)}</li>"
-
-
-def _why(error: _Plain) -> Any:
-    return error.get("msg", error.get("message", ""))
+    record, phase = safe(failure["position"], 30), safe(failure["phase"], 30)
+    hook = f"hook <code>{safe(failure['hook'], 120)}</code>" if failure["hook"] else ""
+    for error in errors[:REASONS]:
+        place = ".".join(str(part) for part in error.get("loc") or ())
+        where = f"<code>{safe(place, 120)}</code>" if place else hook or "the record"
+        why = safe(error.get("msg", error.get("message", "")), 300)
+        yield record, phase, where, f"{why} <small>{safe(error.get('type', ''), 80)}</small>"
+    if len(errors) > REASONS:
+        yield record, phase, "", f"and {several(len(errors) - REASONS, 'more error')}"

@@ -1,0 +1,69 @@
+"""The live bar of a run on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
+
+from pipe_core.observers.summary import Advance, ending, title
+
+if TYPE_CHECKING:
+    from pipe_core.kernel.events import RunInfo
+    from pipe_core.records.report import FlowReport
+
+_STYLES: Final = {"completed": "green", "failed": "red"}
+
+
+class _Counts(ProgressColumn):
+    """The live counts, read whenever the bar is drawn."""
+
+    def __init__(self, run: RunInfo) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._run = run
+
+    def render(self, task: Task) -> Text:
+        return Text(Advance.of(self._run).line())
+
+
+class Bar:
+    """A bar for a source whose size is known, a spinner otherwise; gone at the end, when one line says how it went.
+
+    Args:
+        run: The run to show.
+        console: The terminal.
+        refresh: How often a second it is drawn.
+    """
+
+    def __init__(self, run: RunInfo, console: Console, refresh: float) -> None:
+        self._run, self._console = run, console
+        self._progress = Progress(
+            SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+            *([BarColumn(20)] if run.total else []),
+            _Counts(run),
+            *([] if run.total else [TimeElapsedColumn()]),
+            console=console,
+            refresh_per_second=refresh,
+            transient=True,
+            # What the user's code prints appears above the bar, unless it goes somewhere else: it must still arrive.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+        )
+        self._task = self._progress.add_task(title(run), total=1.0 if run.total else None)
+        self._progress.start()
+
+    def advance(self) -> None:
+        """Some of the run was committed."""
+        self._progress.update(self._task, completed=Advance.of(self._run).done or 0.0)
+
+    def finish(self, report: FlowReport) -> None:
+        """Replace the bar by how the run ended."""
+        self._progress.stop()
+        status = report.status.value
+        style = "yellow" if status == "completed" and report.failed else _STYLES.get(status, "yellow")
+        text = Text.assemble((status, style), ending(report).removeprefix(status))
+        self._console.print(Text(f"{title(self._run)} ").append_text(text), highlight=False, soft_wrap=True)
