@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import enum
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
 from pipe_core.kernel.errors import HookContractError
@@ -18,7 +18,19 @@ class EntryStatus(enum.Enum):
     FAILED = "failed"
 
 
-KEYS: Final = ("id", "position", "status", "raw_data", "validated_data", "errors", "metadata")
+KEYS: Final = frozenset({"id", "position", "status", "raw_data", "validated_data", "errors", "metadata"})
+
+
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "validated_data": None,
+    "status": EntryStatus.PENDING,
+    "part": 0,
+    "_position": None,
+    "_run": "",
+    "_value": None,
+    "_errors": None,
+    "_metadata": None,
+}
 
 
 class Entry:
@@ -26,31 +38,42 @@ class Entry:
 
     Attributes:
         raw_data: The record as read, changed by the hooks before validation.
+        validated_data: A mapping over the validated value, None before validation. Reads and writes go to the value,
+            which the sink serialises as its schema says; keys that a hook adds are written after the schema's fields.
         status: `EntryStatus.PENDING` before validation.
         part: 0, or 1, 2, … for entries that a hook made out of one.
     """
 
-    # Defaults stand on the class, so that making an entry sets two attributes: this is on the way of every record
-    # of a pipe with hooks.
-    status = EntryStatus.PENDING
-    part = 0
-    _position: int | None = None
-    _run = ""
-    _value: Any = None
-    _view: ValidatedData | None = None
-    _errors: list[dict[str, Any]] | None = None
-    _metadata: dict[str, Any] | None = None
+    # On the way of every record of a pipe with hooks: slots make an entry at half the cost, and those that most entries
+    # never need are left empty; `__getattr__` knows what they stand for then.
+    __slots__ = ("_errors", "_index", "_metadata", "_position", "_run", "_value", "part", "raw_data", "status",
+                 "validated_data")  # fmt: skip
+
+    raw_data: Any
+    validated_data: Any
+    status: EntryStatus
+    part: int
+    _position: int | None
+    _run: str
+    _value: Any
+    _errors: list[dict[str, Any]] | None
+    _metadata: dict[str, Any] | None
 
     def __init__(self, raw_data: Any, index: int = -1) -> None:
         self.raw_data = raw_data
         self._index = index
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _DEFAULTS:
+            return _DEFAULTS[name]
+        raise AttributeError(f"an entry has no '{name}'; it has {', '.join(sorted(KEYS))}")
 
     @property
     def position(self) -> int:
         """The entry's number in its source, from 0. Only known to hooks that say ``needs_position = True``."""
         if self._position is None:
             raise HookContractError(
-                "A hook read an entry's position or id, which a worker that reads a piece of the source does not know. "
+                "it read an entry's position or id, which a worker that reads a piece of the source does not know. "
                 "Set needs_position = True on the hook.",
                 hook="",
             )
@@ -61,21 +84,6 @@ class Entry:
         """``run:position`` or ``run:position:part``: the same whenever and wherever the run is repeated."""
         own = f"{self._run}:{self.position}"
         return f"{own}:{self.part}" if self.part else own
-
-    @property
-    def validated_data(self) -> Any:
-        """A mapping over the validated value, None before validation. What is written into it goes to the sink."""
-        value = self._value
-        if value is None or isinstance(value, dict) or not hasattr(value, "__dict__"):
-            return value
-        if self._view is None:
-            self._view = ValidatedData(value)
-        return self._view
-
-    @validated_data.setter
-    def validated_data(self, value: Any) -> None:
-        self._view = value if isinstance(value, ValidatedData) else None
-        self._value = value._instance if isinstance(value, ValidatedData) else value
 
     @property
     def errors(self) -> list[dict[str, Any]]:
@@ -95,13 +103,18 @@ class Entry:
         """Another entry that a hook can return beside or in place of this one, with *changes* of its attributes."""
         twin = Entry(_detached(self.raw_data), self._index)
         twin.status, twin._position, twin._run = self.status, self._position, self._run
-        twin._value = _detached(self._value)
-        if self._view is not None:
-            twin._view = ValidatedData(twin._value, dict(self._view.added))
+        if self._value is not None:
+            twin._set_value(_detached(self._value))
+            if self.validated_data is not view_of(self._value):
+                twin.validated_data = _detached(self.validated_data)
         twin._metadata = dict(self._metadata) if self._metadata else None
         for name, value in changes.items():
             setattr(twin, name, value)
         return twin
+
+    def _set_value(self, value: Any) -> None:
+        self._value = value
+        self.validated_data = view_of(value)
 
     def __getitem__(self, key: str) -> Any:
         if key in KEYS:
@@ -125,51 +138,50 @@ class Entry:
         return f"<Entry {where} {self.status.value}>"
 
 
-class ValidatedData(MutableMapping[str, Any]):
-    """The fields of a validated instance as a mapping.
+def view_of(value: Any) -> Any:
+    """The mapping over a validated value that hooks see.
 
-    Reading and writing a field go to the instance, which the sink serialises as its schema says. Other keys are kept
-    beside it and are written after the schema's fields.
+    For an instance it is the instance's own dictionary: nothing is copied, and what is written is written to the
+    instance. A dictionary, and what has no fields, is its own view.
     """
+    if getattr(value, "__pydantic_extra__", None) is not None:
+        return OpenView(value)
+    return getattr(value, "__dict__", value)
 
-    __slots__ = ("_instance", "added")
 
-    def __init__(self, instance: Any, added: dict[str, Any] | None = None) -> None:
-        self._instance = instance
-        self.added: dict[str, Any] = {} if added is None else added
+def added_keys(value: Any, view: Any) -> dict[str, Any]:
+    """What hooks added to *view* beside the fields of *value*; computed attributes that a class caches are no such."""
+    kind = type(value)
+    fields = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", None)
+    if fields is None or view is not getattr(value, "__dict__", None):
+        return {}
+    return {key: item for key, item in view.items() if key not in fields and not hasattr(kind, key)}
+
+
+class OpenView(MutableMapping[str, Any]):
+    """The fields and the extra fields of a model with ``extra="allow"`` as one mapping."""
+
+    __slots__ = ("_extra", "_fields")
+
+    def __init__(self, instance: Any) -> None:
+        self._fields: dict[str, Any] = instance.__dict__
+        self._extra: dict[str, Any] = instance.__pydantic_extra__
 
     def __getitem__(self, key: str) -> Any:
-        fields = self._instance.__dict__
-        return fields[key] if key in fields else self.added[key]
+        return self._fields[key] if key in self._fields else self._extra[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        fields = self._instance.__dict__
-        if key not in fields:
-            self.added[key] = value
-            return
-        fields[key] = value
-        if (known := getattr(self._instance, "__pydantic_fields_set__", None)) is not None:
-            known.add(key)
+        (self._fields if key in self._fields else self._extra)[key] = value
 
     def __delitem__(self, key: str) -> None:
-        if key in self._instance.__dict__:
-            raise TypeError(f"'{key}' is a field of {type(self._instance).__name__} and cannot be removed.")
-        del self.added[key]
+        del (self._fields if key in self._fields else self._extra)[key]
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._instance.__dict__
-        yield from self.added
+        yield from self._fields
+        yield from self._extra
 
     def __len__(self) -> int:
-        return len(self._instance.__dict__) + len(self.added)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return getattr(self._instance, name)
-        except AttributeError:
-            if name in self.added:
-                return self.added[name]
-            raise
+        return len(self._fields) + len(self._extra)
 
     def __repr__(self) -> str:
         return f"{dict(self)!r}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import deque
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from pipe_core.kernel.contracts import Chunk, Readable, Source, Split
 from pipe_core.kernel.errors import SourceError
+from pipe_core.records.reader import IDLE_SECONDS, Reader, source_error
 from pipe_core.records.result import Result
 
 FIRST_BYTES: Final = 64 * 1024
@@ -19,8 +18,6 @@ FIRST_RECORDS: Final = 200
 MOST_RECORDS: Final = 20_000
 TARGET_SECONDS: Final = 0.025
 """Work for one task: long against the cost of handing it over, short against a person's patience."""
-IDLE_SECONDS: Final = 0.05
-"""A chunk of a live source is closed when its first record has waited so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +58,10 @@ class Feed:
         self.failure: SourceError | None = None
         self._splits = None if whole else source.splits(lambda: self._bytes)
         self._chunks: Iterator[Chunk] | None = None
-        self._reader: _Reader | None = None
+        self._reader: Reader | None = None
         if self._splits is None:
             if source.live:
-                self._reader = _Reader(source, self._records, wake)
+                self._reader = Reader(source, self._records, wake, idle=math.inf if whole and exact else IDLE_SECONDS)
             else:
                 self._chunks = source.chunks(lambda: self._records)
 
@@ -87,6 +84,9 @@ class Feed:
         except SourceError as error:
             self.failure, self.done = error, True
             return None
+        except Exception as error:  # a source of the user's may raise anything; it ends the run with its reason
+            self.failure, self.done = source_error(self._source, error), True
+            return None
         if piece is None and self._reader is None:
             self.done = True
         return piece
@@ -101,7 +101,7 @@ class Feed:
         chunk = next(self._chunks, None)
         return None if chunk is None else self._positioned(chunk)
 
-    def _from_reader(self, reader: _Reader) -> Piece | None:
+    def _from_reader(self, reader: Reader) -> Piece | None:
         chunk = reader.take()
         if chunk is None and reader.ended:
             self.done = True
@@ -140,120 +140,3 @@ class Feed:
         if self._reader is not None and not self._reader.stop():
             return self._source.name
         return None
-
-
-class _Reader:
-    """Reads a source that can block, in a thread of its own, and closes chunks when they are full or idle.
-
-    It is ahead of the run by two chunks at most; then it waits.
-    """
-
-    def __init__(self, source: Source, size: int, wake: Callable[[], None]) -> None:
-        self._source = source
-        self._size = size
-        self._wake = wake
-        self._changed = threading.Condition()
-        self._ready: deque[Chunk] = deque()
-        self._items: list[Any] = []
-        self._since = 0.0
-        self._stopped = False
-        self._over = False
-        self.failure: SourceError | None = None
-        self._thread = threading.Thread(target=self._read, name="pipe-reader", daemon=True)
-        self._thread.start()
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is nothing to take any more."""
-        return self._over and not self._ready and not self._items
-
-    def resize(self, size: int) -> None:
-        """Close chunks at *size* records from now on."""
-        self._size = size
-
-    def take(self) -> Chunk | None:
-        """The next chunk: a full one, or what has waited for `IDLE_SECONDS`, or what is left at the end."""
-        with self._changed:
-            if self._ready:
-                chunk = self._ready.popleft()
-            elif self._items and (self._over or time.monotonic() - self._since >= IDLE_SECONDS):
-                chunk = self._close()
-            else:
-                return None
-            self._changed.notify_all()
-            return chunk
-
-    def due(self) -> float | None:
-        """Seconds until what has arrived is due, or None when nothing waits."""
-        with self._changed:
-            if not self._items or self._ready:
-                return None
-            return max(0.0, self._since + IDLE_SECONDS - time.monotonic())
-
-    def stop(self) -> bool:
-        """Ask the thread to end. False when it is blocked in the source."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-        self._thread.join(timeout=0.2)
-        return not self._thread.is_alive()
-
-    def _read(self) -> None:
-        try:
-            items = getattr(self._source, "items", None)
-            if items is not None:
-                self._read_items(items())
-            else:
-                for chunk in self._source.chunks(lambda: self._size):
-                    if not self._keep(chunk):
-                        break
-        except SourceError as error:
-            self.failure = error
-        except BaseException as error:  # a source of the user's may raise anything; it ends the run with its reason
-            self.failure = _source_error(self._source, error)
-        finally:
-            with self._changed:
-                self._over = True
-            self._wake()
-
-    def _read_items(self, items: Iterator[Any]) -> None:
-        # On the way of every record of a generator: one append under the lock.
-        for item in items:
-            with self._changed:
-                while len(self._ready) >= 2 and not self._stopped:
-                    self._changed.wait()
-                if self._stopped:
-                    close = getattr(items, "close", None)
-                    break
-                self._items.append(item)
-                if len(self._items) == 1:
-                    self._since = time.monotonic()
-                    self._wake()
-                if len(self._items) >= self._size:
-                    self._ready.append(self._close())
-                    self._wake()
-        else:
-            return
-        if close is not None:
-            close()
-
-    def _keep(self, chunk: Chunk) -> bool:
-        with self._changed:
-            while len(self._ready) >= 2 and not self._stopped:
-                self._changed.wait()
-            self._ready.append(chunk)
-        self._wake()
-        return not self._stopped
-
-    def _close(self) -> Chunk:
-        items, self._items = self._items, []
-        return cast(Chunk, self._source.chunk_of(items))  # type: ignore[attr-defined]  # whoever has items has it too
-
-
-def _source_error(source: Source, error: BaseException) -> SourceError:
-    failure = SourceError(
-        f"The source {source.name} raised {type(error).__name__}: {error}. The records before it were processed.",
-        source=source.name,
-    )
-    failure.__cause__ = error
-    return failure

@@ -62,7 +62,7 @@ class Limits:
             TooManyErrorsError: There are.
         """
         if self._passed(report.failed, report.read):
-            limit = f"max_error_rate = {self.rate:g}"
+            limit = f"max_error_rate = {self.rate}"
             if self.errors is not None and report.failed > self.errors:
                 limit = f"max_errors = {self.errors}" if self.errors else 'on_error = "fail"'
             worst = report.histogram[0]

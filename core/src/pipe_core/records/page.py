@@ -138,7 +138,7 @@ def _exception(report: _Report) -> str:
     if not problem:
         return ""
     words = f"<pre><strong>{safe(problem['type'], 100)}</strong>: {safe(problem['message'], 2000)}</pre>"
-    return section("Why it ended early", words).replace("<section ", '<section class="alarm" ', 1)
+    return section("Why it ended early", words, kind="alarm")
 
 
 def _tiles(report: _Report) -> str:
@@ -175,7 +175,9 @@ def _balance(report: _Report) -> str:
         + stack(((report[name], name) for name in side), most - total)
         for label, side, total in (("Came in", _CAME, came), ("Went out", _WENT, went))
     )
-    return section("Where every record went", equation, bars, _legend(report, {"read": came, "valid": went}))
+    return section(
+        "Where every record went", equation, bars, _legend(report, {"read": came, "valid": went}), kind="whole"
+    )
 
 
 def _legend(report: _Report, totals: Mapping[str, int]) -> str:
@@ -222,7 +224,7 @@ def _facts(report: _Report) -> str:
     facts = (
         ("Source", report["source"] or "not known"),
         ("Sink", report["sink"] or "none: records were only counted"),
-        ("Error sink", report["errors"] or "none: failed records were only counted"),
+        ("Error sink", report["errors"] or "none: failed records are counted, the first ones shown here"),
         ("Executor", report["executor"] or "not started"),
         ("Workers", number(report["workers"])),
         ("Codec", report["codec"] or "none: nothing had to travel"),
@@ -230,7 +232,7 @@ def _facts(report: _Report) -> str:
         ("Run", report["run"]),
     )
     cells = "".join(f"<div><dt>{name}</dt><dd>{safe(value)}</dd></div>" for name, value in facts)
-    return section("How it ran", f'<dl class="facts">{cells}</dl>')
+    return section("How it ran", f'<dl class="facts">{cells}</dl>', kind="whole")
 
 
 def _notes(report: _Report) -> str:

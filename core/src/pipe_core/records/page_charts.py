@@ -26,12 +26,12 @@ def stack(parts: Iterable[tuple[int, str]], rest: int = 0) -> str:
     return f'<div class="stack" aria-hidden="true">{"".join(pieces)}</div>'
 
 
-def table(caption: str, heads: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+def table(caption: str, heads: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are HTML already. *heads* are texts and classes of the columns."""
     top = "".join(f'<th scope="col" class="{name}">{text}</th>' for text, name in heads)
     body = "".join(f"<tr>{_cells(row, heads)}</tr>" for row in rows)
     return (
-        f'<div class="wide"><table class="{kind}"><caption>{caption}</caption>'
+        f'<div class="wide"><table><caption>{caption}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -40,7 +40,7 @@ def _cells(row: Sequence[str], heads: Sequence[tuple[str, str]]) -> str:
     return "".join(f'<td class="{name}">{cell}</td>' for cell, (_, name) in zip(row, heads, strict=True))
 
 
-def section(title: str, *content: str) -> str:
-    """A part of the page under a heading of its own."""
+def section(title: str, *content: str, kind: str = "") -> str:
+    """A part of the page under a heading of its own. *kind* is a class of the style."""
     name = title.lower().replace(" ", "-")
-    return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>{"".join(content)}</section>'
+    return f'<section class="{kind}" aria-labelledby="{name}"><h2 id="{name}">{title}</h2>{"".join(content)}</section>'

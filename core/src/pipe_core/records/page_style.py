@@ -11,7 +11,7 @@ STYLE: Final = """
 --line:#2c3744;--track:#26303c;--read:#5e97f6;--expanded:#a981f0;--valid:#36b68b;--failed:#f2695f;--dropped:#738195;
 --warn:#e8a33d;--shade:#0006}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
+body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
 main{max-width:66rem;margin:0 auto;padding:2.25rem 1.25rem 3rem}
 h1{font-size:1.75rem;line-height:1.2;margin:0;overflow-wrap:anywhere}
@@ -58,8 +58,8 @@ td ul{list-style:none;padding:0}td li{color:var(--soft)}td li+li{margin:0}
 .alarm{border-color:var(--failed);border-left-width:.4rem}
 footer{color:var(--soft);font-size:.875rem;margin-top:1.5rem}
 @media (max-width:40rem){main{padding:1.25rem .75rem 2rem}section{padding:1rem}.draw{display:none}}
-@media print{@page{margin:14mm}
-:root{color-scheme:light;--paper:#fff}body{font-size:10.5pt}main{max-width:none;padding:0}
-*{print-color-adjust:exact;-webkit-print-color-adjust:exact}tr,.tiles,.facts>div{break-inside:avoid}
-h2,caption,thead{break-after:avoid}.wide{overflow:visible}}
+@media print{@page{margin:14mm 12mm}
+:root{color-scheme:light;--paper:#fff;font-size:11.5px}main{max-width:none;padding:1px}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.tiles{grid-template-columns:repeat(4,1fr)}
+tr,.tiles,.facts>div,.whole{break-inside:avoid}h2,caption,thead{break-after:avoid}.wide{overflow:visible}}
 """

@@ -57,6 +57,14 @@ class Schema:
         return _fields(self.kind)
 
     @cached_property
+    def closed(self) -> int | None:
+        """The number of attributes of every validated instance, where they are all fields of one model; else None."""
+        kind = self.kind
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)) or issubclass(kind, RootModel):
+            return None
+        return None if kind.model_config.get("extra") == "allow" else len(kind.model_fields)
+
+    @cached_property
     def required(self) -> frozenset[str]:
         """The names under which fields without a default are read, aliases included."""
         return _required(self.kind)

@@ -34,9 +34,11 @@ def apply(
         except KeyboardInterrupt as error:
             if interrupted():
                 raise
-            failed.append((len(done) + len(failed), error))
+            failed.append((len(done) + len(failed), error.with_traceback(None)))
         except BaseException as error:  # a validator may raise anything, SystemExit included: its record fails
-            failed.append((len(done) + len(failed), error))
+            # Without its traceback: that holds this frame, which holds the error, and whole batches would wait for
+            # the garbage collector.
+            failed.append((len(done) + len(failed), error.with_traceback(None)))
         else:
             return done, failed
 

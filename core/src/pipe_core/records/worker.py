@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipe_core.kernel.contracts import Batch, Readable, Rejection
 from pipe_core.kernel.errors import HookContractError, RunError, SourceError
-from pipe_core.records.entry import Entry, EntryStatus, ValidatedData
+from pipe_core.records.entry import Entry, EntryStatus, OpenView, added_keys, view_of
 from pipe_core.records.hooking import HookRunner, hook_error
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.program import Program
@@ -52,6 +53,8 @@ class Worker:
         serializer = program.schema or PlainSerializer()
         self._row = program.encoder.bind(serializer) if program.encoder else None
         self._long_row = program.encoder.bind(ExtendedSerializer(serializer)) if program.encoder else None
+        self._plain_row = program.encoder.bind(PlainSerializer()) if program.encoder else None
+        self._closed = program.schema.closed if program.schema else None
         self._uses_entries = bool(program.hooks) or program.wants_entries
         self._run_hooks = tuple(hook for hook in program.hooks if hook.kind == "run")
 
@@ -211,9 +214,15 @@ class Worker:
                 work.fail(entry._index, "validation", entry.errors, batch, entry.raw_data, None, entry)
             entries = _without(entries, invalid)
         validated = EntryStatus.VALIDATED
-        for entry, value in zip(entries, values, strict=True):
-            entry._value = value
-            entry.status = validated
+        if self._closed is not None:
+            for entry, value in zip(entries, values, strict=True):
+                entry._value = value
+                entry.validated_data = value.__dict__  # as view_of() has it, without the call
+                entry.status = validated
+        else:
+            for entry, value in zip(entries, values, strict=True):
+                entry._set_value(value)
+                entry.status = validated
         return entries
 
     def _encoded(self, values: list[Any], work: _Work) -> tuple[list[Any], list[tuple[int, BaseException]]]:
@@ -225,8 +234,8 @@ class Worker:
         return done
 
     def _encoded_entries(self, entries: list[Entry], batch: Batch, work: _Work) -> None:
-        if any(entry._view is not None and entry._view.added for entry in entries):
-            rows, unwritten = self._encoded_with_added(entries, work)
+        if self._program.post and self._row is not None:
+            rows, unwritten = self._encoded_as_changed(entries, work)
         else:
             rows, unwritten = self._encoded([entry._value for entry in entries], work)
         for k, error in unwritten:
@@ -238,21 +247,36 @@ class Worker:
             entries = _without(entries, unwritten)
         work.take(entries, rows)
 
-    def _encoded_with_added(
+    def _encoded_as_changed(
         self, entries: list[Entry], work: _Work
     ) -> tuple[list[Any], list[tuple[int, BaseException]]]:
-        row, long_row = self._row, self._long_row
-        if row is None or long_row is None:
-            return [], []
-
-        def one(entry: Entry) -> Any:
-            view = entry._view
-            return long_row((entry._value, view.added)) if view is not None and view.added else row(entry._value)
-
+        """Rows of entries that hooks may have added keys to, or given other data."""
+        values = [entry._value for entry in entries]
+        if self._untouched(entries, values):
+            return self._encoded(values, work)
         started = time.perf_counter()
-        done = apply(one, entries, self._program.stopping)
+        done = apply(self._changed_row, entries, self._program.stopping)
         work.spent("encode", started)
         return done
+
+    def _changed_row(self, entry: Entry) -> Any:
+        assert self._row is not None and self._long_row is not None and self._plain_row is not None  # asked before
+        value, view = entry._value, entry.validated_data
+        if isinstance(view, OpenView) or view is view_of(value):
+            added = added_keys(value, view)
+            return self._long_row((value, added)) if added else self._row(value)
+        return self._plain_row(view)
+
+    def _untouched(self, entries: list[Entry], values: list[Any]) -> bool:
+        """Whether the ordinary rows say all: hooks added no key and put nothing in place of the validated data."""
+        if self._closed is None:
+            return False
+        views = [entry.validated_data for entry in entries]
+        own = all(map(operator.is_, views, map(_OWN_FIELDS, values)))
+        return own and set(map(len, views)) <= {self._closed}
+
+
+_OWN_FIELDS = operator.attrgetter("__dict__")
 
 
 class _Work:
@@ -335,7 +359,8 @@ class _Work:
         if not self._decides:
             self.rows += rows
             self.result.valid += len(entries)
-            self._entries += entries
+            if self._program.wants_entries:
+                self._entries += entries
             return
         base = 0 if self._program.wants_entries else self.result.read
         for entry, row in zip(entries, rows or [None] * len(entries), strict=True):
@@ -387,10 +412,8 @@ def _plain_error(error: BaseException) -> dict[str, Any]:
 
 def _shown(entry: Entry) -> Any:
     """What the record had become, for the error row."""
-    if entry._value is None:
-        return entry.raw_data
-    data = entry.validated_data
-    return dict(data) if isinstance(data, ValidatedData) else data
+    view = entry.raw_data if entry.validated_data is None else entry.validated_data
+    return dict(view) if isinstance(view, OpenView) else view
 
 
 async def _as_coroutine(awaitable: Any) -> Any:
