@@ -15,7 +15,7 @@ from reading import make, read_chunks, read_splits
 
 from pipe_core.formats import json_cursor, line_feed
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 csv_texts = st.lists(
     st.sampled_from(["a", "bc", ",", ",", '"', '""', '"x"', "\n", "\n", "\r\n", "\r", "é€", "\u2028", " ", '5" pipe']),

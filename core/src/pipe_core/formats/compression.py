@@ -13,8 +13,11 @@ SUFFIXES: Final = (".gz", ".lz4", ".zst")
 
 
 def compression_of(path: str) -> str | None:
-    """The suffix of *path* that means a compression, or None."""
-    return next((suffix for suffix in SUFFIXES if path.lower().endswith(suffix)), None)
+    """The suffix of *path* that means a compression, or None. Raises `OptionsError` for one that is not installed."""
+    found = next((suffix for suffix in SUFFIXES if path.lower().endswith(suffix)), None)
+    if found == ".zst":
+        _zstd()
+    return found
 
 
 class Decompressed:

@@ -34,6 +34,7 @@ def cuts_anywhere(encoding: str) -> bool:
         return True
     ascii_bytes = bytes(range(128))
     pairs = bytes(byte for first in range(256) for second in range(256) for byte in (first, second))
+    pairs += b"\x1b$B!!\x1b(B\x1b$)C\x0e!!\x0f"  # what switches alphabets in the encodings of ISO 2022
     same = ascii_bytes.decode(encoding, "replace") == ascii_bytes.decode("ascii")
     return same and len(pairs.decode(encoding, "replace")) == len(pairs)
 
@@ -46,12 +47,12 @@ def require_utf8(encoding: str) -> None:
 
 
 class Transcoded:
-    """A stream in any encoding, read as UTF-8. Raises UnicodeDecodeError behind the last good character."""
+    """A stream in any encoding, read as UTF-8. Raises UnicodeError behind the last good character."""
 
     def __init__(self, stream: ByteStream, encoding: str) -> None:
         self._read = getattr(stream, "read1", stream.read)
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
-        self._failure: UnicodeDecodeError | None = None
+        self._failure: UnicodeError | None = None
 
     def read(self, size: int, /) -> bytes:
         """About *size* bytes; none at the end."""
@@ -69,6 +70,9 @@ class Transcoded:
         except UnicodeDecodeError as error:
             self._failure = error
             return error.object[: error.start].decode(error.encoding)
+        except UnicodeError as error:  # UTF-16 without its byte order mark
+            self._failure = error
+            return ""
 
 
 class Unmarked:

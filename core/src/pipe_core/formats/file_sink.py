@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
+from pipe_core.formats.paths import path_of
 from pipe_core.formats.staging import GrowingFile, Output, StagedFile, StreamOutput, is_stream, writing_errors
 from pipe_core.kernel.contracts import Encoder, Mode
-from pipe_core.kernel.errors import OptionsError, SinkError, TargetExistsError
+from pipe_core.kernel.errors import SinkError, TargetExistsError
 
 
 class FileSink:
@@ -23,11 +24,7 @@ class FileSink:
     """
 
     def __init__(self, target: Any, encoder: Encoder) -> None:
-        try:
-            self._path = os.fsdecode(target)
-        except TypeError:
-            kind = type(target).__name__
-            raise OptionsError(f"A file format takes a path, not {kind}.", problems={"target": kind}) from None
+        self._path = path_of(target)
         self._encoder = encoder
         self._newline = b"\n"
         self._compression = None if self._path == "-" else compression_of(self._path)
@@ -93,13 +90,14 @@ class FileSink:
         with suppress(OSError):  # the disk may be full, and the bytes are thrown away or marked as partial
             self._finish_stream()
         with writing_errors(self.name):
-            return output.abort(keep)
+            try:
+                return output.abort(keep)
+            finally:
+                output.close()
 
     def close(self) -> None:
         """Close the file. What was neither committed nor aborted is aborted."""
-        output = self._output
-        if output is not None:
-            self.abort()
+        self.abort()
 
     def _opened(self, mode: Mode) -> Output:
         if is_stream(self._path):

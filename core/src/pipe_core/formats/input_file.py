@@ -14,6 +14,7 @@ from typing import Any
 from pipe_core.formats.compression import Decompressed, compression_of
 from pipe_core.formats.encodings import BOM, UTF8, Transcoded, Unmarked, cuts_anywhere, plain_name
 from pipe_core.formats.line_feed import ByteStream, LineFeed
+from pipe_core.formats.paths import path_of
 from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
 
 
@@ -26,11 +27,10 @@ class InputFile:
     """
 
     def __init__(self, target: Any, encoding: str) -> None:
-        self.is_stdin = target == "-"
-        if not self.is_stdin and "\0" in _path_of(target):
-            raise OptionsError("A path cannot hold NUL.", problems={"target": "has a NUL character"})
-        self.path = "-" if self.is_stdin else os.path.abspath(_path_of(target))
-        self.name = "standard input" if self.is_stdin else os.fspath(target)
+        path = path_of(target)
+        self.is_stdin = path == "-"
+        self.path = "-" if self.is_stdin else os.path.abspath(path)
+        self.name = "standard input" if self.is_stdin else path
         self.encoding = plain_name(encoding)
         self.size = 0
         self._compression = None if self.is_stdin else compression_of(self.path)
@@ -118,19 +118,10 @@ def reading_errors(name: str, position: Callable[[], int] = lambda: 0) -> Iterat
         raise
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"There is no file {name!r}. Is the path right?", source=name, position=0) from error
-    except UnicodeDecodeError as error:
-        text = f"{name!r} is not {error.encoding}: {error.reason}. Give its encoding, for example encoding='cp1252'."
+    except UnicodeError as error:
+        text = f"{name!r} is not in the encoding given: {error}. Give another one, for example encoding='cp1252'."
         raise SourceError(text, source=name, position=position()) from error
     except OSError as error:
         reason = error.strerror or str(error)
         text = f"{name!r} cannot be read: {reason}. A damaged, cut off or protected file?"
         raise SourceError(text, source=name, position=position()) from error
-
-
-def _path_of(target: Any) -> str:
-    try:
-        path = os.fspath(target)
-    except TypeError:
-        kind = type(target).__name__
-        raise OptionsError(f"A file format takes a path, not {kind}.", problems={"target": f"is {kind}"}) from None
-    return os.fsdecode(path)
