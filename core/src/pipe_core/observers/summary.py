@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipe_core.records.wording import duration, number, one_line, percent, rate, several
 
@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from pipe_core.kernel.events import RunInfo
     from pipe_core.records.report import FlowReport
 
+TITLE: Final = 40
+"""Characters of a title."""
+
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """How far a run is. `done` and `left` are None where nobody knows how much there is.
+    """How far a run is. `done` and `left` are None where nobody can know them, or not yet.
 
     Attributes:
         read: Records taken from the source.
         failed: Records rejected.
         per_second: Records read for each second.
-        done: The share of the source that was committed, 0 to 1.
+        done: The share of the source that was committed, above 0 and at most 1.
         left: Seconds until the end, if it goes on as it went.
     """
 
@@ -38,12 +41,15 @@ class Advance:
         done = left = None
         if run.total:
             came = report.bytes_read if run.unit == "bytes" else report.read
-            done = min(1.0, came / run.total)
-            left = report.duration * (1 - done) / done if done else None
+            if came:
+                done = min(1.0, came / run.total)
+                left = report.duration * (1 - done) / done
         return cls(report.read, report.failed, report.records_per_second, done, left)
 
     def counts(self) -> str:
         """``12,000 records, 3 failed, 5,400/s``."""
+        if not self.read:
+            return "no records yet"
         failed = f", {number(self.failed)} failed" if self.failed else ""
         return f"{several(self.read, 'record')}{failed}, {rate(self.per_second)}"
 
@@ -59,8 +65,9 @@ class Advance:
 
 
 def title(run: RunInfo) -> str:
-    """What people know a run by: its source, else its id."""
-    return one_line(run.name or run.id, 40)
+    """What people know a run by: its source, else its id. Of a long path the end says most."""
+    name = one_line(run.name or run.id, 1000)
+    return name if len(name) <= TITLE else f"…{name[1 - TITLE :]}"
 
 
 def ending(report: FlowReport) -> str:

@@ -161,14 +161,9 @@ _WENT: Final = ("valid", "failed", "dropped")
 
 def _balance(report: _Report) -> str:
     came, went = (sum(report[name] for name in side) for side in (_CAME, _WENT))
-    gap = came - went
-    verdict = (
-        f'<strong class="bad">{several(abs(gap), "record")} not accounted for</strong>'
-        if gap
-        else ('<strong class="good">✓ It balances.</strong>')
-    )
     sides = (" + ".join(f"{number(report[name])} {name}" for name in side) for side in (_CAME, _WENT))
-    equation = f'<p class="equation">{(" ≠ " if gap else " = ").join(sides)}. {verdict}</p>'
+    sign = " = " if came == went else " ≠ "
+    equation = f'<p class="equation">{sign.join(sides)}. {_verdict(report, came - went)}</p>'
     most = max(came, went)
     bars = "".join(
         f'<p class="over">{label}: {several(total, "record")}</p>'
@@ -178,6 +173,14 @@ def _balance(report: _Report) -> str:
     return section(
         "Where every record went", equation, bars, _legend(report, {"read": came, "valid": went}), kind="whole"
     )
+
+
+def _verdict(report: _Report, gap: int) -> str:
+    if not gap:
+        return '<strong class="good">✓ It balances.</strong>'
+    if report["status"] in ("running", "paused"):
+        return "The counts are still moving."
+    return f'<strong class="bad">✕ {several(abs(gap), "record")} not accounted for.</strong>'
 
 
 def _legend(report: _Report, totals: Mapping[str, int]) -> str:
