@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from pipe_core.kernel.contracts import Extent, Sink
+from pipe_core.kernel.contracts import Extent, Row, Sink
 from pipe_core.kernel.errors import HookContractError
 from pipe_core.kernel.events import EntryFailure
 from pipe_core.records.hooking import hook_error
@@ -117,17 +117,24 @@ class Commit:
         return failures
 
     def _verdict(self, one: Pending, base: int) -> str | Failure:
-        for number, (hook, value) in enumerate(zip(self._deciders, one.values, strict=False)):
+        for hook, (value, refusal) in zip(self._deciders, one.verdicts, strict=False):
             verdict = hook.source.decide(value, base + one.index)
             if verdict == "drop":
                 return "drop"
-            if verdict == "fail":
-                return _refused(hook, one, number, self._program)
+            if verdict == "fail" and getattr(hook.source, "may_fail", False):
+                return self._refused(hook, one, refusal)
             if verdict != "keep":
                 raise HookContractError(
-                    f"{hook.name}.decide returned {verdict!r}; it may return 'keep', 'drop' or 'fail'.", hook=hook.name
+                    f"{hook.name}.decide returned {verdict!r}. It may return 'keep' or 'drop', and 'fail' where the "
+                    f"hook says may_fail = True.",
+                    hook=hook.name,
                 )
         return "keep"
+
+    def _refused(self, hook: BoundHook, one: Pending, row: Row) -> Failure:
+        phase: Phase = "pre" if hook in self._program.pre else "post"
+        errors = [hook_error(hook.name, RuntimeError("refused"))]
+        return Failure(one.index, phase, errors, row, hook.name, one.part)
 
     def _reject(self, failures: Sequence[Failure], base: int) -> None:
         encoder = self._program.error_encoder
@@ -158,9 +165,3 @@ class Commit:
     def sinks(self) -> Iterator[Sink]:
         """The sinks in the order in which they are made durable: the reasons first."""
         return (sink for sink in (self._errors, self._sink) if sink is not None)
-
-
-def _refused(hook: BoundHook, one: Pending, number: int, program: Program) -> Failure:
-    phase: Phase = "pre" if hook in program.pre else "post"
-    error = hook_error(hook.name, RuntimeError("refused by the run-scoped hook"))
-    return Failure(one.index, phase, [error], one.refusals[number], hook.name, one.part)

@@ -30,6 +30,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "_value": None,
     "_errors": None,
     "_metadata": None,
+    "_verdicts": None,
 }
 
 
@@ -46,8 +47,19 @@ class Entry:
 
     # On the way of every record of a pipe with hooks: slots make an entry at half the cost, and those that most entries
     # never need are left empty; `__getattr__` knows what they stand for then.
-    __slots__ = ("_errors", "_index", "_metadata", "_position", "_run", "_value", "part", "raw_data", "status",
-                 "validated_data")  # fmt: skip
+    __slots__ = (
+        "_errors",
+        "_index",
+        "_metadata",
+        "_position",
+        "_run",
+        "_value",
+        "_verdicts",
+        "part",
+        "raw_data",
+        "status",
+        "validated_data",
+    )
 
     raw_data: Any
     validated_data: Any
@@ -58,6 +70,7 @@ class Entry:
     _value: Any
     _errors: list[dict[str, Any]] | None
     _metadata: dict[str, Any] | None
+    _verdicts: tuple[tuple[Any, Any], ...] | None
 
     def __init__(self, raw_data: Any, index: int = -1) -> None:
         self.raw_data = raw_data
@@ -108,6 +121,7 @@ class Entry:
             if self.validated_data is not view_of(self._value):
                 twin.validated_data = _detached(self.validated_data)
         twin._metadata = dict(self._metadata) if self._metadata else None
+        twin._verdicts = self._verdicts
         for name, value in changes.items():
             setattr(twin, name, value)
         return twin
@@ -152,8 +166,8 @@ def view_of(value: Any) -> Any:
 def added_keys(value: Any, view: Any) -> dict[str, Any]:
     """What hooks added to *view* beside the fields of *value*; computed attributes that a class caches are no such."""
     kind = type(value)
-    fields = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", None)
-    if fields is None or view is not getattr(value, "__dict__", None):
+    fields = getattr(kind, "__pydantic_fields__", getattr(kind, "__dataclass_fields__", None))
+    if fields is None or view is None or view is not getattr(value, "__dict__", None):
         return {}
     return {key: item for key, item in view.items() if key not in fields and not hasattr(kind, key)}
 

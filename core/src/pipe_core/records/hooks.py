@@ -38,6 +38,7 @@ class BaseHook:
         chunk_size: The number of entries that `execute` gets; None when it does not depend on it.
         repeatable: Whether `execute` may be called again for the same entries, one by one, to find the culprit after
             it raised. False needs a `chunk_size`, and fails the whole chunk.
+        may_fail: With ``scope = "run"``: whether `decide` may answer ``"fail"``; costs an error row for each entry.
         needs_position: Whether it reads ``entry.position`` or ``entry.id``. Keeps the source from being split.
     """
 
@@ -45,6 +46,7 @@ class BaseHook:
     scope: ClassVar[Literal["chunk", "run"]] = "chunk"
     chunk_size: int | None = None
     repeatable: bool = True
+    may_fail: bool = False
     needs_position: bool = False
 
     def setup(self, store: HookStore) -> Any:

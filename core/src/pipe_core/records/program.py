@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.kernel.contracts import Encoder
@@ -23,7 +24,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(slots=True)
+@dataclass
 class Program:
     """Schema, hooks and encoders of a run, shared once with every worker.
 
@@ -78,11 +79,10 @@ class Program:
             self._workers.clear()
         return [error for worker in workers for error in worker.teardown()]
 
-    def error_row(self, row: dict[str, Any]) -> Any:
-        """*row* for the error sink, or None when there is none."""
-        if self.error_encoder is None:
-            return None
-        return self.error_encoder.bind(ErrorSerializer())(row)
+    @cached_property
+    def error_row(self) -> Callable[[dict[str, Any]], Any] | None:
+        """Makes a row for the error sink, still without its position; None when there is none."""
+        return self.error_encoder.bind(ErrorSerializer()) if self.error_encoder is not None else None
 
     def shown(self, record: Any) -> Any:
         """What an error row may show of *record*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,19 +32,18 @@ class Pending:
 
     Attributes:
         index: As in `Failure`.
-        values: One value for each run-scoped hook that it reached, in order.
+        verdicts: For each run-scoped hook that it reached, in order: the value to decide on, and its row for the error
+            sink should the hook refuse it.
         row: Its row for the sink, where it went all the way.
         failure: Its failure, where it did not.
-        refusals: Its rows for the error sink, should the hook of the same place in `values` fail it.
         entry: The entry itself, where the run streams entries.
     """
 
     index: int
     part: int
-    values: tuple[Any, ...]
+    verdicts: Sequence[tuple[Any, Row]]
     row: Row = None
     failure: Failure | None = None
-    refusals: tuple[Row, ...] = ()
     entry: Any = None
 
 
