@@ -167,9 +167,10 @@ def added_keys(value: Any, view: Any) -> dict[str, Any]:
     """What hooks added to *view* beside the fields of *value*; computed attributes that a class caches are no such."""
     kind = type(value)
     fields = getattr(kind, "__pydantic_fields__", getattr(kind, "__dataclass_fields__", None))
-    if fields is None or view is None or view is not getattr(value, "__dict__", None):
+    own: dict[str, Any] | None = getattr(value, "__dict__", None)
+    if fields is None or own is None or view is not own:
         return {}
-    return {key: item for key, item in view.items() if key not in fields and not hasattr(kind, key)}
+    return {key: item for key, item in own.items() if key not in fields and not hasattr(kind, key)}
 
 
 class OpenView(MutableMapping[str, Any]):

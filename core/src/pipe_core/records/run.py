@@ -154,7 +154,9 @@ class Run:
             result = future.result()
             self._tell_task("pipe_task_finished", number, "completed")
             if self._take(number, result):
-                self._feed.learn(result, self._pieces.pop(number))
+                piece = self._pieces.pop(number)
+                self.report.bytes_read += piece.size
+                self._feed.learn(result, piece)
             if self._commit.entries:
                 entries, self._commit.entries = self._commit.entries, []
                 yield entries

@@ -25,6 +25,8 @@ class TaskStatus(enum.Enum):
     SKIPPED = "skipped"
     ABORTED = "aborted"
 
+    __hash__ = object.__hash__  # there is one of each; Enum's own hash is a Python function, called at every move
+
     @property
     def final(self) -> bool:
         """Whether a task stays there, unless it is tried again."""
