@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -15,6 +17,8 @@ from pipe_core.observers.summary import Advance, ending, title
 if TYPE_CHECKING:
     from pipe_core.kernel.events import RunInfo
     from pipe_core.records.report import FlowReport
+
+logger: Final = logging.getLogger("pipe_core.observers")
 
 _STYLES: Final = {"completed": "green", "failed": "red"}
 
@@ -48,13 +52,24 @@ class Bar:
             _Counts(run),
             *([] if run.total else [TimeElapsedColumn()]),
             console=console,
-            refresh_per_second=refresh,
+            auto_refresh=False,
             transient=True,
             # What the user's code prints appears above the bar, unless it goes somewhere else: it must still arrive.
             redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._task = self._progress.add_task(title(run), total=1.0 if run.total else None)
         self._progress.start()
+        # Not the thread that rich would start: it is still there for a moment when the bar has gone.
+        self._over, self._pause = threading.Event(), 1 / refresh
+        self._drawer = threading.Thread(target=self._draw, name="pipe-bar", daemon=True)
+        self._drawer.start()
+
+    def _draw(self) -> None:
+        try:
+            while not self._over.wait(self._pause):
+                self._progress.refresh()
+        except (OSError, ValueError):  # its window was closed
+            logger.warning("the bar can no longer be drawn; the run goes on", exc_info=True)
 
     def advance(self) -> None:
         """Some of the run was committed."""
@@ -62,6 +77,8 @@ class Bar:
 
     def finish(self, report: FlowReport) -> None:
         """Replace the bar by how the run ended."""
+        self._over.set()
+        self._drawer.join()
         self._progress.stop()
         status = report.status.value
         style = "yellow" if status == "completed" and report.failed else _STYLES.get(status, "yellow")
