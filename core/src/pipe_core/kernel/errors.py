@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 class PipeError(Exception):
     """Base of all errors raised by pipe and its plugins."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with the message alone, which most of the classes below refuse.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[PipeError], args: tuple[Any, ...], attributes: dict[str, Any]) -> PipeError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
 
 # --- plugins -------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing.util
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,6 +54,16 @@ class Program:
     stopping: Callable[[], bool] = _never
     _workers: dict[int, Worker] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What belongs to the driver stays there; a worker elsewhere has its own loop and is stopped by other means.
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_lock", "error_row")}
+        return {**kept, "loop": None, "stopping": _never, "_workers": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        multiprocessing.util.Finalize(None, self.close, exitpriority=10)  # a worker process runs no atexit functions
 
     @property
     def hooks(self) -> tuple[BoundHook, ...]:
