@@ -139,6 +139,13 @@ def test_a_balance_that_does_not_hold_is_said_and_drawn() -> None:
     assert page.widths("rest") == ["flex-grow:3"]
 
 
+def test_shares_are_of_the_bar_that_they_are_in() -> None:
+    page = Page(render(facts(status="failed", read=300, expanded=100, valid=150, failed=30, dropped=20)))
+
+    rows = [row for row in page.text["tr"] if row.startswith(("Read", "Expanded", "Valid", "Failed", "Dropped"))]
+    assert [row[-4:] for row in rows[:5]] == ["75 %", "25 %", "75 %", "15 %", "10 %"]
+
+
 def test_the_counts_of_a_running_run_may_still_move() -> None:
     page = Page(render(facts(status="running", valid=987)))
 

@@ -60,7 +60,7 @@ class Advance:
     def _ahead(self) -> Iterator[str]:
         if self.done is not None:
             yield percent(self.done, 1.0)
-        if self.left is not None:
+        if self.left:
             yield f"about {duration(self.left)} left"
 
 
