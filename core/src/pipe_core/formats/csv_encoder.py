@@ -63,8 +63,9 @@ class LineWriter:
 
     def record(self, record: Any) -> bytes:
         """The line of a record. Raises ValueError for one that does not fit the columns."""
-        if not isinstance(record, Mapping):
-            raise ValueError(f"a row of CSV needs names and values, not {type(record).__name__}")
+        if type(record) is dict and tuple(record) == self._fields:
+            return self._cells(list(record.values()))
+        record = _mapping(record)
         if self._style.on_extra == "error" and not record.keys() <= self._known:
             extra = ", ".join(repr(name) for name in record if name not in self._known)
             raise ValueError(f"no column for {extra}; name the columns with fieldnames or use on_extra='ignore'")
@@ -139,4 +140,6 @@ def _mapping(record: Any) -> dict[str, Any]:
 
 
 def _text(cell: Any) -> str:
+    if cell is True or cell is False:
+        return "true" if cell else "false"
     return json.dumps(cell, ensure_ascii=False, separators=(",", ":"))

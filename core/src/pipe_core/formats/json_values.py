@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -22,10 +22,23 @@ from pipe_core.formats.rejections import shown
 from pipe_core.kernel.contracts import Batch, Rejection
 
 _PARSE: Final = partial(from_json, allow_inf_nan=False)
-_BEFORE_COLON: Final = (b'":', b" :", b"\t:", b"\r:", b"\n:")
-_LARGE_EXPONENT: Final = re.compile(rb"[eE]\+?[0-9]{2}")
-_STEP: Final = 128
-_TWO_DIGITS: Final = re.compile(rb"[0-9]{2}")
+_STEP: Final = 32
+_NINE_DIGITS: Final = b"0" * 9
+_BETWEEN: Final = b"\0"
+"""Stands between the values of a batch. It is in none of them: JSON knows no NUL."""
+
+
+def _marks() -> bytes:
+    table = bytearray(b"x" * 256)
+    for same, stands_for in ((b"0123456789", b"0"), (b"eE", b"e"), (b" \t\r\n", b" "), (b"+", b"+"), (b':"', b"")):
+        for byte in same:
+            table[byte] = stands_for[0] if stands_for else byte
+    return bytes(table)
+
+
+_MARKS: Final = _marks()
+"""What matters in JSON text when its values do not: digits as 0, exponents as e, white space as a space."""
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}\0")
 _TYPES: Final = (
     ("recursion limit", "TooDeep"),
     ("out of range", "NumberTooLarge"),
@@ -68,13 +81,16 @@ class LinesChunk:
             yield values_batch(piece, self.layout)
 
 
+_Finder = Callable[[Any, bytes, JsonLayout], Rejection | None]
+
+
 def values_batch(group: Group[bytes], layout: JsonLayout) -> Batch:
     """The batch of some JSON values."""
     lines, rejected = group.items, dict(group.rejected)
     records = _parsed(lines, rejected)
-    if rejected or not _beyond_doubt(records, lines, layout):
+    for find in _doubts(records, lines, rejected, layout):
         for i, record in enumerate(records):
-            if i not in rejected and (fault := _fault(record, lines[i], layout)) is not None:
+            if i not in rejected and (fault := find(record, lines[i], layout)) is not None:
                 records[i], rejected[i] = None, fault
     return Batch(records, lambda i: rejected[i].raw if i in rejected else _PARSE(lines[i]), rejected)
 
@@ -101,41 +117,63 @@ def _unparsable(line: bytes, message: str) -> Rejection:
     return Rejection(kind, f"Not JSON: {message.replace(' line 1', '')}.", shown(line))
 
 
-def _beyond_doubt(records: list[Any], lines: Sequence[bytes], layout: JsonLayout) -> bool:
-    """Whether it is certain, from counts alone, that no record breaks a rule which the parser does not know."""
-    if set(map(type, records)) != {dict}:
-        return False
-    data = b"\n".join(lines)
-    keys = sum(map(len, records))
+def _doubts(
+    records: list[Any], lines: Sequence[bytes], rejected: Mapping[int, Rejection], layout: JsonLayout
+) -> Iterator[_Finder]:
+    """The rules which the parser does not know and which some record may break, judged by counts alone."""
+    if rejected:
+        lines = [line for i, line in enumerate(lines) if i not in rejected]
+        records = [record for i, record in enumerate(records) if i not in rejected]
+    data = _BETWEEN.join(lines)
+    marks = data.translate(_MARKS)
+    if _may_overflow(marks):
+        yield _find_infinity
+    objects = [record for record in records if type(record) is dict]
+    if data.count(b"{") + data.count(b"[") - len(objects) >= layout.max_depth:
+        brackets = data.translate(None, _NO_BRACKETS).split(_BETWEEN)
+        if max(map(len, brackets), default=0) > 2 * layout.max_depth:
+            yield _find_depth
+    keys = sum(map(len, objects))
+    if keys > layout.max_fields:
+        yield _find_width
+    if data.count(b":") != keys and (most := _most_keys(marks)) != keys and most != sum(map(_count_keys, records)):
+        yield _find_duplicate
+
+
+def _find_infinity(record: Any, line: bytes, layout: JsonLayout) -> Rejection | None:
+    if not _may_overflow(line.translate(_MARKS)) or _is_finite(record):
+        return None
+    return Rejection("NonFiniteNumber", "A number is too large for a float and would become infinity.", shown(line))
+
+
+def _find_depth(record: Any, line: bytes, layout: JsonLayout) -> Rejection | None:
+    if line.count(b"{") + line.count(b"[") <= layout.max_depth or _depth(record) <= layout.max_depth:
+        return None
+    return Rejection("TooDeep", f"Nested deeper than max_depth, {layout.max_depth}.", shown(line))
+
+
+def _find_width(record: Any, line: bytes, layout: JsonLayout) -> Rejection | None:
+    if not isinstance(record, dict) or len(record) <= layout.max_fields:
+        return None
+    text = f"The record has {len(record):,} fields, max_fields is {layout.max_fields:,}."
+    return Rejection("TooManyFields", text, shown(line))
+
+
+def _find_duplicate(record: Any, line: bytes, layout: JsonLayout) -> Rejection | None:
+    if _most_keys(line.translate(_MARKS)) == _count_keys(record) or (key := _duplicate(line)) is None:
+        return None
+    return Rejection("DuplicateKey", f"The key {key!r} is there more than once.", shown(line))
+
+
+def _most_keys(marks: bytes) -> int:
     # Every key has a colon, behind its quote or behind white space: there cannot be more keys than such places.
-    if data.count(b":") != keys and _most_keys(data) != keys:
-        return False
-    if data.count(b"{") + data.count(b"[") - len(records) >= layout.max_depth:
-        return False
-    return not _may_overflow(data) and (keys <= layout.max_fields or max(map(len, records)) <= layout.max_fields)
+    return marks.count(b'":') + marks.count(b" :")
 
 
-def _fault(record: Any, line: bytes, layout: JsonLayout) -> Rejection | None:
-    if line.count(b"{") + line.count(b"[") > layout.max_depth and _depth(record) > layout.max_depth:
-        return Rejection("TooDeep", f"Nested deeper than max_depth, {layout.max_depth}.", shown(line))
-    if isinstance(record, dict) and len(record) > layout.max_fields:
-        text = f"The record has {len(record):,} fields, max_fields is {layout.max_fields:,}."
-        return Rejection("TooManyFields", text, shown(line))
-    if _may_overflow(line) and not _is_finite(record):
-        return Rejection("NonFiniteNumber", "A number is too large for a float and would become infinity.", shown(line))
-    if _most_keys(line) != _count_keys(record) and (key := _duplicate(line)) is not None:
-        return Rejection("DuplicateKey", f"The key {key!r} is there more than once.", shown(line))
-    return None
-
-
-def _most_keys(data: bytes) -> int:
-    return sum(map(data.count, _BEFORE_COLON))
-
-
-def _may_overflow(data: bytes) -> bool:
-    # A float overflows with an exponent of two digits or more, or with some 300 digits in a row: then two neighbours
-    # among every 128th byte are digits.
-    return bool(_LARGE_EXPONENT.search(data) or _TWO_DIGITS.search(data[::_STEP]))
+def _may_overflow(marks: bytes) -> bool:
+    # A float overflows with an exponent of two digits or more, or with some 300 digits in a row: then nine neighbours
+    # among every 32nd byte are digits.
+    return b"0e00" in marks or b"0e+" in marks or _NINE_DIGITS in marks[::_STEP]
 
 
 def _children(value: Any) -> Iterator[Any]:
@@ -155,8 +193,16 @@ def _is_finite(value: Any) -> bool:
 
 
 def _count_keys(value: Any) -> int:
-    own = len(value) if isinstance(value, dict) else 0
-    return own + sum(_count_keys(child) for child in _children(value) if isinstance(child, dict | list))
+    if type(value) is dict:
+        count, children = len(value), list(value.values())
+    elif type(value) is list:
+        count, children = 0, value
+    else:
+        return 0
+    for child in children:
+        if type(child) is dict or type(child) is list:
+            count += _count_keys(child)
+    return count
 
 
 def _duplicate(line: bytes) -> str | None:
