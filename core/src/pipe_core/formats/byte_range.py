@@ -63,7 +63,7 @@ class ByteRange(Generic[LayoutT]):
             for batch in self._batches(feed, size):
                 count += len(batch.records)
                 yield batch
-            self.extent = Extent(begin, feed.offset)
+            self.extent = Extent(begin, feed.offset, self.path)
 
     def _batches(self, feed: LineFeed, size: int) -> Iterator[Batch]:
         raise NotImplementedError

@@ -77,6 +77,7 @@ class Commit:
         if again and (most := self._limits.cut(self._report, result)) is not None:
             raise Again(most=most)
         started = time.perf_counter()
+        self._end = result.extent or self._end
         base = self._report.read
         failures = self._decided(result, base) if result.pending is not None else result.failures
         self._reject(failures, base)
@@ -93,7 +94,6 @@ class Commit:
             return
         if before is not None and before.of == extent.of and extent.begin != before.end:
             raise Again(begin=before.end)
-        self._end = extent
 
     def _decided(self, result: Result, base: int) -> list[Failure]:
         """Ask the run-scoped hooks about every entry, in order."""

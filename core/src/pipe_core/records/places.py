@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import Any, Final, cast
 
@@ -15,6 +16,7 @@ from pipe_core.kernel.contracts import Format, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SinkError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable
+from pipe_core.records.many import ManySources, is_pattern
 from pipe_core.runtime.loops import LoopThread
 
 COMPRESSED: Final = frozenset({".gz", ".lz4", ".zst"})
@@ -33,7 +35,8 @@ def as_source(given: Any, loop: LoopThread) -> Source:
         return cast(Source, given)
     target, options = _target(given)
     if _is_place(target):
-        return _format(target, options).source(target)
+        path = os.fspath(target)
+        return ManySources(path, partial(_source, options)) if is_pattern(path) else _source(options, path)
     if hasattr(target, "__aiter__"):
         target = AsyncItems(target, loop)
     if not (hasattr(target, "__iter__") or hasattr(target, "get")):
@@ -41,6 +44,10 @@ def as_source(given: Any, loop: LoopThread) -> Source:
             f"{target!r} is no source. Give a path, a URL, an iterable of records, a queue, or a source object."
         )
     return cast(Format, current_kernel().make("formats", "memory", options)).source(target)
+
+
+def _source(options: dict[str, Any], path: str) -> Source:
+    return _format(path, dict(options)).source(path)
 
 
 def as_sink(given: Any, loop: LoopThread) -> Sink | None:

@@ -119,7 +119,6 @@ class Worker:
                     break
         except (SourceError, HookContractError) as error:
             work.result.fatal = error
-        work.result.extent = getattr(readable, "extent", None)
         return work.finished()
 
     def _batches(self, readable: Readable, most: int | None, work: Work) -> Iterator[Batch]:
@@ -130,6 +129,7 @@ class Worker:
             batch = next(batches, None)
             work.spent("read", started)
             if batch is None:
+                work.result.extent = getattr(readable, "extent", None)
                 return
             if left is not None:
                 batch = _cut(batch, left)
