@@ -10,7 +10,7 @@ import pytest
 
 from pipe_core import Pipe, get_observer
 from pipe_core.kernel.errors import OptionsError
-from pipe_core.kernel.events import EntryFailure, RunInfo
+from pipe_core.kernel.facts import EntryFailure, RunInfo
 from pipe_core.observers.log import LogObserver
 from pipe_core.observers.options import LogOptions
 

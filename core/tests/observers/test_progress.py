@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from pipe_core import FlowReport, Pipe, get_observer
 from pipe_core.kernel.errors import OptionsError
-from pipe_core.kernel.events import RunInfo
+from pipe_core.kernel.facts import RunInfo
 from pipe_core.kernel.hookspecs import hookimpl
 from pipe_core.observers import progress
 from pipe_core.observers.bar import Bar

@@ -8,10 +8,18 @@ A message says what happened, the likely cause, the evidence and the next step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from pipe_core.records.report import FlowReport
+
+class Report(Protocol):
+    """What an error knows of the report of its run, whatever kind of run it was."""
+
+    read: int
+    valid: int
+    failed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data."""
 
 
 class PipeError(Exception):
@@ -176,7 +184,7 @@ class TargetExistsError(SinkError, FileExistsError):
 class RunError(PipeError, RuntimeError):
     """A run failed. `report` is its full report, where there is one."""
 
-    def __init__(self, message: str, *, report: FlowReport | None = None) -> None:
+    def __init__(self, message: str, *, report: Report | None = None) -> None:
         super().__init__(message)
         self.report = report
 
@@ -235,8 +243,3 @@ class RemoteError(PipeError):
         super().__init__(message)
         self.type_name = type_name
         self.remote_traceback = remote_traceback
-
-
-def facts(error: BaseException) -> dict[str, Any]:
-    """The attributes of *error* that say more than its text, for logs and JSON."""
-    return {name: value for name, value in vars(error).items() if not name.startswith("_") and name != "report"}

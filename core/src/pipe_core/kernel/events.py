@@ -7,8 +7,7 @@ changes nothing; the others still hear.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pluggy
@@ -19,41 +18,6 @@ logger = logging.getLogger("pipe_core")
 
 EVENTS = tuple(name for name in vars(EventHooks) if name.startswith("pipe_"))
 PROVIDERS = tuple(name for name in vars(ProviderHooks) if name.startswith("pipe_"))
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """A run, as observers see it. `live` is the run's live report: read it, do not change it."""
-
-    id: str
-    kind: str
-    name: str
-    executor: str
-    total: int | None = None
-    unit: str = "records"
-    live: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskInfo:
-    """A task of a run. Times are seconds of `time.perf_counter`."""
-
-    id: int
-    kind: str
-    status: str
-    attempt: int = 1
-    started: float | None = None
-    ended: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryFailure:
-    """A record that was rejected: where, in which phase, and why."""
-
-    position: int
-    phase: str
-    errors: Sequence[Mapping[str, Any]]
-    hook: str | None = None
 
 
 class Observers:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.events import EntryFailure, RunInfo, TaskInfo
+    from pipe_core.kernel.facts import EntryFailure, RunInfo, TaskInfo
     from pipe_core.kernel.specs import CodecSpec, ExecutorSpec, FormatSpec, HookSpec, ObserverSpec, SchedulerSpec
 
 PROJECT: Final = "pipe_core"

@@ -15,7 +15,7 @@ from rich.text import Text
 from pipe_core.observers.summary import Advance, ending, title
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.events import RunInfo
+    from pipe_core.kernel.facts import RunInfo
     from pipe_core.records.report import FlowReport
 
 logger: Final = logging.getLogger("pipe_core.observers")

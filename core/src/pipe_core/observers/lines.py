@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from pipe_core.observers.summary import Advance, ending, title
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.events import RunInfo
+    from pipe_core.kernel.facts import RunInfo
     from pipe_core.records.report import FlowReport
 
 

@@ -14,7 +14,7 @@ from pipe_core.observers.summary import ending
 from pipe_core.records.wording import one_line, several
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.events import EntryFailure, RunInfo
+    from pipe_core.kernel.facts import EntryFailure, RunInfo
 
 logger: Final = logging.getLogger("pipe_core.runs")
 

@@ -17,7 +17,7 @@ from pipe_core.observers.lines import Lines
 from pipe_core.observers.options import ProgressOptions
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.events import RunInfo
+    from pipe_core.kernel.facts import RunInfo
 
 # A terminal shows one bar. A second run at the same time writes lines, which appear above it.
 _terminal: Final = threading.Lock()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pipe_core.records.wording import duration, number, one_line, percent, rate, several
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.events import RunInfo
+    from pipe_core.kernel.facts import RunInfo
     from pipe_core.records.report import FlowReport
 
 TITLE: Final = 40

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pipe_core.kernel.contracts import Extent, Row, Sink
 from pipe_core.kernel.errors import HookContractError
-from pipe_core.kernel.events import EntryFailure
+from pipe_core.kernel.facts import EntryFailure
 from pipe_core.records.hooking import hook_error
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.limits import Limits

@@ -59,7 +59,7 @@ class Pipe:
         error_payload: What the error sink shows of a record: ``"full"``, ``"redacted"`` (field names) or ``"hash"``.
         limit: Read at most so many records.
         observers: Names of observers, or objects with `hookimpl` methods.
-        name: What reports call the pipe.
+        name: What run ids begin with. Default ``"run"``.
 
     Raises:
         PipeError: A parameter is wrong; most are checked when a run starts, and nothing runs then.
@@ -220,7 +220,7 @@ class Pipe:
         with self._lock:
             if self._report is not None and not self._report.is_finished:
                 raise RunningError("The pipe is running already. Wait for its report, or make another pipe.")
-            name = self.name or f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid():x}-{next(_numbers)}"
+            name = f"{self.name or 'run'}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid():x}-{next(_numbers)}"
             attempt = _Attempt(self._wishes, name, loop, streams=streams)
             self._report = attempt.report
             return attempt
@@ -295,9 +295,10 @@ class _Attempt:
                 self.report.read,
                 len(self.report.first_failures),
             )
-        self.report._end(status, error)
+        self.report._settle(status, error)
         if self._run is not None:
             self._run.tell_finished()
+        self.report._end()
 
     def drain(self) -> None:
         """Drive the run to its end."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing.util
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipe_core.kernel.contracts import Encoder
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.schema import ErrorSerializer, Schema
 
 if TYPE_CHECKING:
-    from pipe_core.records.worker import Worker
     from pipe_core.runtime.loops import LoopThread
 
 ErrorPayload = Literal["full", "redacted", "hash"]
@@ -23,6 +21,13 @@ ErrorPayload = Literal["full", "redacted", "hash"]
 
 def _never() -> bool:
     return False
+
+
+class Ending(Protocol):
+    """A worker, as far as its program must know it."""
+
+    def teardown(self) -> list[BaseException]:
+        """Give back what the hooks took. What goes wrong is returned."""
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Program:
         error_payload: What an error row shows of the record: all of it, its field names, or a hash.
         batch_size: Records read, validated and encoded at a time.
         wants_entries: Keep entries, for a run that streams them.
+        workers: The workers of this process, by thread.
         stopping: Asked between batches; True ends the work early.
     """
 
@@ -52,17 +58,15 @@ class Program:
     wants_entries: bool = False
     loop: LoopThread | None = None
     stopping: Callable[[], bool] = _never
-    _workers: dict[int, Worker] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.Lock)
+    workers: dict[int, Ending] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         # What belongs to the driver stays there; a worker elsewhere has its own loop and is stopped by other means.
-        kept = {name: value for name, value in self.__dict__.items() if name not in ("_lock", "error_row")}
-        return {**kept, "loop": None, "stopping": _never, "_workers": {}}
+        kept = {name: value for name, value in self.__dict__.items() if name != "error_row"}
+        return {**kept, "loop": None, "stopping": _never, "workers": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
         multiprocessing.util.Finalize(None, self.close, exitpriority=10)  # a worker process runs no atexit functions
 
     @property
@@ -70,24 +74,10 @@ class Program:
         """All hooks, in the order in which an entry meets them."""
         return self.pre + self.post
 
-    def worker(self) -> Worker:
-        """The worker of the calling thread, made and set up at its first call."""
-        from pipe_core.records.worker import Worker
-
-        me = threading.get_ident()
-        worker = self._workers.get(me)
-        if worker is None:
-            worker = Worker(self)
-            with self._lock:
-                self._workers[me] = worker
-            worker.setup()
-        return worker
-
     def close(self) -> list[BaseException]:
         """Tear down every worker of this process, once. What goes wrong is returned."""
-        with self._lock:
-            workers = list(self._workers.values())
-            self._workers.clear()
+        workers = list(self.workers.values())
+        self.workers.clear()
         return [error for worker in workers for error in worker.teardown()]
 
     @cached_property

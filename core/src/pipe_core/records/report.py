@@ -224,10 +224,13 @@ class FlowReport:
     def _spend(self, seconds: Mapping[str, float]) -> None:
         self.phases = dict(Counter(self.phases) + Counter(dict(seconds)))
 
-    def _end(self, status: FlowStatus, exception: BaseException | None = None) -> None:
+    def _settle(self, status: FlowStatus, exception: BaseException | None) -> None:
         self._ended = time.monotonic()
         self.exception = exception
         self._status = status
+
+    def _end(self) -> None:
+        """Let everybody go on who waits for the end: the last thing that a run does."""
         self._finished.set()
         for listener in self._listeners:
             listener()
@@ -252,6 +255,7 @@ class FlowReport:
             "failed": self.failed,
             "dropped": self.dropped,
             "expanded": self.expanded,
+            "bytes_read": self.bytes_read,
             "started": self.started.isoformat() if self.started else None,
             "duration": round(self.duration, 6),
             "records_per_second": round(self.records_per_second, 1),
@@ -260,14 +264,14 @@ class FlowReport:
                 {"phase": k.phase, "type": k.type, "location": k.location, "count": k.count, "examples": k.examples}
                 for k in self.histogram
             ],
-            "first_failures": self.first_failures,
+            "first_failures": list(self.first_failures),
             "executor": self.executor,
             "workers": self.workers,
             "codec": self.codec,
             "delivery": self.delivery,
             "chunks": self.chunks,
             "exception": _described(self.exception),
-            "notes": self.notes,
+            "notes": list(self.notes),
         }
 
     def to_json(self, indent: int | None = 2) -> str:
@@ -284,7 +288,8 @@ class FlowReport:
         """Write the report to *path*: a page for ``.html``, JSON otherwise."""
         target = Path(path)
         page = target.suffix.lower() in (".html", ".htm")
-        target.write_text(self.to_html() if page else self.to_json() + "\n", encoding="utf-8")
+        # A lone surrogate, as in the name of an odd file, is escaped: that is right in JSON and legible on the page.
+        target.write_text(self.to_html() if page else self.to_json() + "\n", "utf-8", errors="backslashreplace")
         return target
 
     def __repr__(self) -> str:

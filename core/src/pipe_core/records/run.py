@@ -13,7 +13,8 @@ from typing import Any
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import ConservationError, RunCancelledError, SourceError, TooManyErrorsError
-from pipe_core.kernel.events import Observers, RunInfo, TaskInfo
+from pipe_core.kernel.events import Observers
+from pipe_core.kernel.facts import RunInfo, TaskInfo
 from pipe_core.records.commit import APPEND_SECONDS, Again, Commit
 from pipe_core.records.control import Control
 from pipe_core.records.feed import Feed, Piece
@@ -245,6 +246,8 @@ class Run:
     def _described(self) -> RunInfo:
         plan = self._plan
         total, unit = plan.source.size, "bytes" if self._feed.splitting else "records"
+        if plan.limits.records is not None:
+            total, unit = plan.limits.records, "records"
         name = plan.source.name
         return RunInfo(self.report.run, "records", name, plan.executor.name, total, unit, self.report)
 

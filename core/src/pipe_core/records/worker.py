@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -32,10 +33,20 @@ def process(readable: Readable, program: Program, position: int | None = None, m
         most: Stop behind so many records.
     """
     try:
-        worker = program.worker()
+        worker = _own_worker(program)
     except RunError as error:
         return Result(fatal=error)
     return worker.process(readable, position, most)
+
+
+def _own_worker(program: Program) -> Worker:
+    """The worker of the calling thread, made and set up at its first call."""
+    me = threading.get_ident()
+    worker = program.workers.get(me)
+    if not isinstance(worker, Worker):
+        worker = program.workers[me] = Worker(program)  # before its setup, so that it is torn down whatever happens
+        worker.setup()
+    return worker
 
 
 class Worker:
