@@ -1,0 +1,178 @@
+"""Records from file to file: this project against a plain loop, ZooPipe and the floor."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Final, Literal
+
+from command import HERE, Measured, interleaved, measure, script, times_as_fast
+from figures import Figure, Section
+from orders import bad_count, prepared
+
+FULL: Final = 500_000
+LARGE: Final = 2_500_000
+"""With so many records the start-up hardly counts, and the target against ZooPipe is higher."""
+_OURS: Final = "pipe"
+Kind = Literal["csv", "jsonl"]
+
+
+class WrongOutputError(Exception):
+    """A contender did not write what it should: its time says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to do the work.
+
+    Attributes:
+        name: What tables call it.
+        command: Makes the command from source, target and error sink.
+        codes: The exit codes of a run in which some records failed.
+        exact: Whether it must write the same bytes as all that are exact.
+        rejects_alike: Likewise for the error sink.
+        package: What must be installed for it.
+        target: How many times as fast this project should be, for a `FULL` and for a `LARGE` number of records.
+    """
+
+    name: str
+    command: Callable[..., Sequence[str]]
+    codes: tuple[int, ...] = (0,)
+    exact: bool = True
+    rejects_alike: bool = False
+    package: str | None = None
+    target: tuple[float, float] | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it cannot take part here."""
+        return self.package is not None and find_spec(self.package) is None
+
+
+def _by_command_line(source: Path, target: Path, errors: Path) -> list[str]:
+    validate = [
+        sys.executable,
+        "-m",
+        "pipe_core.cli",
+        "validate",
+        str(source),
+        "--schema",
+        f"{HERE / 'orders.py'}:Order",
+    ]
+    return [*validate, "--to", str(target), "--errors", str(errors), "--mode", "overwrite", "--no-progress"]
+
+
+CONTENDERS: Final = (
+    Contender(_OURS, partial(script, "peer_pipe.py"), rejects_alike=True),
+    Contender("pipe validate", _by_command_line, codes=(0, 1), rejects_alike=True, package="pipe_core.cli"),
+    Contender("plain loop", partial(script, "peer_plain.py"), target=(1.0, 1.0)),
+    Contender("ZooPipe", partial(script, "peer_zoopipe.py"), exact=False, package="zoopipe", target=(1.4, 1.6)),
+    Contender("floor", partial(script, "peer_floor.py"), rejects_alike=True, target=(0.9, 0.9)),
+)
+
+
+class Arena:
+    """Runs contenders over the same orders and checks what they write.
+
+    Args:
+        folder: Where sources are kept and outputs are written.
+        count: The number of orders.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder = folder
+        self._count = count
+        self._digests: dict[tuple[str, ...], str] = {}
+
+    def run(self, kind: Kind, contender: Contender, *options: str) -> Measured:
+        """Run one contender once.
+
+        Raises:
+            WrongOutputError: It wrote other records or bytes than it should.
+        """
+        source = prepared(self._folder, kind, self._count)
+        target, errors = self._folder / "good.jsonl", self._folder / "bad.jsonl"
+        for path in (target, errors):
+            path.unlink(missing_ok=True)
+        measured = measure([*contender.command(source, target, errors), *options], codes=contender.codes)
+        bad = bad_count(self._count)
+        self._check(contender, target, self._count - bad, (kind, "good", *options) if contender.exact else None)
+        self._check(contender, errors, bad, (kind, "bad", *options) if contender.rejects_alike else None)
+        return measured
+
+    def _check(self, contender: Contender, path: Path, lines: int, alike: tuple[str, ...] | None) -> None:
+        data = path.read_bytes()
+        if (found := data.count(b"\n")) != lines:
+            raise WrongOutputError(f"{contender.name} wrote {found:,} lines to {path.name}, not {lines:,}.")
+        if alike is not None:
+            digest = hashlib.sha256(data).hexdigest()
+            if self._digests.setdefault(alike, digest) != digest:
+                raise WrongOutputError(f"{contender.name} wrote other bytes to {path.name} than those before it.")
+
+
+def compare(folder: Path, kind: Kind, count: int, rounds: int) -> Section:
+    """All contenders over *count* orders."""
+    arena = Arena(folder, count)
+    taking_part = [contender for contender in CONTENDERS if not contender.missing]
+    _warm_up(folder, kind, taking_part)
+    found = interleaved({one.name: partial(arena.run, kind, one) for one in taking_part}, rounds)
+    section = Section(
+        f"{kind.upper()} to JSON lines, {count:,} orders, one process",
+        f"Whole commands, start-up included; {rounds} rounds, each contender once in each. Two orders in a hundred are "
+        f"bad and go to an error sink with their reasons. Outputs are checked: all but ZooPipe wrote the same bytes.",
+        ("contender", "seconds", "records/s", "processor seconds", "peak MB", "pipe is … times as fast"),
+    )
+    for one in taking_part:
+        _add(section, one, found, count)
+    for one in CONTENDERS:
+        if one.missing:
+            section.rows.append((one.name, "not installed", "", "", "", ""))
+    return section
+
+
+def _add(section: Section, one: Contender, found: dict[str, list[Measured]], count: int) -> None:
+    measured, ours = found[one.name], found[_OURS]
+    seconds = median(run.seconds for run in measured)
+    cpu = median(run.cpu_seconds for run in measured)
+    peak = max(run.peak_bytes for run in measured) / 1e6
+    ratio = times_as_fast(ours, measured)
+    shown = "" if one.name == _OURS else f"{ratio:.2f}"
+    section.rows.append((one.name, f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{cpu:.2f}", f"{peak:.0f}", shown))
+    section.raw[one.name] = [asdict(run) for run in measured]
+    if one.target is not None:
+        target = one.target[count >= LARGE] if count >= FULL else None
+        section.figures.append(Figure(f"speed against {one.name}, {section.title}", ratio, "x", target))
+
+
+def with_hooks(folder: Path, count: int, rounds: int) -> Section:
+    """This project with a hook before and one after validation, against itself without."""
+    arena, ours = Arena(folder, count), CONTENDERS[0]
+    hooked = Contender("pipe with two hooks", ours.command)
+    _warm_up(folder, "csv", [ours])
+    runs = {"without": partial(arena.run, "csv", ours), "with": partial(arena.run, "csv", hooked, "--hooks")}
+    found = interleaved(runs, rounds)
+    ratio = times_as_fast(found["with"], found["without"])
+    section = Section(
+        f"Two hooks, CSV to JSON lines, {count:,} orders",
+        "A plain function for each entry before validation (strip a name) and one after it (round an amount).",
+        ("hooks", "seconds", "records/s"),
+        figures=[Figure("speed with two hooks against without", ratio, "x", 0.7 if count >= FULL else None)],
+        raw={name: [asdict(run) for run in measured] for name, measured in found.items()},
+    )
+    for name, measured in found.items():
+        seconds = median(run.seconds for run in measured)
+        section.rows.append((name, f"{seconds:.2f}", f"{count / seconds:,.0f}"))
+    return section
+
+
+def _warm_up(folder: Path, kind: Kind, contenders: Sequence[Contender]) -> None:
+    """One short run each, so that nobody's first round compiles modules or reads them from a cold disk."""
+    arena = Arena(folder, 1000)
+    for one in contenders:
+        arena.run(kind, one)
