@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
-from pipe_core.hooks.fields import FieldError, missing, place_of, record_of
+from pipe_core.hooks.fields import FieldError, missing, place_of, record_of, schema_fields
 from pipe_core.hooks.functions import call, check_function, check_word
 from pipe_core.hooks.options import Missing, Target
 from pipe_core.kernel.errors import OptionsError
@@ -78,6 +78,8 @@ class FieldMapperHook:
         names = {old: new for old, new in self._names.items() if old in record}
         if len(names) < len(self._names) and self._missing == "fail":
             raise missing(record, next(old for old in self._names if old not in names))
+        if fixed := sorted(schema_fields(entry).intersection(names)):
+            raise FieldError(f"'{fixed[0]}' is a field of the schema; rename it before validation, or give it an alias")
         for new in names.values():
             if new in record and new not in names:
                 raise FieldError(f"a field is to be renamed to '{new}', but the record has a field of that name")

@@ -57,3 +57,9 @@ def missing(record: Mapping[str, Any], field: str) -> FieldError:
 def _listed(names: Iterable[object]) -> str:
     shown = [f"{name!s:.40}" for name in islice(names, _SHOWN + 1)]
     return ", ".join(shown if len(shown) <= _SHOWN else [*shown[:_SHOWN], "…"])
+
+
+def schema_fields(entry: Entry) -> frozenset[str]:
+    """The fields of a validated entry that its schema has, and that a record must therefore keep."""
+    kind = type(entry._value)
+    return frozenset(getattr(kind, "__pydantic_fields__", getattr(kind, "__dataclass_fields__", ())))
