@@ -45,25 +45,26 @@ def texts(log: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_run_is_logged_from_start_to_end(log: pytest.LogCaptureFixture) -> None:
     rows = [{"id": 1}, {"id": "x"}, {"id": 3}]
-    Pipe(rows, [], schema=Item, errors=[], observers=["log"], name="orders").run()
+    run = Pipe(rows, [], schema=Item, errors=[], observers=["log"], name="orders").run().run
     started, failed, finished = mine(log)
 
     assert (started.levelno, started.getMessage()) == (
         logging.INFO,
-        "run orders started: <list> on the executor sync",
+        f"run {run} started: <list> on the executor sync",
     )
     assert failed.levelno == logging.WARNING
-    assert failed.getMessage().startswith("run orders record 1 failed in validation: id: Input should be a valid int")
+    assert failed.getMessage().startswith(f"run {run} record 1 failed in validation: id: Input should be a valid int")
     assert finished.levelno == logging.INFO
-    assert finished.getMessage().startswith("run orders completed: 3 records in ")
+    assert finished.getMessage().startswith(f"run {run} completed: 3 records in ")
 
 
 def test_every_message_carries_the_id_of_its_run(log: pytest.LogCaptureFixture) -> None:
-    for name in ("first", "second"):
-        Pipe([{"id": "x"}] * 30, [], schema=Item, errors=[], observers=["log"], name=name).run()
+    rows = [{"id": "x"}] * 30
+    first, second = (Pipe(rows, [], schema=Item, errors=[], observers=["log"]).run().run for _ in range(2))
     runs = [record.__dict__["run"] for record in mine(log)]
 
-    assert runs == ["first"] * 8 + ["second"] * 8
+    assert first != second
+    assert runs == [first] * 8 + [second] * 8
     assert all(record.getMessage().startswith(f"run {run} ") for record, run in zip(mine(log), runs, strict=True))
 
 
@@ -73,7 +74,7 @@ def test_the_end_of_a_failed_run_is_an_error(log: pytest.LogCaptureFixture) -> N
     last = mine(log)[-1]
 
     assert last.levelno == logging.ERROR
-    assert last.getMessage().startswith("run orders failed: ")
+    assert last.getMessage().startswith("run orders-")
 
 
 def test_the_level_of_failures_is_an_option(log: pytest.LogCaptureFixture) -> None:

@@ -110,7 +110,7 @@ def test_a_source_longer_than_it_said_is_never_more_than_done() -> None:
 def test_the_ending_has_every_count_and_the_reason() -> None:
     report = live(1000, 10)
     report.dropped = 3
-    report._end(report.status.__class__.FAILED, ValueError("disk\nfull"))
+    report._settle(report.status.__class__.FAILED, ValueError("disk\nfull"))
     report._ended = 2.0
 
     assert ending(report) == (
