@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from collections.abc import Callable
@@ -52,6 +53,15 @@ class Interrupts:
             raise KeyboardInterrupt
         self.received = number
         self._stop()
-        self._timer = threading.Timer(GRACE, signal.raise_signal, [number])
+        self._timer = threading.Timer(GRACE, _signal_main_thread, [number])
         self._timer.daemon = True
         self._timer.start()
+
+
+def _signal_main_thread(number: int) -> None:
+    """Wake the main thread out of whatever it waits for: a signal to another thread would not."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, number)
+    else:  # Windows
+        _thread.interrupt_main(number)
