@@ -65,5 +65,8 @@ def pipe_executor(name: str) -> ExecutorSpec | None:
     if name != "sync":
         return None
     return ExecutorSpec(
-        lambda options: SyncBackend(), SyncOptions, "one call at a time, in the calling thread", capabilities=CAPABILITIES
+        lambda options: SyncBackend(),
+        SyncOptions,
+        "one call at a time, in the calling thread",
+        capabilities=CAPABILITIES,
     )
