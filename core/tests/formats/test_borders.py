@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
@@ -154,3 +156,31 @@ def test_a_large_file_has_the_same_records_in_splits(tmp_path: Path, ending: str
         assert found is not None
         assert found.rejected == {}
         assert found.records == expected
+
+
+def test_splits_begin_well_although_most_cells_hold_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "notes.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "note", "size"])
+        writer.writerows([i, f"first line\nand, perhaps, a second\n\nof {i}", i * 2] for i in range(5000))
+    source = make("csv").source(path)
+    source.open()
+    splits = source.splits(lambda: 10_001)
+    source.close()
+    assert splits is not None
+    extents = []
+    for split in splits:
+        assert not any(batch.rejected for batch in split.batches(100))
+        extents.append(split.extent)
+    assert all(one.end == other.begin for one, other in pairwise(extents))
+
+
+def test_many_open_quotes_cost_no_more_than_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.csv"
+    path.write_bytes(b"x,y\n" + b'x","\n' * 20_000 + b"1,2\n")  # each leaves a quote open, also inside the one before
+    began = time.perf_counter()
+    found = read_chunks(make("csv").source(path))
+    assert found.types == ["OpenQuote"] * 20_000
+    assert found.records == [{"x": "1", "y": "2"}]
+    assert time.perf_counter() - began < 15  # it took minutes when every one was read to the end of the file

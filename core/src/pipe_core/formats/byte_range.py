@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Generic, Protocol, Self, TypeVar
+from typing import BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pipe_core.formats.input_file import reading_errors
 from pipe_core.formats.line_feed import LineFeed, line_start
@@ -57,13 +57,17 @@ class ByteRange(Generic[LayoutT]):
         """Batches of at most *size* records. Raises `SourceError` when the file cannot be read any more."""
         count = 0
         with reading_errors(self.path, lambda: count), open(self.path, "rb", buffering=0) as file:
-            begin = self.begin if self.exact else line_start(file, self.begin, self.carriage)
+            begin = self.begin if self.exact else self._guessed(file)
             file.seek(begin)
             feed = LineFeed(file, offset=begin, end=self.end, longest=self.layout.longest, carriage=self.carriage)
             for batch in self._batches(feed, size):
                 count += len(batch.records)
                 yield batch
             self.extent = Extent(begin, feed.offset, self.path)
+
+    def _guessed(self, file: BinaryIO) -> int:
+        """Where the first record probably begins."""
+        return line_start(file, self.begin, self.carriage)
 
     def _batches(self, feed: LineFeed, size: int) -> Iterator[Batch]:
         raise NotImplementedError

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -18,12 +19,16 @@ from typing import Any, Final
 
 from pipe_core.formats import rejections
 from pipe_core.formats.group import Group
-from pipe_core.formats.line_feed import LineFeed, LongLine
+from pipe_core.formats.line_feed import BLOCK, LineFeed, LongLine
 from pipe_core.kernel.contracts import Rejection
 
 _BORDER: Final = "\ud800"
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
+_LEAST: Final = 4096
+"""Bytes to read on with when a record does not end in its block."""
+_CAREFUL: Final = 256
+"""Bytes in the block behind a quote that was left open: the next line may leave one open as well."""
 
 Cells = list[Any]
 
@@ -54,6 +59,8 @@ class CsvRows:
         self._feed = feed
         self._layout = layout
         self._width = len(layout.fields)
+        self._most = BLOCK
+        self._open_until = 0.0  # a quote that is open at a line end before this offset is open up to it
         self._cleans = bool(layout.null_values) or layout.strip
         self._dialect: dict[str, Any] = {
             "delimiter": layout.delimiter,
@@ -66,7 +73,7 @@ class CsvRows:
         """The rows in groups of at most *size*, never empty ones."""
         while True:
             try:
-                block = self._feed.take()
+                block = self._feed.take(self._most)
             except LongLine as error:
                 too_large = rejections.record_too_large(error.length, self._layout.longest, error.head)
                 yield Group([[]], {0: too_large})
@@ -74,6 +81,7 @@ class CsvRows:
             if not block:
                 return
             unfinished = yield from self._block(block, size)
+            self._most = min(2 * self._most, BLOCK)
             if unfinished:
                 yield from self._grouped(*self._finish(unfinished))
 
@@ -114,19 +122,23 @@ class CsvRows:
     def _finish(self, data: bytes) -> tuple[list[Cells], bool, Rejection | None]:
         """Reads the record that begins with *data*, and pushes back what follows it."""
         limit = self._layout.longest
-        while True:
-            try:
-                found = self._first(data)
-            except csv.Error:
-                break
-            if found is not None and found[1] <= limit:
-                row, length, suspect = found
-                self._feed.push_back(data[length:])
-                return [row], suspect, None
-            if found is not None or len(data) > limit or not (more := self._feed.more()):
-                break
-            data += more
-        return [[]], False, self._give_up(data)
+        begin = self._feed.offset - len(data)
+        line = _first_line(data)
+        try:
+            if begin + limit > self._open_until or self._first(line) is not None:
+                while (found := self._first(data)) is None and len(data) <= limit and (more := self._more(data)):
+                    data += more
+                if found is not None and found[1] <= limit:
+                    row, length, suspect = found
+                    self._feed.push_back(data[length:])
+                    return [row], suspect, None
+        except csv.Error:
+            pass  # given up below, like what has no end
+        return [[]], False, self._give_up(data, line)
+
+    def _more(self, data: bytes) -> bytes:
+        # As much again: reading a long record over and over costs twice its length, and a short one needs little.
+        return self._feed.more(max(len(data), _LEAST))
 
     def _first(self, data: bytes) -> tuple[Cells, int, bool] | None:
         """The first record of *data*, its length in bytes, and whether it is suspect; None while it has no end."""
@@ -135,20 +147,47 @@ class CsvRows:
         row: Cells = next(reader)
         if row and row[-1].endswith(_BORDER):
             return None
-        lines = islice(io.StringIO(text, newline=""), reader.line_num)
-        return row, min(len(self._encode("".join(lines))), len(data)), suspect
+        return row, min(self._length(text, reader.line_num), len(data)), suspect
 
-    def _give_up(self, data: bytes) -> Rejection:
-        """Rejects the first line of *data*, so that an open quote costs one line and not the file."""
-        match = _LINE_END.search(data)
-        line = data if match is None else data[: match.end()]
-        self._feed.push_back(data[len(line) :])
+    def _length(self, text: str, lines: int) -> int:
+        return len(self._encode("".join(islice(io.StringIO(text, newline=""), lines))))
+
+    def _give_up(self, data: bytes, line: bytes) -> Rejection:
+        """Rejects the first *line* of *data*, so that an open quote costs one line and not the file."""
         shown = self._decode(line)[0].rstrip("\r\n")
         try:
             deque(csv.reader((shown,), **self._dialect), maxlen=0)
         except csv.Error:
+            self._feed.push_back(data[len(line) :])
             return rejections.field_too_large(_readable(shown))
+        begin = self._feed.offset - len(data)
+        looks_ahead = self._feed.patient and self._layout.escapechar is None
+        if looks_ahead and begin + self._layout.longest > self._open_until:
+            data = self._look_ahead(data, len(line))
+        self._feed.push_back(data[len(line) :])
+        self._most = _CAREFUL
         return rejections.open_quote(_readable(shown))
+
+    def _look_ahead(self, data: bytes, line: int) -> bytes:
+        """Finds out how far a quote stays open that is open behind the first line. Returns *data* and what was read.
+
+        What is inside quotes at a line end goes on in one way only, wherever the quote began. So this is looked at once
+        for all lines that follow; else each of many open quotes would cost the largest record allowed.
+        """
+        while len(data) <= 2 * self._layout.longest and (more := self._more(data)):
+            data += more
+        begin = self._feed.offset - len(data) + line
+        text = f"{self._layout.quotechar}{self._decode(data[line:])[0]}"
+        reader = csv.reader(chain(io.StringIO(text, newline=""), (_BORDER,)), **self._dialect)
+        try:
+            row = next(reader)
+        except csv.Error:
+            row = []
+        if row and row[-1].endswith(_BORDER):
+            self._open_until = begin + len(data) - line if len(data) > 2 * self._layout.longest else math.inf
+        else:
+            self._open_until = begin + self._length(text, reader.line_num - 1) - 1
+        return data
 
     def _grouped(self, rows: list[Cells], suspect: bool, rejection: Rejection | None = None) -> Iterator[Group[Cells]]:
         if rejection is not None:
@@ -197,6 +236,11 @@ class CsvRows:
 
     def _encode(self, text: str) -> bytes:
         return text.encode(self._layout.encoding, "surrogateescape")
+
+
+def _first_line(data: bytes) -> bytes:
+    match = _LINE_END.search(data)
+    return data if match is None else data[: match.end()]
 
 
 def _readable(text: str) -> str:
