@@ -14,6 +14,13 @@ from statistics import median
 from typing import Final, TypeVar
 
 HERE: Final = Path(__file__).parent
+_DISTURBING: Final = (
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONDEVMODE",
+    "PYTHONMALLOC",
+    "PYTHONPROFILEIMPORTTIME",
+    "PYTHONWARNINGS",
+)
 KeyT = TypeVar("KeyT")
 
 
@@ -38,6 +45,14 @@ class Measured:
 
 class CommandFailedError(Exception):
     """A command ended with an exit code that it should not."""
+
+
+def prepare_environment(folder: Path) -> None:
+    """Let commands start alike whatever this process was told: with bytecode kept in *folder*, and no settings."""
+    for name in list(os.environ):
+        if name.startswith("PIPE_") or name in _DISTURBING:
+            del os.environ[name]
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder.resolve())
 
 
 def measure(command: Sequence[str], *, codes: Sequence[int] = (0,)) -> Measured:

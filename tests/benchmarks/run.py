@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from codec import codecs
+from command import prepare_environment
 from figures import Section
 from flows import FULL, LARGE, compare, with_hooks
 from machine import described
@@ -27,6 +28,7 @@ Benchmark = Callable[[], Section]
 def main(arguments: list[str] | None = None) -> None:
     """Measure, show, write."""
     options = _parser().parse_args(arguments)
+    prepare_environment(options.results / "bytecode")
     machine = described()  # first: the load is that of others
     sections = []
     for name, benchmark in _chosen(options):
