@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipe_core.formats import plugin
+from pipe_core.formats import csv_format, json_format, jsonl_format, memory_format, plugin
 from pipe_core.kernel.contracts import Batch, Extent, Format, Rejection, Source
 from pipe_core.kernel.errors import SourceError
+
+# Imported before a test changes the size of blocks: `plugin` imports them only when they are asked for.
+LOADED = (csv_format, json_format, jsonl_format, memory_format)
 
 
 @dataclass
