@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import types
 from collections.abc import Mapping
@@ -49,8 +50,8 @@ def _documented(model: type[BaseModel]) -> Mapping[str, str]:
     """What the docstrings of *model* and its bases say of its fields, under ``Attributes:``."""
     found: dict[str, str] = {}
     for kind in reversed(model.__mro__):
-        section = (kind.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-        for name, text in re.findall(r"^ {8}(\w+): (.+(?:\n {9,}.+)*)", section, re.MULTILINE):
+        section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+        for name, text in re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", section, re.MULTILINE):
             found[name] = " ".join(text.split())
     return found
 

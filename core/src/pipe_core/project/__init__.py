@@ -1,6 +1,7 @@
 """Project files: from YAML to objects, with the place of every mistake.
 
-`yaml_loader` reads a file into plain data and remembers lines, `objects` finds what ``file.py:Object`` names, and
+`yaml_loader` reads a file into plain data and remembers lines, `modules` imports a file by its path,
+`objects` finds what ``file.py:Object`` names in it, and
 `pipe_file` makes the parameters of a `Pipe` of both. Files are hostile until they were checked: reading one runs
 nothing, and it reaches only code and data in its own folder.
 """

@@ -216,6 +216,7 @@ def _config_error(path: Path, line: int | None, message: str) -> ConfigError:
 
 _HINTS: Final = (
     ("mapping values are not allowed", "a colon where none can stand. Quote text that holds ': '"),
+    ("sequence entries are not allowed", "a '-' where no list can begin. Quote it where it is a value: '-'"),
     ("cannot start any token", "{problem}. Indent with spaces, and quote text that begins with a special character"),
     ("could not find expected ':'", "a key without a ':' behind it"),
     ("expected <block end>", "this line is indented in another way than those above it"),
