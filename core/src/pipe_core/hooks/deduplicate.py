@@ -47,6 +47,7 @@ class DeduplicateHook(BaseHook):
     ) -> None:
         self.priority = priority
         self._keys = (keys,) if isinstance(keys, str) else None if keys is None else tuple(keys)
+        self.may_fail = on_duplicate == "fail"
         self._on_duplicate = on_duplicate
         self._seen: set[bytes] = set()
         self._workers = 0

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def _run_pytest(folder: Path, text: str, *arguments: str) -> str:
+    (folder / "pytest.ini").write_text("[pytest]\nxfail_strict = true\n")
+    (folder / "test_made.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=50)
+    return result.stdout + result.stderr
+
+
+@pytest.fixture
+def run_pytest(tmp_path: Path) -> Callable[..., str]:
+    """The output of pytest on a file that holds a text."""
+    return lambda text, *arguments: _run_pytest(tmp_path, text, *arguments)
+
+
+@pytest.fixture(scope="module")
+def failed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The names of the tests that failed, for each class ``Test…`` of the module's `MUTANTS`."""
+    text: str = request.module.MUTANTS
+    output = _run_pytest(tmp_path_factory.mktemp("mutants"), text, "--tb=no")
+    found: dict[str, set[str]] = {name: set() for name in re.findall(r"^class Test(\w+)", text, re.MULTILINE)}
+    assert " passed" in output, output
+    for name, test in re.findall(r"^FAILED test_made\.py::Test(\w+)::(\w+)", output, re.MULTILINE):
+        found[name].add(test)
+    return found
