@@ -17,6 +17,8 @@ from pipe_core.records.store import HookStore
 class TimestampHook:
     """Notes when a record was processed, as a `datetime` that knows its time zone.
 
+    A sink with columns takes them from the schema: there, let the schema have the field, or name the columns.
+
     Args:
         field_name: The field to write.
         timezone: ``"UTC"``, or the name of a zone such as ``"Europe/Berlin"``.
