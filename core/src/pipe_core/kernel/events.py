@@ -27,7 +27,8 @@ class Observers:
         self.objects = tuple(observers)
         self._heard: dict[str, tuple[tuple[Callable[..., Any], tuple[str, ...]], ...]] = {}
         for event in EVENTS:
-            impls = reversed(getattr(manager.hook, event).get_hookimpls())
+            # pluggy would call the latest first; here the one named first hears first.
+            impls = sorted(getattr(manager.hook, event).get_hookimpls(), key=lambda impl: impl.trylast - impl.tryfirst)
             self._heard[event] = tuple((impl.function, impl.argnames) for impl in impls)
         self.wrappers = tuple(
             observer for observer in self.objects if any(hasattr(observer, name) for name in PROVIDERS)
