@@ -87,10 +87,10 @@ class Kernel:
                 raise self._failures[key]
             try:
                 module = self._modules.get(entry.module) or loading.load_module(entry)
-                loading.register(self._manager, module, entry.module, entry)
-                self._modules[entry.module] = module
                 if key not in self._specs:
-                    self._specs[key] = loading.ask(entry, module)
+                    spec = loading.ask(entry, module)  # whatever is wrong shows here, before anything is changed
+                    loading.register(self._manager, module, entry.module, entry)
+                    self._modules[entry.module], self._specs[key] = module, spec
             except PluginError as error:
                 self._failures[key] = error
                 raise
@@ -245,8 +245,9 @@ class Kernel:
             register(manager, product, f"{who.name}-{len(objects)}", who)
             objects.append(product)
         values = {name: self.settings.get(name).value for name in settings_module.KINDS} if objects else {}
-        manager.hook.pipe_configure.call_historic(kwargs={"settings": values})
-        return Observers(manager, objects)
+        observers = Observers(manager, objects)
+        observers.tell("pipe_configure", settings=values)
+        return observers
 
 
 def _place(source: str, option: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from importlib.metadata import EntryPoint
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pluggy
 from stevedore.driver import DriverManager
@@ -20,6 +20,9 @@ from pipe_core.kernel.errors import (
 from pipe_core.kernel.families import FAMILIES, Family
 from pipe_core.kernel.index import PluginEntry
 from pipe_core.kernel.specs import API_VERSION, Spec
+
+_EVENTS: Final = frozenset(name for name in vars(hookspecs.EventHooks) if name.startswith("pipe_"))
+_PROVIDERS: Final = frozenset(name for name in vars(hookspecs.ProviderHooks) if name.startswith("pipe_"))
 
 
 class _OneDriver(DriverManager[ModuleType]):
@@ -94,35 +97,47 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, who: Plug
     try:
         manager.register(plugin, name)
         check_hooks(manager, plugin)
-    except (pluggy.PluginValidationError, TypeError) as error:
+    except Exception as error:  # a misfit, or what the plugin's own pipe_configure raised: it is told when registered
         if manager.is_registered(plugin):
             manager.unregister(plugin)
-        raise _incompatible(who, str(error)) from error
+        misfit = isinstance(error, pluggy.PluginValidationError)
+        raise _incompatible(who, str(error) if misfit else f"pipe_configure(settings) raised {error!r}") from error
 
 
 def check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
-    """Refuse hook names that no specification has, and coroutine functions, which pluggy would never await."""
+    """Refuse what would never be called: unknown names, asynchronous functions, wrappers of events.
+
+    Raises:
+        pluggy.PluginValidationError: *plugin* has a hook of that kind.
+    """
     for caller in manager.get_hookcallers(plugin) or ():
         for impl in caller.get_hookimpls():
-            if impl.plugin is not plugin:
-                continue
-            where = f"{caller.name}{inspect.signature(impl.function)}"
-            if not caller.has_spec():
-                known = ", ".join(sorted(name for name in vars(manager.hook) if name.startswith("pipe_")))
-                raise pluggy.PluginValidationError(plugin, f"no hook is called '{where}'; there are: {known}")
-            if inspect.iscoroutinefunction(impl.function):
-                raise pluggy.PluginValidationError(plugin, f"'{where}' is a coroutine function; hooks are not awaited")
+            if impl.plugin is plugin and (reason := _misfit(caller, impl)):
+                raise pluggy.PluginValidationError(plugin, reason)
+
+
+def _misfit(caller: pluggy.HookCaller, impl: pluggy.HookImpl) -> str | None:
+    where = f"{caller.name}{inspect.signature(impl.function)}"
+    if not caller.has_spec():
+        return f"no hook is called '{where}'; there are: {', '.join(sorted(_EVENTS | _PROVIDERS))}"
+    if inspect.iscoroutinefunction(impl.function) or inspect.isasyncgenfunction(impl.function):
+        return f"'{where}' is a coroutine function; hooks are not awaited"
+    if caller.name in _EVENTS and (impl.wrapper or impl.hookwrapper):
+        return f"'{where}' wraps an event; only answers ({', '.join(sorted(_PROVIDERS))}) can be wrapped"
+    return None
 
 
 def ask(entry: PluginEntry, module: ModuleType, wrappers: tuple[object, ...] = ()) -> Spec[Any]:
     """The spec that *module* gives for the name of *entry*, seen through the *wrappers* of observers.
 
+    Everything happens on a manager of its own, so that what does not fit leaves no trace.
+
     Raises:
-        PluginIncompatibleError: It gives none, or one that does not fit.
+        PluginIncompatibleError: A hook does not fit, or the answer is none.
     """
     family = FAMILIES[entry.family]
     manager = new_manager()
-    manager.register(module)
+    register(manager, module, entry.module, entry)
     for wrapper in wrappers:
         manager.register(wrapper)
     try:
