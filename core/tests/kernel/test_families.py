@@ -25,7 +25,22 @@ BUILT_IN = {
     "observers": {"log", "progress"},
 }
 OWN = [entry for family in FAMILIES for entry in PluginIndex({}).entries(family) if entry.distribution == "pipe-core"]
-BACKENDS = ["asyncio", "ray", "dask", "distributed", "loky", "joblib", "pyarrow", "sqlalchemy", "rich", "lz4", "msgpack", "yaml", "cloudpickle", "click"]
+BACKENDS = [
+    "asyncio",
+    "ray",
+    "dask",
+    "distributed",
+    "loky",
+    "joblib",
+    "pyarrow",
+    "sqlalchemy",
+    "rich",
+    "lz4",
+    "msgpack",
+    "yaml",
+    "cloudpickle",
+    "click",
+]
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 
 
@@ -45,7 +60,8 @@ def test_a_family_has_a_hook_specification_that_returns_its_spec(family: Family)
 
     assert list(inspect.signature(provider).parameters) == ["self", "name"]
     assert typing.get_type_hints(provider, vars(specs))["return"] == family.spec | None
-    assert "Describe the" in provider.__doc__ and family.word in provider.__doc__
+    assert "Describe the" in provider.__doc__
+    assert family.word in provider.__doc__
 
 
 @EVERY_FAMILY
@@ -80,7 +96,7 @@ def test_without_entry_points_nothing_is_registered(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("pipe_core.kernel.index.entry_points", EntryPoints)
     kernel = Kernel(environ={}, folder=tmp_path)
 
-    assert {family: kernel.index.names(family) for family in FAMILIES} == dict.fromkeys(FAMILIES, [])
+    assert {family: kernel.index.names(family) for family in FAMILIES} == {key: [] for key in FAMILIES}
     with pytest.raises(LookupError, match="No executor named 'sync'. Installed: none."):
         kernel.make("executors", "sync")
 
