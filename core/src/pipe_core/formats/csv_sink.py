@@ -78,8 +78,9 @@ class CsvSink(FileSink):
             raise SinkError(f"A record does not fit {self.name!r}: {error}.", sink=self.name) from error
 
     def _end(self) -> None:
-        if self._fields is None and self._options.fieldnames is not None:
-            self._put(self._header(self._options.fieldnames))
+        fields = self._options.fieldnames or self._known_fields
+        if self._fields is None and fields is not None:
+            self._put(self._header(fields))
 
     def _header(self, fields: tuple[str, ...]) -> bytes:
         if fields == self._fields:

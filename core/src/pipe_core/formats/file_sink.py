@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
@@ -30,6 +31,7 @@ class FileSink:
         self._compression = None if self._path == "-" else compression_of(self._path)
         self._output: Output | None = None
         self._stream: BinaryIO | None = None
+        self._known_fields: tuple[str, ...] | None = None
         self._grows = False
         self._began = False
 
@@ -51,8 +53,9 @@ class FileSink:
         """What workers need to make rows."""
         return self._encoder
 
-    def open(self, mode: Mode) -> None:
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
+        self._known_fields = None if fields is None else tuple(fields)
         with writing_errors(self.name):
             if os.path.isdir(self._path):
                 raise IsADirectoryError(21, os.strerror(21))

@@ -44,12 +44,12 @@ class JsonSink(FileSink):
         self._names = options.names
         self._is_empty = True
 
-    def open(self, mode: Mode) -> None:
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Begin. Refuses ``append``: the array has an end."""
         if mode == "append":
             text = f"{self.name!r} is to be appended to, but a JSON array has an end. Use the format jsonl."
             raise SinkError(text, sink=self.name)
-        super().open(mode)
+        super().open(mode, fields)
 
     def _begin(self) -> None:
         self._put(b"".join(b"{%b:" % json.dumps(name).encode() for name in self._names) + b"[")

@@ -72,7 +72,7 @@ class MemorySink:
         """What workers need to make rows."""
         return PlainEncoder()
 
-    def open(self, mode: Mode) -> None:
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Remember how long a list is."""
         self._committed = len(self._target) if self._is_list else 0
         self._open = True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Literal
 
 from pipe_core.hooks.fields import read, record_of
 from pipe_core.hooks.functions import check_word
@@ -14,8 +13,6 @@ from pipe_core.kernel.errors import OptionsError
 from pipe_core.records.entry import Entry
 from pipe_core.records.hooks import BaseHook, HookPriority, Verdict
 from pipe_core.records.store import HookStore
-
-_setting_up: Final = threading.Lock()
 
 
 class DeduplicateHook(BaseHook):
@@ -37,6 +34,7 @@ class DeduplicateHook(BaseHook):
     """
 
     scope: ClassVar[Literal["chunk", "run"]] = "run"
+    refusal = "a record before it has the same key"
 
     def __init__(
         self,
@@ -50,17 +48,13 @@ class DeduplicateHook(BaseHook):
         self.may_fail = on_duplicate == "fail"
         self._on_duplicate = on_duplicate
         self._seen: set[bytes] = set()
-        self._workers = 0
         if self._keys == ():
             raise OptionsError("DeduplicateHook: keys is empty. Name fields, or leave it out to compare whole records.")
         check_word(on_duplicate, OnDuplicate, "DeduplicateHook: on_duplicate")
 
-    def setup(self, store: HookStore) -> None:
-        """Forget the run before, when the first worker of this one starts."""
-        with _setting_up:
-            if not self._workers:
-                self._seen.clear()
-            self._workers += 1
+    def begin(self) -> None:
+        """Forget the run before."""
+        self._seen.clear()
 
     def value(self, entry: Entry, store: HookStore) -> bytes:
         """The digest of the entry's key."""
@@ -76,11 +70,6 @@ class DeduplicateHook(BaseHook):
         self._seen.add(value)
         return "keep"
 
-    def teardown(self, store: HookStore) -> None:
-        """A worker ended."""
-        with _setting_up:
-            self._workers -= 1
-
     def __getstate__(self) -> dict[str, Any]:
         """What travels to other processes: not what was seen."""
-        return {**vars(self), "_seen": set(), "_workers": 0}
+        return {**vars(self), "_seen": set()}

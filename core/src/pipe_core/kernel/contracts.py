@@ -192,7 +192,11 @@ class Split(Readable, Protocol):
 
 
 class Source(Protocol):
-    """Where records come from. Lives on the driver."""
+    """Where records come from. Lives on the driver.
+
+    A live source that has its records one by one may offer ``items()``, an iterator over them, and
+    ``chunk_of(items)``, a chunk of a list of them: then a chunk that is not full need not wait for its next record.
+    """
 
     @property
     def name(self) -> str:
@@ -283,8 +287,11 @@ class Sink(Protocol):
     def encoder(self) -> Encoder:
         """What workers need to make rows."""
 
-    def open(self, mode: Mode) -> None:
-        """Check that the target can be written, and begin beside it. Raises `SinkError`."""
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Check that the target can be written, and begin beside it. Raises `SinkError`.
+
+        *fields* are the names of the schema's fields, where they are known: for a header, should no row come.
+        """
 
     def write(self, payload: Payload, count: int) -> None:
         """Take the next rows. Nothing of it needs to be visible before `commit`."""

@@ -31,7 +31,7 @@ def validate(entry: PluginEntry, model: type[BaseModel], raw: Mapping[str, Setti
         }
         known = ", ".join(model.model_fields) or "none"
         who = f"{FAMILIES[entry.family].word} '{entry.name}' ({entry.distribution} {entry.version})"
-        text = " ".join(_sentence(f"{name}: {problem}") for name, problem in problems.items())
+        text = " ".join(_sentence(f"{name}: {problem}" if name else problem) for name, problem in problems.items())
         raise OptionsError(f"Wrong options for the {who}: {text} Its options: {known}.", problems=problems) from None
 
 

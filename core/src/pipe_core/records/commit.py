@@ -9,7 +9,7 @@ from typing import Any, Final
 from pipe_core.kernel.contracts import Extent, Row, Sink
 from pipe_core.kernel.errors import HookContractError
 from pipe_core.kernel.facts import EntryFailure
-from pipe_core.records.hooking import hook_error
+from pipe_core.records.hooking import refused
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.limits import Limits
 from pipe_core.records.program import Program
@@ -133,8 +133,7 @@ class Commit:
 
     def _refused(self, hook: BoundHook, one: Pending, row: Row) -> Failure:
         phase: Phase = "pre" if hook in self._program.pre else "post"
-        errors = [hook_error(hook.name, RuntimeError("refused"))]
-        return Failure(one.index, phase, errors, row, hook.name, one.part)
+        return Failure(one.index, phase, [refused(hook)], row, hook.name, one.part)
 
     def _reject(self, failures: Sequence[Failure], base: int) -> None:
         encoder = self._program.error_encoder

@@ -196,6 +196,11 @@ def hook_error(hook: str, error: BaseException) -> dict[str, Any]:
     return {"type": kind, "message": f"{hook}: {text(error)}"}
 
 
+def refused(hook: BoundHook) -> dict[str, Any]:
+    """The error of an entry that a run-scoped hook refuses."""
+    return {"type": "HookError", "message": f"{hook.name}: {getattr(hook.source, 'refusal', 'refused')}"}
+
+
 def _described(answer: Any) -> str:
     if isinstance(answer, list | tuple):
         odd = next(entry for entry in answer if not isinstance(entry, Entry))

@@ -39,6 +39,7 @@ class BaseHook:
         repeatable: Whether `execute` may be called again for the same entries, one by one, to find the culprit after
             it raised. False needs a `chunk_size`, and fails the whole chunk.
         may_fail: With ``scope = "run"``: whether `decide` may answer ``"fail"``; costs an error row for each entry.
+        refusal: With `may_fail`: the reason that the error row gives.
         needs_position: Whether it reads ``entry.position`` or ``entry.id``. Keeps the source from being split.
     """
 
@@ -47,6 +48,7 @@ class BaseHook:
     chunk_size: int | None = None
     repeatable: bool = True
     may_fail: bool = False
+    refusal: str = "refused"
     needs_position: bool = False
 
     def setup(self, store: HookStore) -> Any:
@@ -59,6 +61,9 @@ class BaseHook:
             None to keep them all, or those to go on with: fewer drop records, more add some (see `Entry.copy`).
         """
         return None
+
+    def begin(self) -> None:
+        """With ``scope = "run"``: forget what an earlier run left. Called on the driver before the first `decide`."""
 
     def value(self, entry: Entry, store: HookStore) -> Any:
         """With ``scope = "run"``: a small value of plain data, which travels to `decide`."""

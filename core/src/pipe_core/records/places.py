@@ -50,8 +50,11 @@ def _source(options: dict[str, Any], path: str) -> Source:
     return _format(path, dict(options)).source(path)
 
 
-def as_sink(given: Any, loop: LoopThread) -> Sink | None:
+def as_sink(given: Any, loop: LoopThread, *, hostile: bool = False) -> Sink | None:
     """The sink that *given* means; None for None.
+
+    With *hostile*, for what nobody has validated, a format that can keep a spreadsheet from running cells as formulas
+    does so unless it is told otherwise.
 
     Raises:
         PluginNotFoundError: No installed format writes it; names the package that would.
@@ -63,7 +66,7 @@ def as_sink(given: Any, loop: LoopThread) -> Sink | None:
         return cast(Sink, given)
     target, options = _target(given)
     if _is_place(target):
-        return _format(target, options).sink(target)
+        return _format(target, options, hostile=hostile).sink(target)
     if is_async_callable(target):
         target = AsyncSink(target, loop)
     if not (callable(target) or hasattr(target, "append") or hasattr(target, "put")):
@@ -85,8 +88,10 @@ def _is_place(target: Any) -> bool:
     return isinstance(target, str | PurePath | os.PathLike)
 
 
-def _format(target: Any, options: dict[str, Any]) -> Format:
+def _format(target: Any, options: dict[str, Any], *, hostile: bool = False) -> Format:
     name = options.pop("format", None) or format_name(os.fspath(target))
+    if hostile and "formula" in current_kernel().spec("formats", name).options.model_fields:
+        options.setdefault("formula", "escape")
     return cast(Format, current_kernel().make("formats", name, options))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipe_core.kernel.contracts import Mode, Sink, Source
+from pipe_core.kernel.contracts import Mode, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import Setting
@@ -18,7 +18,7 @@ from pipe_core.records.places import as_sink, as_source, check_places
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
 from pipe_core.records.run import Plan
-from pipe_core.records.schema import Schema
+from pipe_core.records.schema import ErrorSerializer, Schema
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.loops import LoopThread
 from pipe_core.runtime.select import choose_executor
@@ -83,7 +83,7 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: LoopTh
             opened.callback(executor.shutdown)
         schema = Schema(wishes.schema) if wishes.schema is not None else None
         source = as_source(wishes.source, loop)
-        sink, errors = as_sink(wishes.sink, loop), as_sink(wishes.errors, loop)
+        sink, errors = as_sink(wishes.sink, loop), as_sink(wishes.errors, loop, hostile=True)
         pre = bind_hooks(getattr(source, "pre_hooks", ()), wishes.pre, getattr(sink, "pre_hooks", ()))
         post = bind_hooks(getattr(source, "post_hooks", ()), wishes.post, getattr(sink, "post_hooks", ()))
         exact = _chunk_size(pre + post, values["chunk_size"])
@@ -94,7 +94,12 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: LoopTh
         source.open()
         opened.callback(source.close)
         _check_header(source, schema, pre)
-        _open_sinks(opened, sink, errors, wishes.mode)
+        mode: Mode = "overwrite" if wishes.mode == "ignore" else wishes.mode
+        for one, fields in ((errors, ErrorSerializer.fields), (sink, schema.fields if schema else None)):
+            if one is not None:
+                one.open(mode, fields)
+                opened.callback(one.close)
+                opened.callback(one.abort)
         plan = Plan(
             program=Program(
                 run=report.run,
@@ -177,14 +182,6 @@ def _header_hint(fields: Sequence[str]) -> str:
         if len(fields) == 1 and character in fields[0]:
             return f"It looks as if the delimiter were '{word}': give the option delimiter='{word}'."
     return "If the file has no header, give the option fieldnames=[...]; otherwise choose another schema."
-
-
-def _open_sinks(opened: contextlib.ExitStack, sink: Sink | None, errors: Sink | None, mode: Mode) -> None:
-    for one in (errors, sink):
-        if one is not None:
-            one.open("overwrite" if mode == "ignore" else mode)
-            opened.callback(one.close)
-            opened.callback(one.abort)
 
 
 def _limits(limit: int | None, values: Mapping[str, Any]) -> Limits:

@@ -71,6 +71,9 @@ class Run:
         self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=plan.ordered)
         self._pieces: dict[int, Piece] = {}
         self._began: dict[int, float] = {}
+        for hook in plan.program.hooks:
+            if hook.kind == "run" and hasattr(hook.source, "begin"):
+                hook.source.begin()  # before it travels, so that workers get it without an earlier run's memory
         self._program = plan.executor.share(plan.program)
         self._wake: Callable[[], None] = lambda: self._events.put(None)
         self._feed = Feed(plan.source, exact=plan.exact, whole=plan.whole, wake=self._wake)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipe_core.kernel.contracts import Batch, Rejection
 from pipe_core.records.entry import Entry, OpenView
-from pipe_core.records.hooking import HookRunner, hook_error
+from pipe_core.records.hooking import HookRunner, refused
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Phase, Result
@@ -101,7 +101,7 @@ class Work:
 
     def ask(self, hook: BoundHook, entries: list[Entry], runner: HookRunner, batch: Batch) -> list[Entry]:
         """The worker's half of a run-scoped hook: a small value of each entry, and its error row in case of refusal."""
-        errors = [hook_error(hook.name, RuntimeError("refused"))]
+        errors = [refused(hook)]
 
         def note(entry: Entry, store: HookStore) -> None:
             refusal = None
