@@ -78,13 +78,11 @@ def test_values_arrive_as_pipe_takes_them(write: Write, line: str, name: str, va
 
 
 def test_hooks_by_name_keep_their_options(write: Write) -> None:
-    text = (
-        "pipe:\n  source: orders.csv\n  post_validation_hooks: [timestamp, {timestamp: {field: at}}, {timestamp: }]\n"
-    )
+    text = "pipe:\n  source: orders.csv\n  post_validation_hooks: [timestamp, {timestamp: {to: at}}, {timestamp: }]\n"
 
     hooks = load_pipe_file(write(text)).parameters["post_validation_hooks"]
 
-    assert hooks == ("timestamp", {"timestamp": {"field": "at"}}, {"timestamp": {}})
+    assert hooks == ("timestamp", {"timestamp": {"to": "at"}}, {"timestamp": {}})
 
 
 def test_paths_are_relative_to_the_file(write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -218,7 +219,5 @@ def test_plain_data_that_was_dumped_comes_back(write: Write, value: Any) -> None
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet=st.sampled_from("ab01:-[]{}&*!?|>'\"%@#,<~ \n\t\\."), max_size=60))
 def test_any_text_is_data_or_a_config_error(write: Write, text: str) -> None:
-    try:
+    with contextlib.suppress(ConfigError):  # nothing else is ever raised
         load_yaml(write(text))
-    except ConfigError as error:
-        assert str(error)  # nothing else is ever raised

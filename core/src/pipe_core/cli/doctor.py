@@ -7,6 +7,7 @@ import platform
 import re
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -38,7 +39,7 @@ def examine() -> dict[str, Any]:
 
     kernel = Kernel()
     settings, file, problems = _settings(kernel)
-    plugins = _plugins(kernel)
+    plugins = _plugins(_without_settings() if problems else kernel)
     problems += _unusable(kernel, settings)
     problems += [plugin["reason"] for plugin in plugins if plugin["status"] == "broken"]
     return {
@@ -106,6 +107,14 @@ def _unusable(kernel: Any, settings: list[dict[str, Any]]) -> list[str]:
             except PipeError as error:
                 found.append(redact(f"{family.word} (from {named[family.word]}): {error}"))
     return found
+
+
+def _without_settings() -> Any:
+    """A kernel that loads plugins although the settings are broken."""
+    from pipe_core.kernel.kernel import Kernel
+
+    gates = {name: value for name, value in os.environ.items() if name.endswith("_PLUGINS")}
+    return Kernel(environ=gates, folder=Path(Path.cwd().anchor))
 
 
 def _plugins(kernel: Any) -> list[dict[str, Any]]:

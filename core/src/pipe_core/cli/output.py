@@ -42,6 +42,9 @@ def _redact_url(text: str) -> str:
         user, separator, host = url.netloc.rpartition("@")
     except ValueError:  # no URL after all, or a broken one, of which nothing is safe
         return f"{text.partition('://')[0]}://{HIDDEN}"
+    if not separator and ":" in url.netloc and "@" in text:
+        # A password with an unescaped '/', '?' or '#' ends what a parser takes for the host.
+        return f"{url.scheme}://{HIDDEN}@{text.rpartition('@')[2]}"
     if separator:
         name = user.partition(":")[0]
         host = f"{name}:{HIDDEN}@{host}" if ":" in user else f"{HIDDEN}@{host}"

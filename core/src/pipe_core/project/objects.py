@@ -71,7 +71,7 @@ def load_schema(reference: str, folder: Path | None = None) -> Any:
 
 def _why_no_schema(kind: Any, error: SchemaError) -> str:
     if not inspect.isclass(kind):
-        what = "a function" if inspect.isroutine(kind) else f"a {type(kind).__name__}"
+        what = "a function" if inspect.isroutine(kind) else f"of type {type(kind).__name__}"
         return f"is {what}, no schema. Name a pydantic model, a dataclass or a TypedDict."
     if type(error.__cause__).__name__ == "PydanticSchemaGenerationError" and not _is_model(kind):
         return "is a plain class, no schema. Derive it from pydantic.BaseModel, or make it a dataclass."

@@ -221,6 +221,7 @@ _HINTS: Final = (
     ("could not find expected ':'", "a key without a ':' behind it"),
     ("expected <block end>", "this line is indented in another way than those above it"),
     ("expected ',' or", "a list or mapping in brackets that is not closed, or lacks a comma"),
+    ("expected the node content", "a value is missing, or a bracket is not closed"),
     ("end of stream", "a quote or bracket that is never closed"),
     ("undefined alias", "{problem}: no value before it has that anchor"),
     ("but found another document", "a second document ('---'). A configuration file holds one"),
