@@ -97,7 +97,7 @@ def test_without_entry_points_nothing_is_registered(monkeypatch: pytest.MonkeyPa
     kernel = Kernel(environ={}, folder=tmp_path)
 
     assert {family: kernel.index.names(family) for family in FAMILIES} == {key: [] for key in FAMILIES}
-    with pytest.raises(LookupError, match="No executor named 'sync'. Installed: none."):
+    with pytest.raises(LookupError, match=r"No executor named 'sync'\. Installed: none\."):
         kernel.make("executors", "sync")
 
 

@@ -22,7 +22,7 @@ MISFITS = {
     "a wrong argument": (f"{HEAD}def pipe_codec(nmae): ...", "pipe_codec(nmae)"),
     "a misspelt hook": (f"{HEAD}def pipe_executr(name): ...", "no hook is called 'pipe_executr(name)'"),
     "a coroutine function": (f"{HEAD}async def pipe_codec(name): ...", "'pipe_codec(name)' is a coroutine function"),
-    "an asynchronous generator": (f"{HEAD}async def pipe_codec(name): yield", "'pipe_codec(name)' is a coroutine function"),
+    "an asynchronous generator": (f"{HEAD}async def pipe_codec(name): yield", "'pipe_codec(name)' is a coroutine"),
     "a coroutine function for an event": (
         f"{HEAD}async def pipe_run_started(run): ...",
         "'pipe_run_started(run)' is a coroutine function",

@@ -162,17 +162,23 @@ def test_an_observer_that_would_never_be_heard_right_is_refused_at_load(kernel: 
         @hookimpl
         def pipe_run_started(self, rnu: RunInfo) -> None: ...
 
-    kinds = {"coroutine": Coroutine, "generator": Generator, "wrapper": Wrapper, "name": Name, "argument": Argument}
-    reasons = {"coroutine": "not awaited", "generator": "not awaited", "wrapper": "wrap", "name": "no hook", "argument": "rnu"}  # fmt: skip
-    with pytest.raises(PluginIncompatibleError, match=reasons[kind]) as caught:
-        kernel.observers([Listener(), kinds[kind]()])
+    kinds: dict[str, tuple[type, str]] = {
+        "coroutine": (Coroutine, "not awaited"),
+        "generator": (Generator, "not awaited"),
+        "wrapper": (Wrapper, "wrap"),
+        "name": (Name, "no hook"),
+        "argument": (Argument, "rnu"),
+    }
+    observer, reason = kinds[kind]
+    with pytest.raises(PluginIncompatibleError, match=reason) as caught:
+        kernel.observers([Listener(), observer()])
 
     assert "pipe_run_" in str(caught.value)
-    assert kinds[kind].__name__ in str(caught.value)
+    assert observer.__name__ in str(caught.value)
 
 
 def test_an_unknown_observer_is_refused(kernel: Kernel) -> None:
-    with pytest.raises(PluginNotFoundError, match="No observer named 'progess'.*Did you mean 'progress'"):
+    with pytest.raises(PluginNotFoundError, match=r"No observer named 'progess'.*Did you mean 'progress'"):
         kernel.observers(["progess"])
 
 
@@ -183,7 +189,8 @@ def test_an_unknown_observer_is_refused(kernel: Kernel) -> None:
 def bells(site: Site) -> Site:
     """A site with the observers ``bell`` and ``gong``, whose products say their names."""
     source = plugin("observer", "bell", "gong").replace("lambda options: (name, options)", "lambda options: Bell(name)")
-    site.install("pipe-bell", f"{source}\nclass Bell:\n    def __init__(self, name): self.name = name\n", "bell", "gong", family="observers")  # fmt: skip
+    source += "\nclass Bell:\n    def __init__(self, name): self.name = name\n"
+    site.install("pipe-bell", source, "bell", "gong", family="observers")
     return site
 
 
