@@ -118,6 +118,11 @@ class Settings:
         """Every value of a setting that selects a plugin, the strongest first: options of several levels add up."""
         return [Setting(values[name], _exact(source, name)) for source, values in self.layers() if name in values]
 
+    def place(self, source: str, option: str) -> str:
+        """Where an *option* of a selection from *source* was said: it may have a variable of its own."""
+        variable = f"{source}__{option.upper()}"
+        return variable if variable in self._environ else source
+
     def _from_environment(self) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
         options: dict[str, dict[str, str]] = {}
@@ -125,6 +130,10 @@ class Settings:
             name, _, option = variable.removeprefix("PIPE_").lower().partition("__")
             if not variable.startswith("PIPE_") or name not in KINDS or name in _RESERVED:
                 continue
+            if option and name not in SELECTED:
+                raise SettingsError(
+                    f"The setting '{name}' has no options (from {variable}). Set PIPE_{name.upper()} instead."
+                )
             if option:
                 options.setdefault(name, {})[option] = text
             elif text:
@@ -150,14 +159,21 @@ def _nearest(folder: Path) -> Path | None:
         if (own := place / "pipe.toml").is_file():
             return own
         project = place / "pyproject.toml"
-        if project.is_file() and "pipe" in _toml(project).get("tool", {}):
+        if project.is_file() and "pipe" in _tools(project):
             return project
     return None
 
 
 def _read(path: Path) -> dict[str, Any]:
-    document = _toml(path)
-    return dict(document if path.name == "pipe.toml" else document["tool"]["pipe"])
+    values = _toml(path) if path.name == "pipe.toml" else _tools(path)["pipe"]
+    if not isinstance(values, dict):
+        raise SettingsError(f"[tool.pipe] of {path} is no table but {values!r}. Write settings under [tool.pipe].")
+    return values
+
+
+def _tools(path: Path) -> dict[str, Any]:
+    tools = _toml(path).get("tool")
+    return tools if isinstance(tools, dict) else {}
 
 
 def _toml(path: Path) -> dict[str, Any]:
