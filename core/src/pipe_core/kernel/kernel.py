@@ -144,21 +144,21 @@ class Kernel:
         raw: dict[str, Setting] = {}
         for level in levels:
             chosen = selections.parse(level.value, word)
-            if chosen.product is not None:
-                return self._product(chosen.product, name, raw, word)
+            if chosen.product is not None and name is None:
+                return self._product(chosen.product, raw, word)
             if chosen.model is not None:
                 chosen = self._named(family, chosen.model)
             if chosen.name is not None and name is not None and chosen.name != name:
                 continue
             name = name or chosen.name
             for option, value in chosen.options.items():
-                raw.setdefault(option, Setting(value, _place(level.source, option)))
+                raw.setdefault(option, Setting(value, self.settings.place(level.source, option)))
         if name is None:
             raise OptionsError(f"No {word} was chosen. Name one of: {', '.join(self.index.names(family))}.")
         return self._finish(family, name, raw, observers)
 
-    def _product(self, product: Any, name: str | None, raw: Mapping[str, Setting], word: str) -> Any:
-        if name is None and raw:
+    def _product(self, product: Any, raw: Mapping[str, Setting], word: str) -> Any:
+        if raw:
             text = ", ".join(sorted(raw))
             raise OptionsError(f"Options ({text}) were given together with a finished {word}; they would be ignored.")
         return product
@@ -248,10 +248,6 @@ class Kernel:
         observers = Observers(manager, objects)
         observers.tell("pipe_configure", settings=values)
         return observers
-
-
-def _place(source: str, option: str) -> str:
-    return f"{source}__{option.upper()}" if source.startswith("PIPE_") else source
 
 
 def _stranger(product: object) -> PluginEntry:

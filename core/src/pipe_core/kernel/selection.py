@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from pipe_core.kernel.errors import OptionsError
 
@@ -44,13 +44,12 @@ def parse(value: Any, word: str) -> Selection:
 def _from_text(text: str, word: str) -> Selection:
     if not text:
         raise OptionsError(f"The name of the {word} is empty. Give a name such as 'sync', or leave it out.")
-    if "://" not in text:
-        return Selection(name=text)
-    url = urlsplit(text)
-    options: dict[str, Any] = dict(parse_qsl(url.query, keep_blank_values=True))
-    if url.netloc or url.path:
-        options["address"] = text.partition("?")[0]
-    return Selection(name=url.scheme, options=options)
+    name, separator, rest = text.partition("://")
+    place, _, query = rest.partition("?")
+    options: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+    if place:  # without the distribution that may qualify the name: the address is for the backend
+        options["address"] = f"{name.rpartition(':')[2]}{separator}{place}"
+    return Selection(name=name, options=options)
 
 
 def _from_mapping(value: Mapping[str, Any], word: str) -> Selection:
