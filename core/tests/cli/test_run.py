@@ -93,6 +93,16 @@ def test_a_wrong_file_is_configuration(pipe: Pipe, file: Path, text: str, words:
     assert "Traceback" not in result.stderr
 
 
+def test_a_wrong_delimiter_is_told_without_a_switch_that_run_lacks(pipe: Pipe, file: Path, folder: Path) -> None:
+    (folder / "orders.csv").write_text("id;amount\n1;2\n")
+
+    result = pipe("run", file, "--no-progress")
+
+    assert result.exit_code == exits.RUN_FAILED
+    assert "delimiter=';'" in result.stderr
+    assert "-o" not in result.stderr
+
+
 def test_an_unknown_executor_that_was_typed_is_usage(pipe: Pipe, file: Path) -> None:
     assert pipe("run", file, "-x", "rey").exit_code == exits.USAGE
 

@@ -38,7 +38,7 @@ def test_without_sinks_records_are_counted_and_the_reasons_told(pipe: Pipe, fold
     assert result.exit_code == exits.RECORDS_FAILED
     assert result.stdout.splitlines()[1:4] == ["  read    3", "  valid   2", "  failed  1"]
     assert "id  int_parsing" in result.stdout
-    assert "Rejected records were only counted." in result.stdout
+    assert "Rejected records were only counted: --errors FILE" in result.stdout
     assert result.stderr == ""
     assert sorted(path for path in folder.iterdir() if path.name != "__pycache__") == before
 

@@ -221,3 +221,14 @@ def test_plain_data_that_was_dumped_comes_back(write: Write, value: Any) -> None
 def test_any_text_is_data_or_a_config_error(write: Write, text: str) -> None:
     with contextlib.suppress(ConfigError):  # nothing else is ever raised
         load_yaml(write(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["!" + "x" * 90_000, "a" * 90_000 + ": 1\n" + "a" * 90_000 + ": 2\n", "- &a *" + "b" * 90_000]
+)
+def test_an_error_is_no_longer_than_a_person_reads(write: Write, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(write(text))
+
+    assert len(str(caught.value)) < 1500
+    assert "line " in str(caught.value)

@@ -50,7 +50,7 @@ def guarded(call: Callable[[], Any], words: Sequence[str]) -> int:
     except SystemExit as error:
         return _from_exit(error)
     except Exception as error:
-        return _tell(error, verbose=_wants_traceback(words))
+        return _tell(error, words)
     return result if isinstance(result, int) else exits.OK
 
 
@@ -65,7 +65,8 @@ def _wants_traceback(words: Sequence[str]) -> bool:
     return "--traceback" in words or os.environ.get("PIPE_TRACEBACK", "") not in ("", "0")
 
 
-def _tell(error: Exception, *, verbose: bool) -> int:
+def _tell(error: Exception, words: Sequence[str]) -> int:
+    verbose = _wants_traceback(words)
     if is_broken_pipe(error):
         return _leave_quietly()
     if verbose:
@@ -75,20 +76,20 @@ def _tell(error: Exception, *, verbose: bool) -> int:
         return error.exit_code
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
-    click.echo(f"Error: {redact(message(error))}", err=True)
+    click.echo(f"Error: {redact(message(error, words))}", err=True)
     if not verbose and _is_bug(error):
         click.echo("This should not happen. Run it again with --traceback, and report what it shows.", err=True)
     return exit_code(error)
 
 
-def message(error: Exception) -> str:
-    """The text of *error* for a person at a terminal."""
+def message(error: Exception, words: Sequence[str] = ()) -> str:
+    """The text of *error* for a person at a terminal, who typed *words*."""
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, TargetExistsError):
         return f"{error.sink} exists already. Add --mode overwrite, append or ignore, or choose another place."
     if isinstance(error, PipeError):
-        return str(error).replace("give the option ", "add -o ")
+        return str(error).replace("give the option ", "add -o ") if "validate" in words[:1] else str(error)
     return f"{type(error).__name__}: {error}"
 
 

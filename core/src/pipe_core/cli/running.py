@@ -139,7 +139,7 @@ def _places(flow: FlowReport) -> list[str]:
     if flow.errors:
         lines.append(f"rejected records: {flow.errors}")
     elif flow.failed:
-        lines.append("Rejected records were only counted. Give errors a place: for example rejected.jsonl.")
+        lines.append("Rejected records were only counted: --errors FILE, or 'errors:' in a pipe's file, keeps them.")
     return lines
 
 

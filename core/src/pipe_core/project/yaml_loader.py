@@ -22,6 +22,8 @@ MAX_DEPTH: Final = 32
 MAX_ALIASES: Final = 100
 MAX_VALUES: Final = 50_000
 """Values in a file, those behind an alias counted each time they are used."""
+MAX_MESSAGE: Final = 1000
+"""Letters of an error: a file can hold a word of a million."""
 
 Place: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and indexes from the top."""
@@ -51,7 +53,7 @@ class Document:
         """An error at *place*, which names file, line and key."""
         line, key = self.line(place), dotted(place)
         where = f"{self.path}, line {line}" + (f", {key}" if key else "")
-        return ConfigError(f"{where}: {message}", path=str(self.path), line=line, key=key or None)
+        return ConfigError(f"{where}: {_short(message)}", path=str(self.path), line=line, key=key or None)
 
 
 def dotted(place: Place) -> str:
@@ -211,7 +213,12 @@ def _lines(node: Any, place: Place = ()) -> Iterator[tuple[Place, int]]:
 
 def _config_error(path: Path, line: int | None, message: str) -> ConfigError:
     where = f"{path}, line {line}" if line else str(path)
-    return ConfigError(f"{where}: {message}.", path=str(path), line=line)
+    return ConfigError(f"{where}: {_short(message)}.", path=str(path), line=line)
+
+
+def _short(message: str) -> str:
+    """*message* without the middle of whatever a file made too long."""
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
 
 
 _HINTS: Final = (
