@@ -89,6 +89,7 @@ def test_a_target_without_write_access_is_told(pipe: Pipe, folder: Path) -> None
     ("name", "value", "text"),
     [
         ("PIPE_EXECUTOR", "rey", "No executor named 'rey'"),
+        ("PIPE_EXECUTOR__FOO", "1", "(from PIPE_EXECUTOR__FOO)"),
         ("PIPE_CHUNK_SIZE", "many", "(from PIPE_CHUNK_SIZE)"),
         ("PIPE_OBSERVERS", "nobody", "No observer named 'nobody'"),
     ],

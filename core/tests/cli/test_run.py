@@ -80,6 +80,7 @@ def test_what_is_no_file_is_usage(pipe: Pipe, target: str, words: str) -> None:
         ("pipe:\n  source: ../x.csv\n", "line 2, pipe.source: '../x.csv' is outside"),
         ("pipe:\n  source: orders.csv\n  schema: orders.py:Plain\n", "line 3, pipe.schema: orders.py:Plain is a plain"),
         ("pipe:\n  source: orders.csv\n  executor: rey\n", "No executor named 'rey'"),
+        ("pipe:\n  source: {path: orders.csv, delim: x}\n", "pipe.yaml). Did you mean 'delimiter'?"),
         ("pipelines: {}\n", "a project's file"),
     ],
 )
@@ -100,11 +101,12 @@ def test_a_wrong_delimiter_is_told_without_a_switch_that_run_lacks(pipe: Pipe, f
 
     assert result.exit_code == exits.RUN_FAILED
     assert "delimiter=';'" in result.stderr
-    assert "-o" not in result.stderr
+    assert " -o " not in result.stderr
 
 
 def test_an_unknown_executor_that_was_typed_is_usage(pipe: Pipe, file: Path) -> None:
     assert pipe("run", file, "-x", "rey").exit_code == exits.USAGE
+    assert "pipe.yaml" not in pipe("run", file, "-x", "sync://?foo=1").stderr
 
 
 def test_outside_is_allowed_by_a_switch(pipe: Pipe, file: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

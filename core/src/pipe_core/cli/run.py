@@ -26,7 +26,7 @@ For example:
 @run_switches
 def run(target: str, allow_outside: bool, no_progress: bool, report: str | None, as_json: bool, **switches: Any) -> int:
     """Run the pipe in FILE, a YAML file with the key 'pipe:'. Switches overrule the file."""
-    from pipe_core.kernel.errors import PluginNotFoundError
+    from pipe_core.kernel.errors import ConfigError, OptionsError, PluginNotFoundError, SettingsError
     from pipe_core.project.pipe_file import load_pipe_file
 
     path = _file(target)
@@ -44,6 +44,12 @@ def run(target: str, allow_outside: bool, no_progress: bool, report: str | None,
         if error.family == "executors" and "executor" in given:
             raise Mistake(str(error)) from error
         raise
+    except SettingsError:
+        raise
+    except OptionsError as error:
+        if "executor" in given and "executor '" in str(error):
+            raise Mistake(str(error)) from error
+        raise ConfigError(str(error).replace("(from the call)", f"(from {path})"), path=str(path)) from error
 
 
 def _file(target: str) -> Path:

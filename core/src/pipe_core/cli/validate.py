@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.running import check_report_path, execute, observers, overrides, run_switches
+
+if TYPE_CHECKING:
+    from pipe_core.kernel.errors import OptionsError
 
 STANDARD: Final = "-"
 
@@ -131,15 +134,23 @@ def _typed(executor: str | None) -> Iterator[None]:
     Raises:
         Mistake: In place of an error about what was typed.
     """
-    from pipe_core.kernel.errors import OptionsError, PluginNotFoundError, SettingsError
+    from pipe_core.kernel import errors as kinds
 
     try:
         yield
-    except PluginNotFoundError as error:
+    except kinds.PluginNotFoundError as error:
         if error.family == "formats" or (error.family == "executors" and executor is not None):
             raise Mistake(str(error)) from error
         raise
-    except SettingsError:
-        raise
-    except OptionsError as error:
+    except kinds.OptionsError as error:
+        if _is_from_elsewhere(error):
+            raise
         raise Mistake(str(error).replace(" (from the call)", "")) from error
+
+
+def _is_from_elsewhere(error: OptionsError) -> bool:
+    """Whether a wrong option came from the environment or a settings file: then its problem says from which."""
+    from pipe_core.kernel.errors import SettingsError
+
+    problems = error.problems.values()
+    return isinstance(error, SettingsError) or any("(from " in one and "(from the call)" not in one for one in problems)
