@@ -31,7 +31,8 @@ class Measured:
     Attributes:
         seconds: From its start to its end, the interpreter's start included.
         cpu_seconds: Of processor time, its own and the system's on its behalf. Less noisy on a machine that is shared.
-        peak_bytes: The most memory that it had resident.
+        peak_bytes: The most memory that it had resident, or this process, whose peak a new process inherits. So this
+            one imports little and reads files in blocks.
         output: What it wrote to standard output.
         complaints: What it wrote to standard error.
     """

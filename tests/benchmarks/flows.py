@@ -63,7 +63,7 @@ def _by_command_line(source: Path, target: Path, errors: Path) -> list[str]:
         "validate",
         str(source),
         "--schema",
-        f"{HERE / 'orders.py'}:Order",
+        f"{HERE / 'schema.py'}:Order",
     ]
     return [*validate, "--to", str(target), "--errors", str(errors), "--mode", "overwrite", "--no-progress"]
 
@@ -107,13 +107,21 @@ class Arena:
         return measured
 
     def _check(self, contender: Contender, path: Path, lines: int, alike: tuple[str, ...] | None) -> None:
-        data = path.read_bytes()
-        if (found := data.count(b"\n")) != lines:
+        found, digest = _counted(path)
+        if found != lines:
             raise WrongOutputError(f"{contender.name} wrote {found:,} lines to {path.name}, not {lines:,}.")
-        if alike is not None:
-            digest = hashlib.sha256(data).hexdigest()
-            if self._digests.setdefault(alike, digest) != digest:
-                raise WrongOutputError(f"{contender.name} wrote other bytes to {path.name} than those before it.")
+        if alike is not None and self._digests.setdefault(alike, digest) != digest:
+            raise WrongOutputError(f"{contender.name} wrote other bytes to {path.name} than those before it.")
+
+
+def _counted(path: Path) -> tuple[int, str]:
+    """The lines of a file and a digest of its bytes. In blocks: see `Measured.peak_bytes`."""
+    lines, digest = 0, hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 18):
+            lines += block.count(b"\n")
+            digest.update(block)
+    return lines, digest.hexdigest()
 
 
 def compare(folder: Path, kind: Kind, count: int, rounds: int) -> Section:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import psutil
-from orders import Order, orders
+from orders import orders
+from schema import Order
 
 from pipe_core import Pipe
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
-from orders import Order
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
+from schema import Order
 
 BLOCK = 128 * 1024
 BATCH = 100

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from orders import Order
+from schema import Order
 
 from pipe_core import Pipe
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from orders import Order
 from pydantic import ValidationError
+from schema import Order
 
 
 def read(path: str) -> Iterator[dict[str, Any]]:

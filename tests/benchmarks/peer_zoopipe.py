@@ -6,7 +6,7 @@ bad ones in a hundred that is every batch. So it writes other bytes, and only it
 
 import sys
 
-from orders import Order
+from schema import Order
 from zoopipe import CSVInputAdapter, JSONInputAdapter, JSONOutputAdapter, Pipe
 
 if __name__ == "__main__":

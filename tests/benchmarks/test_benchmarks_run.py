@@ -34,13 +34,13 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_orders_are_the_same_every_time_and_as_many_bad_as_said(module: Any) -> None:
     from pydantic import ValidationError
 
-    orders = module("orders")
+    orders, schema = module("orders"), module("schema")
     first, second = list(orders.orders(2000)), list(orders.orders(2000))
     assert first == second
     wrong = set()
     for order in first:
         try:
-            orders.Order.model_validate(order)
+            schema.Order.model_validate(order)
         except ValidationError as error:
             wrong.add((order["order_id"], error.errors()[0]["loc"]))
     assert len(wrong) == orders.bad_count(2000) == 40
