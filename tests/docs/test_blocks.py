@@ -75,3 +75,8 @@ def test_what_is_said_stands_at_the_end_of_a_line() -> None:
 def test_dots_stand_for_anything() -> None:
     assert fits("read=3 in ... s>", "read=3 in 0.01 s>\n")
     assert not fits("read=3 in ... s>", "read=4 in 0.01 s>\n")
+
+
+def test_columns_may_move() -> None:
+    assert fits("read    3", "  read  3\n")
+    assert not fits("read 3", "read3")
