@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,15 +42,18 @@ def test_what_only_lists_imports_nothing_heavy_and_no_plugin(words: tuple[str, .
     assert not {name for name in modules if name.startswith("pipe_core.") and name.split(".")[1] in plugins}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell the time of children")
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("plugins", "list")])
 def test_what_only_lists_takes_less_than_a_quarter_of_a_second(words: tuple[str, ...]) -> None:
     times = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "pipe_core.cli", *words], capture_output=True, check=True)
-        times.append(time.perf_counter() - began)
+        after = os.times()
+        # Time of the processor: on a busy machine the clock on the wall tells about the neighbours.
+        times.append(after.children_user - before.children_user + after.children_system - before.children_system)
 
-    assert min(times) < 0.25
+    assert 0 < min(times) < 0.25
 
 
 def test_help_shows_every_command(pipe: Pipe) -> None:

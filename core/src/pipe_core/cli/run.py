@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +28,6 @@ For example:
 @run_switches
 def run(target: str, allow_outside: bool, no_progress: bool, report: str | None, as_json: bool, **switches: Any) -> int:
     """Run the pipe in FILE, a YAML file with the key 'pipe:'. Switches overrule the file."""
-    from pipe_core.kernel.errors import ConfigError, OptionsError, PluginNotFoundError, SettingsError
     from pipe_core.project.pipe_file import load_pipe_file
 
     path = _file(target)
@@ -38,16 +39,30 @@ def run(target: str, allow_outside: bool, no_progress: bool, report: str | None,
     to_standard = any(_path(file.parameters.get(name)) == "-" for name in ("sink", "errors"))
     if as_json and to_standard:
         raise Mistake("--json and records would mix on standard output. Write the report to a file: --report r.json.")
-    try:
+    with _explained(path, typed="executor" in given):
         return execute(file.pipe(**given), as_json=as_json, report=report, results=not to_standard)
+
+
+@contextmanager
+def _explained(path: Path, *, typed: bool) -> Iterator[None]:
+    """What the file at *path* says wrongly names the file; an executor that was *typed* is usage.
+
+    Raises:
+        Mistake: In place of an error about the executor that was typed.
+        ConfigError: In place of an error about an option in the file.
+    """
+    from pipe_core.kernel.errors import ConfigError, OptionsError, PluginNotFoundError, SettingsError
+
+    try:
+        yield
     except PluginNotFoundError as error:
-        if error.family == "executors" and "executor" in given:
+        if typed and error.family == "executors":
             raise Mistake(str(error)) from error
         raise
     except SettingsError:
         raise
     except OptionsError as error:
-        if "executor" in given and "executor '" in str(error):
+        if typed and "executor '" in str(error):
             raise Mistake(str(error)) from error
         raise ConfigError(str(error).replace("(from the call)", f"(from {path})"), path=str(path)) from error
 
