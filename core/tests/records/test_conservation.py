@@ -150,7 +150,6 @@ def test_chunks_that_overtake_each_other_give_the_same_records(two_threads: Thre
     assert sorted(out) == list(range(50))
 
 
-@pytest.mark.xfail(strict=True, reason="unordered splits fail the border check and are read again from a wrong byte")
 def test_splits_that_overtake_each_other_give_the_same_records(tmp_path: Path, two_threads: ThreadPoolExecutor) -> None:
     source = tmp_path / "in.csv"
     source.write_text("n\n" + "".join(f"{i}\n" for i in range(30_000)))
@@ -169,7 +168,6 @@ def test_splits_that_overtake_each_other_give_the_same_records(tmp_path: Path, t
     assert sorted(out) == list(range(30_000))
 
 
-@pytest.mark.xfail(strict=True, reason="the commit counts positions in the order of arrival, not of the source")
 def test_positions_are_those_of_the_source_when_chunks_overtake_each_other(two_threads: ThreadPoolExecutor) -> None:
     overtaken = threading.Event()
 
@@ -199,7 +197,6 @@ def test_positions_are_those_of_the_source_when_chunks_overtake_each_other(two_t
 # --- pieces that are processed twice ----------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="the cut for an expected error stays although the error was dropped")
 @pytest.mark.parametrize("limits", [{"on_error": "fail"}, {"max_errors": 1}])
 def test_a_failed_record_that_a_run_scoped_hook_drops_is_no_error_and_ends_nothing(limits: dict[str, Any]) -> None:
     records: list[dict[str, Any]] = [{"k": i, "n": i} for i in range(50)]
@@ -210,9 +207,6 @@ def test_a_failed_record_that_a_run_scoped_hook_drops_is_no_error_and_ends_nothi
     assert (report.read, report.failed, report.dropped) == (52, 0, 2)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a chunk that is cut is processed again on records that hooks changed deep inside"
-)
 def test_a_chunk_cut_by_the_limit_does_not_meet_the_changes_of_its_first_run() -> None:
     def add(entry: Entry, store: HookStore) -> None:
         entry.raw_data["in"]["n"] += 1
@@ -222,7 +216,6 @@ def test_a_chunk_cut_by_the_limit_does_not_meet_the_changes_of_its_first_run() -
     assert [row["in"]["n"] for row in out] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.xfail(strict=True, reason="a pre hook that raised has changed the record of the source deep inside")
 def test_raw_is_the_record_as_read_although_a_hook_changed_it_deep_inside() -> None:
     def spoil(entry: Entry, store: HookStore) -> None:
         entry.raw_data["in"]["n"] += 1
@@ -249,12 +242,7 @@ class TenTimes(BaseHook):
     "schema",
     [
         Number,
-        pytest.param(
-            Open,
-            marks=pytest.mark.xfail(
-                strict=True, reason="the copy of an entry with extra fields shows data that no sink writes"
-            ),
-        ),
+        Open,
     ],
 )
 def test_what_a_hook_writes_to_a_copy_reaches_the_sink(schema: type[BaseModel]) -> None:
@@ -267,7 +255,7 @@ def test_what_a_hook_writes_to_a_copy_reaches_the_sink(schema: type[BaseModel]) 
     "schema",
     [
         Number,
-        pytest.param(Open, marks=pytest.mark.xfail(strict=True, reason="as above, for a copy that a hook returns")),
+        Open,
     ],
 )
 def test_fan_out_after_validation_writes_what_was_written_to_each_copy(schema: type[BaseModel]) -> None:
@@ -291,12 +279,10 @@ def test_fan_out_after_validation_writes_what_was_written_to_each_copy(schema: t
         pytest.param(
             "out.jsonl",
             "./out.jsonl",
-            marks=pytest.mark.xfail(strict=True, reason="paths are compared as text: the sink replaces the error sink"),
         ),
         pytest.param(
             "out.jsonl",
             "link.jsonl",
-            marks=pytest.mark.xfail(strict=True, reason="paths are compared as text: the sink replaces the error sink"),
         ),
     ],
 )
@@ -310,7 +296,6 @@ def test_sink_and_error_sink_cannot_be_one_file(
     assert [one.name for one in tmp_path.iterdir()] == ["link.jsonl"]
 
 
-@pytest.mark.xfail(strict=True, reason="the reading thread that an aborted run left behind takes the next item")
 def test_an_aborted_run_takes_nothing_more_out_of_a_queue() -> None:
     items: queue.Queue[Any] = queue.Queue()
     arrived = threading.Event()
@@ -375,12 +360,7 @@ def test_limits_of_errors_stop_at_the_same_record_whatever_the_chunks(limits: di
     [
         1,
         100,
-        *(
-            pytest.param(
-                size, marks=pytest.mark.xfail(strict=True, reason="the rate is only looked at where a record fails")
-            )
-            for size in (7, 1000)
-        ),
+        *(size for size in (7, 1000)),
     ],
 )
 def test_max_error_rate_stops_at_the_same_record_whatever_the_chunks(chunk_size: int) -> None:
@@ -409,12 +389,8 @@ class Refuse(BaseHook):
     "chunk_size",
     [
         1,
-        pytest.param(
-            4, marks=pytest.mark.xfail(strict=True, reason="limits of errors do not see what run-scoped hooks refuse")
-        ),
-        pytest.param(
-            100, marks=pytest.mark.xfail(strict=True, reason="limits of errors do not see what run-scoped hooks refuse")
-        ),
+        4,
+        100,
     ],
 )
 def test_what_a_run_scoped_hook_refuses_stops_at_the_same_record_whatever_the_chunks(chunk_size: int) -> None:

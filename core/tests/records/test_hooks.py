@@ -118,8 +118,8 @@ def test_one_bad_row_of_four_leaves_three_good(
     [
         "sync",
         "sync chunk",
-        pytest.param("async", marks=pytest.mark.xfail(strict=True, reason="the run fails with a ValueError of zip()")),
-        pytest.param("async chunk", marks=pytest.mark.xfail(strict=True, reason="the run fails with CancelledError")),
+        "async",
+        "async chunk",
     ],
 )
 def test_a_hook_that_raises_cancelled_error_by_itself_fails_its_entry(kind: str) -> None:
@@ -145,9 +145,6 @@ def test_a_chunk_hook_runs_again_one_by_one_on_fresh_copies() -> None:
     assert [row["in"]["n"] for row in out] == [10, 11, 13]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="copies are made for every chunk, and a record that cannot be copied ends the run"
-)
 def test_a_chunk_hook_that_does_not_fail_takes_records_that_cannot_be_copied() -> None:
     class Look(BaseHook):
         def execute(self, entries: list[Entry], store: HookStore) -> None:
@@ -211,7 +208,6 @@ def test_a_hook_that_returns_an_entry_twice_ends_the_run() -> None:
         Pipe(numbers(3), pre_validation_hooks=[twice]).run()
 
 
-@pytest.mark.xfail(strict=True, reason="chunks know their positions, and then every hook may read them")
 @pytest.mark.parametrize("what", ["position", "id"])
 def test_position_and_id_are_for_hooks_that_say_so(what: str, executor: Any) -> None:
     def curious(entry: Entry, store: HookStore) -> None:
@@ -222,7 +218,6 @@ def test_position_and_id_are_for_hooks_that_say_so(what: str, executor: Any) -> 
     assert raised.value.hook == "curious"
 
 
-@pytest.mark.xfail(strict=True, reason="failures of the batch are counted, its records are not")
 def test_the_report_of_a_run_that_a_contract_ended_is_conserved() -> None:
     def odd(entry: Entry, store: HookStore) -> Any:
         if entry.raw_data["n"] == 1:
@@ -239,7 +234,6 @@ def test_the_report_of_a_run_that_a_contract_ended_is_conserved() -> None:
 # --- drop, fan-out, parts ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="a second fan-out gives part numbers that are taken, and so ids that are taken")
 def test_every_part_of_a_record_has_its_own_id() -> None:
     def twice(entry: Entry, store: HookStore) -> list[Entry]:
         return [entry, entry.copy()]
@@ -252,7 +246,6 @@ def test_every_part_of_a_record_has_its_own_id() -> None:
     assert len({entry.id for entry in entries}) == 8
 
 
-@pytest.mark.xfail(strict=True, reason="the copies for the second try forget their part, and so have one id")
 def test_parts_keep_their_number_when_a_later_chunk_hook_is_run_again() -> None:
     def twice(entry: Entry, store: HookStore) -> list[Entry]:
         return [entry, entry.copy()]
@@ -266,7 +259,6 @@ def test_parts_keep_their_number_when_a_later_chunk_hook_is_run_again() -> None:
     assert [(entry.position, entry.part) for entry in entries] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
-@pytest.mark.xfail(strict=True, reason="with a run-scoped hook entries are sorted by part, without one they are not")
 def test_a_run_scoped_hook_that_keeps_everything_changes_no_order() -> None:
     def before(entry: Entry, store: HookStore) -> list[Entry]:
         return [entry.copy(raw_data={"n": -entry.raw_data["n"]}), entry]
@@ -291,7 +283,6 @@ def test_run_scoped_hooks_are_refused_without_order() -> None:
         Pipe(numbers(3), pre_validation_hooks=[Keep()], ordered=False).run()
 
 
-@pytest.mark.xfail(strict=True, reason="the coroutine itself goes to decide()")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_value_of_a_run_scoped_hook_may_be_async() -> None:
     given: list[Any] = []
@@ -327,10 +318,6 @@ class Slotted:
     n: int
 
 
-LOST = pytest.mark.xfail(strict=True, reason="the serializer of a TypedDict leaves out keys that hooks added")
-NO_MAPPING = pytest.mark.xfail(strict=True, reason="the view of an instance with slots is no mapping")
-
-
 @pytest.mark.parametrize(
     "schema",
     [
@@ -338,8 +325,8 @@ NO_MAPPING = pytest.mark.xfail(strict=True, reason="the view of an instance with
         Data,
         dict[str, int],
         None,
-        pytest.param(Row, marks=LOST),
-        pytest.param(Slotted, marks=NO_MAPPING),
+        Row,
+        Slotted,
     ],
 )
 def test_keys_that_a_hook_adds_are_written_behind_the_fields(schema: Any) -> None:
@@ -352,7 +339,6 @@ def test_keys_that_a_hook_adds_are_written_behind_the_fields(schema: Any) -> Non
     assert [list(row.items()) for row in out] == [[("n", 0), ("z", 1)], [("n", 1), ("z", 2)]]
 
 
-@pytest.mark.xfail(strict=True, reason="keys named like an attribute of the class are taken for cached attributes")
 @pytest.mark.parametrize("key", ["schema", "json", "copy"])
 def test_keys_that_a_hook_adds_may_be_named_like_methods_of_the_model(key: str) -> None:
     def add(entry: Entry, store: HookStore) -> None:
@@ -375,7 +361,12 @@ class Nothing(BaseModel):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     "hooks",
-    [(), pytest.param((lambda entry, store: None,), marks=pytest.mark.xfail(strict=True, reason="AttributeError"))],
+    [
+        (),
+        pytest.param(
+            (lambda entry, store: None,),
+        ),
+    ],
     ids=["without hooks", "with a hook"],
 )
 def test_a_model_validator_may_give_something_else_than_the_model(hooks: Any) -> None:
@@ -383,7 +374,6 @@ def test_a_model_validator_may_give_something_else_than_the_model(hooks: Any) ->
     assert (report.valid, report.failed) == (3, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="AttributeError of NoneType, which names neither the hook nor the entry")
 def test_an_entry_made_from_scratch_behind_validation_is_refused_or_written() -> None:
     def more(entry: Entry, store: HookStore) -> list[Entry]:
         return [entry, Entry({"n": 7})]
@@ -434,7 +424,6 @@ def test_setup_and_teardown_run_once_in_order_and_in_reverse() -> None:
     assert told == ["+a", "+b", "+c", "-c", "-b", "-a"]
 
 
-@pytest.mark.xfail(strict=True, reason="a hook that is given on both sides is set up once for each")
 def test_a_hook_on_both_sides_is_set_up_once() -> None:
     told: list[str] = []
     life = Life("a", told)
@@ -501,7 +490,6 @@ def test_concurrency_is_reached_and_not_passed_and_keeps_the_order() -> None:
     assert out == numbers(60)
 
 
-@pytest.mark.xfail(strict=True, reason="every worker has as many calls in flight as the run may have")
 def test_concurrency_is_a_maximum_for_all_threads_together(two_threads: ThreadPoolExecutor) -> None:
     flight = Flight(3)
     Pipe(numbers(60), pre_validation_hooks=[flight], concurrency=3, chunk_size=20, executor=two_threads).run()

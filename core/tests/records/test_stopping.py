@@ -75,7 +75,6 @@ def test_abort_after_the_end_changes_nothing() -> None:
     assert report.status is FlowStatus.COMPLETED
 
 
-@pytest.mark.xfail(strict=True, reason="a batch of 100 is finished first, however slow its hooks are")
 def test_abort_starts_no_more_calls_of_a_slow_hook() -> None:
     gate = Gate()
     report = Pipe(numbers(1000), pre_validation_hooks=[gate]).start()
@@ -87,7 +86,6 @@ def test_abort_starts_no_more_calls_of_a_slow_hook() -> None:
     assert gate.calls <= 4
 
 
-@pytest.mark.xfail(strict=True, reason="nobody tells an async hook that the run was aborted; it waits for hook_timeout")
 def test_abort_cancels_an_async_hook_that_waits() -> None:
     waiting, release = threading.Event(), threading.Event()
 
@@ -106,7 +104,6 @@ def test_abort_cancels_an_async_hook_that_waits() -> None:
         report._finished.wait(5)
 
 
-@pytest.mark.xfail(strict=True, reason="nobody tells an async sink that the run was aborted; it waits for ever")
 def test_abort_cancels_an_async_sink_that_waits() -> None:
     waiting, release = threading.Event(), threading.Event()
 
@@ -141,7 +138,6 @@ def test_a_source_that_blocks_is_left_behind_and_named() -> None:
     assert any("still blocked" in note and "generator" in note for note in report.notes)
 
 
-@pytest.mark.xfail(strict=True, reason="closing the source asks a closed loop to run, which starts another for good")
 def test_abort_of_an_async_source_leaves_no_thread() -> None:
     arrived, closed = threading.Event(), threading.Event()
 
@@ -180,7 +176,6 @@ def test_cancelling_the_task_that_awaits_arun_aborts_and_raises(tmp_path: Path) 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(strict=True, reason="the reading coroutine is left on the user's loop, its clean-up not awaited")
 def test_cancelling_arun_awaits_the_clean_up_of_an_async_source() -> None:
     async def main() -> tuple[bool, int]:
         arrived, closed = asyncio.Event(), asyncio.Event()
@@ -203,7 +198,6 @@ def test_cancelling_arun_awaits_the_clean_up_of_an_async_source() -> None:
     assert asyncio.run(main()) == (True, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="as for abort(): the hook is waited for, up to hook_timeout")
 def test_cancelling_arun_cancels_an_async_hook_that_waits() -> None:
     async def main() -> float:
         waiting, release = asyncio.Event(), asyncio.Event()
@@ -432,7 +426,6 @@ def test_one_chunk_larger_than_the_window_goes_through(executor: Any) -> None:
     assert out == numbers(100)
 
 
-@pytest.mark.xfail(strict=True, reason="a full window and a waiting record: the run looks at the clock in a busy loop")
 def test_a_run_that_waits_for_its_workers_uses_no_processor() -> None:
     gate, waiting = threading.Event(), threading.Event()
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from pipe_core.formats.options import MemoryOptions
 from pipe_core.kernel.contracts import Batch, SizeNow
+from pipe_core.kernel.copies import detached
 from pipe_core.kernel.errors import OptionsError, SourceError
+
+_GLANCE: Final = 0.1
+"""Seconds after which a read of an empty queue looks whether it is still wanted."""
 
 
 @dataclass(slots=True)
@@ -22,7 +27,7 @@ class RecordsChunk:
         return len(self.records)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Batches of at most *size* records. Mappings in them are fresh dicts; what they hold is shared."""
+        """Batches of at most *size* records. Mappings in them are fresh dicts, copied to their depth where possible."""
         for start in range(0, len(self.records), size):
             yield _batch(self.records[start : start + size])
 
@@ -31,7 +36,7 @@ class MemorySource:
     """The items of a Python object.
 
     A collection with a length is read when the run asks for it. Everything else may block and is live. `raw` is the
-    item itself: a record that is changed deep inside is changed in the object too.
+    item itself.
 
     Args:
         target: An iterable of records, or a queue with a blocking ``get``.
@@ -46,6 +51,7 @@ class MemorySource:
             raise OptionsError(text, problems={"target": f"is {kind}"})
         self._target = target
         self._sentinel = options.sentinel
+        self._interrupted = False
 
     @property
     def name(self) -> str:
@@ -113,12 +119,31 @@ class MemorySource:
             close()
 
     def _from_queue(self) -> Iterator[Any]:
-        while (item := self._target.get()) is not self._sentinel and not self._ends(item):
+        while True:
+            try:
+                item = self._target.get(timeout=_GLANCE)
+            except queue.Empty:
+                if self._interrupted:
+                    return
+                continue
+            if item is self._sentinel or self._ends(item):
+                return
             yield item
+
+    def interrupt(self) -> None:
+        """End a read that waits, soon, and take nothing more."""
+        self._interrupted = True
 
     def _ends(self, item: Any) -> bool:
         return type(item) is type(self._sentinel) and bool(item == self._sentinel)
 
 
 def _batch(items: list[Any]) -> Batch:
-    return Batch([dict(item) if isinstance(item, Mapping) else item for item in items], items.__getitem__)
+    return Batch([_fresh(item) if isinstance(item, Mapping) else item for item in items], items.__getitem__)
+
+
+def _fresh(record: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return detached(dict(record))  # type: ignore[no-any-return]  # a dict stays a dict
+    except Exception:  # something in it cannot be copied, and is shared
+        return dict(record)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipe_core.kernel import selection as selections
 from pipe_core.kernel import settings as settings_module
-from pipe_core.kernel.errors import OptionsError, PluginError, PluginNotFoundError
+from pipe_core.kernel.errors import OptionsError, PluginError, PluginNotFoundError, SettingsError
 from pipe_core.kernel.families import FAMILIES
 from pipe_core.kernel.index import PluginEntry, PluginIndex
 from pipe_core.kernel.settings import Setting, Settings
@@ -64,9 +64,15 @@ class Kernel:
         from pipe_core.kernel.loading import new_manager
 
         manager = new_manager()
-        values = {name: self.settings.get(name).value for name in settings_module.KINDS}
-        manager.hook.pipe_configure.call_historic(kwargs={"settings": values})
+        manager.hook.pipe_configure.call_historic(kwargs={"settings": self._values()})
         return manager
+
+    def _values(self) -> Mapping[str, Any]:
+        """All settings, for `pipe_configure`; none where one is wrong, which is an error for whoever uses it."""
+        try:
+            return {name: self.settings.get(name).value for name in settings_module.KINDS}
+        except SettingsError:
+            return {}
 
     # --- from a name to a spec ---
 
@@ -244,9 +250,9 @@ class Kernel:
             who = chosen.entry if isinstance(chosen, Choice) else _stranger(product)
             register(manager, product, f"{who.name}-{len(objects)}", who)
             objects.append(product)
-        values = {name: self.settings.get(name).value for name in settings_module.KINDS} if objects else {}
         observers = Observers(manager, objects)
-        observers.tell("pipe_configure", settings=values)
+        if observers.hears("pipe_configure"):
+            observers.tell("pipe_configure", settings=self._values())
         return observers
 
 

@@ -65,8 +65,8 @@ class Commit:
         self._end: Extent | None = None
         self.entries: list[Any] = []
 
-    def take(self, result: Result, *, again: bool = True) -> None:
-        """Commit the next result.
+    def take(self, result: Result, position: int | None = None) -> None:
+        """Commit the next result; *position* is the number of its first record, where it is known.
 
         Raises:
             Again: It must be processed again first; nothing of it was committed.
@@ -74,12 +74,11 @@ class Commit:
             PipeError: What ended the work inside of it; what came before is committed.
         """
         self._check_border(result)
-        if again and (most := self._limits.cut(self._report, result)) is not None:
-            raise Again(most=most)
+        self._check_limits(result)
         started = time.perf_counter()
+        base = self._report.read if position is None else position
+        failures = result.failures if result.pending is None else self._decide(result, result.pending, base)
         self._end = result.extent or self._end
-        base = self._report.read
-        failures = self._decided(result, base) if result.pending is not None else result.failures
         self._reject(failures, base)
         self._accept(result, base)
         self._count(result, failures, base)
@@ -90,16 +89,28 @@ class Commit:
 
     def _check_border(self, result: Result) -> None:
         extent, before = result.extent, self._end
-        if extent is None:
+        if extent is None or before is None or before.of != extent.of or extent.begin == before.end:
             return
-        if before is not None and before.of == extent.of and extent.begin != before.end:
-            raise Again(begin=before.end)
+        raise Again(begin=before.end)
 
-    def _decided(self, result: Result, base: int) -> list[Failure]:
-        """Ask the run-scoped hooks about every entry, in order."""
+    def _check_limits(self, result: Result) -> None:
+        """Ask for a shorter result where the run ends inside of this one."""
+        cuts = [result.read]
+        if (left := self._limits.left(self._report)) is not None:
+            cuts.append(left)
+        if result.pending is None and (stop := self._limits.stop(self._report, result.read, result.failures)):
+            cuts.append(stop)
+        if min(cuts) < result.read:
+            raise Again(most=min(cuts))
+
+    # --- run-scoped hooks ---
+
+    def _decide(self, result: Result, pending: Sequence[Pending], base: int) -> list[Failure]:
+        """Ask the run-scoped hooks about every entry, in order, and stop asking where a limit of errors is passed."""
         failures: list[Failure] = []
         rows: list[Any] = []
-        for one in result.pending or ():
+        read = self._report.read
+        for number, one in enumerate(pending):
             verdict = self._verdict(one, base)
             if isinstance(verdict, Failure):
                 failures.append(verdict)
@@ -112,13 +123,24 @@ class Commit:
                 rows.append(one.row)
                 if one.entry is not None:
                     result.entries = [*(result.entries or ()), one.entry]
+            last = number + 1 == len(pending) or pending[number + 1].index != one.index
+            if last and self._limits.passed(self._report.failed + len(failures), read + one.index + 1):
+                self._shorten(result, pending[: number + 1], len(failures))
+                break
         if rows and self._program.encoder is not None:
             result.payload = self._program.encoder.join(rows)
         return failures
 
+    def _shorten(self, result: Result, decided: Sequence[Pending], failed: int) -> None:
+        """Take back from the counts what lies behind the entries that were decided on."""
+        result.read = decided[-1].index + 1
+        result.expanded = sum(one.part > 0 for one in decided)
+        result.dropped = result.read + result.expanded - result.valid - failed
+        result.fatal = None
+
     def _verdict(self, one: Pending, base: int) -> str | Failure:
         for hook, (value, refusal) in zip(self._deciders, one.verdicts, strict=False):
-            verdict = hook.source.decide(value, base + one.index)
+            verdict = _asked(hook, value, base + one.index)
             if verdict == "drop":
                 return "drop"
             if verdict == "fail" and getattr(hook.source, "may_fail", False):
@@ -134,6 +156,8 @@ class Commit:
     def _refused(self, hook: BoundHook, one: Pending, row: Row) -> Failure:
         phase: Phase = "pre" if hook in self._program.pre else "post"
         return Failure(one.index, phase, [refused(hook)], row, hook.name, one.part)
+
+    # --- both sinks and the counts ---
 
     def _reject(self, failures: Sequence[Failure], base: int) -> None:
         encoder = self._program.error_encoder
@@ -164,3 +188,12 @@ class Commit:
     def sinks(self) -> Iterator[Sink]:
         """The sinks in the order in which they are made durable: the reasons first."""
         return (sink for sink in (self._errors, self._sink) if sink is not None)
+
+
+def _asked(hook: BoundHook, value: Any, position: int) -> Any:
+    try:
+        return hook.source.decide(value, position)
+    except Exception as error:
+        raise HookContractError(
+            f"{hook.name}.decide raised {type(error).__name__} at position {position}: {error}", hook=hook.name
+        ) from error

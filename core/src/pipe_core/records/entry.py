@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import enum
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any, Final
 
+from pipe_core.kernel.copies import detached
 from pipe_core.kernel.errors import HookContractError
+from pipe_core.records.views import SlotView, is_view_of, view_of
 
 
 class EntryStatus(enum.Enum):
@@ -114,12 +115,14 @@ class Entry:
 
     def copy(self, **changes: Any) -> Entry:
         """Another entry that a hook can return beside or in place of this one, with *changes* of its attributes."""
-        twin = Entry(_detached(self.raw_data), self._index)
-        twin.status, twin._position, twin._run = self.status, self._position, self._run
+        twin = Entry(detached(self.raw_data), self._index)
+        twin.status, twin.part, twin._position, twin._run = self.status, self.part, self._position, self._run
         if self._value is not None:
-            twin._set_value(_detached(self._value))
-            if self.validated_data is not view_of(self._value):
-                twin.validated_data = _detached(self.validated_data)
+            twin._set_value(detached(self._value))
+            if not is_view_of(self._value, self.validated_data):
+                twin.validated_data = detached(self.validated_data)
+            elif isinstance(self.validated_data, SlotView):
+                twin.validated_data.added.update(detached(self.validated_data.added))
         twin._metadata = dict(self._metadata) if self._metadata else None
         twin._verdicts = self._verdicts
         for name, value in changes.items():
@@ -150,63 +153,3 @@ class Entry:
     def __repr__(self) -> str:
         where = "?" if self._position is None else self._position
         return f"<Entry {where} {self.status.value}>"
-
-
-def view_of(value: Any) -> Any:
-    """The mapping over a validated value that hooks see.
-
-    For an instance it is the instance's own dictionary: nothing is copied, and what is written is written to the
-    instance. A dictionary, and what has no fields, is its own view.
-    """
-    if getattr(value, "__pydantic_extra__", None) is not None:
-        return OpenView(value)
-    return getattr(value, "__dict__", value)
-
-
-def added_keys(value: Any, view: Any) -> dict[str, Any]:
-    """What hooks added to *view* beside the fields of *value*; computed attributes that a class caches are no such."""
-    kind = type(value)
-    fields = getattr(kind, "__pydantic_fields__", getattr(kind, "__dataclass_fields__", None))
-    own: dict[str, Any] | None = getattr(value, "__dict__", None)
-    if fields is None or own is None or view is not own:
-        return {}
-    return {key: item for key, item in own.items() if key not in fields and not hasattr(kind, key)}
-
-
-class OpenView(MutableMapping[str, Any]):
-    """The fields and the extra fields of a model with ``extra="allow"`` as one mapping."""
-
-    __slots__ = ("_extra", "_fields")
-
-    def __init__(self, instance: Any) -> None:
-        self._fields: dict[str, Any] = instance.__dict__
-        self._extra: dict[str, Any] = instance.__pydantic_extra__
-
-    def __getitem__(self, key: str) -> Any:
-        return self._fields[key] if key in self._fields else self._extra[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        (self._fields if key in self._fields else self._extra)[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del (self._fields if key in self._fields else self._extra)[key]
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._fields
-        yield from self._extra
-
-    def __len__(self) -> int:
-        return len(self._fields) + len(self._extra)
-
-    def __repr__(self) -> str:
-        return f"{dict(self)!r}"
-
-
-_ATOMS: Final = frozenset({str, int, float, bool, bytes, type(None)})
-
-
-def _detached(value: Any) -> Any:
-    """A copy that shares nothing that can be changed. Flat dictionaries, the ordinary records, are copied quickly."""
-    if type(value) is dict and _ATOMS.issuperset(map(type, value.values())):
-        return dict(value)
-    return copy.deepcopy(value)

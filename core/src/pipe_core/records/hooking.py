@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from pipe_core.kernel.errors import HookContractError, HookTimeout
-from pipe_core.records.entry import Entry
+from pipe_core.kernel.errors import HookContractError, HookTimeout, RunCancelledError
+from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.store import HookStore
 from pipe_core.records.validate import text
-from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.loops import LoopThread, cancelled_from_outside
 
 Fail = Callable[[Entry, BoundHook, BaseException], None]
 
@@ -26,7 +27,8 @@ class HookRunner:
         timeout: Seconds for one call of a hook.
         concurrency: How many calls of an async hook may be in flight.
         fail: Told of every entry that a hook failed, and why.
-        interrupted: Whether a `KeyboardInterrupt` now would be the user's Ctrl-C.
+        gate: Bounds those calls for all workers of a process.
+        stopping: Whether the run is being stopped; a `KeyboardInterrupt` is the user's Ctrl-C then.
     """
 
     def __init__(
@@ -37,14 +39,17 @@ class HookRunner:
         timeout: float,
         concurrency: int,
         fail: Fail,
-        interrupted: Callable[[], bool],
+        gate: Callable[[], asyncio.Semaphore],
+        stopping: Callable[[], bool],
     ) -> None:
         self._store = store
         self._loop = loop
         self._timeout = timeout
         self._concurrency = concurrency
         self._fail = fail
-        self._interrupted = interrupted
+        self._gate = gate
+        self._stopping = stopping
+        self._parts: dict[int, int] = {}
         self.dropped = 0
         self.expanded = 0
 
@@ -59,8 +64,8 @@ class HookRunner:
     # --- one entry at a time ---
 
     def _run_sync(self, hook: BoundHook, entries: list[Entry]) -> list[Entry]:
-        # On the way of every record: one call, one look at the clock, one append.
-        call, store, timeout, clock = hook.call, self._store, self._timeout, time.monotonic
+        # On the way of every record: one call, one look at the clock and at the flag, one append.
+        call, store, timeout, clock, stopping = hook.call, self._store, self._timeout, time.monotonic, self._stopping
         going_on: list[Entry] = []
         append = going_on.append
         before = clock()
@@ -72,6 +77,8 @@ class HookRunner:
                 before = clock()
                 continue
             now = clock()
+            if stopping():
+                raise RunCancelledError("The run was stopped.")
             if now - before > timeout:
                 self._failed(entry, hook, self._overrun(hook, now - before))
             elif answer is None or answer is entry:
@@ -94,12 +101,18 @@ class HookRunner:
         return going_on
 
     async def _awaited(self, hook: BoundHook, subject: Any) -> tuple[Any, BaseException | None]:
+        async with self._gate():
+            return await self._timed(hook, subject)
+
+    async def _timed(self, hook: BoundHook, subject: Any) -> tuple[Any, BaseException | None]:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout if self._timeout != float("inf") else None):
+            async with asyncio.timeout(self._timeout if self._timeout != math.inf else None):
                 return await hook.call(subject, self._store), None
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            if cancelled_from_outside():
+                raise
+            return None, error
         except TimeoutError as error:
             late = time.monotonic() - started >= self._timeout
             return None, self._overrun(hook, self._timeout) if late else error
@@ -119,7 +132,7 @@ class HookRunner:
         return going_on
 
     def _run_chunk(self, hook: BoundHook, chunk: list[Entry]) -> list[Entry]:
-        spare = [entry.copy() for entry in chunk] if hook.repeatable and len(chunk) > 1 else None
+        spare = _spare(chunk) if hook.repeatable and len(chunk) > 1 else None
         answer, error = self._called(hook, chunk)
         if error is None:
             return chunk if answer is None else self._answered(hook, chunk, answer)
@@ -140,7 +153,7 @@ class HookRunner:
         try:
             answer = hook.call(list(chunk), self._store)
         except BaseException as error:  # a hook may raise anything, SystemExit included: its entries fail
-            if isinstance(error, KeyboardInterrupt) and self._interrupted():
+            if isinstance(error, KeyboardInterrupt) and self._stopping():
                 raise
             return None, error
         seconds = time.monotonic() - started
@@ -166,28 +179,40 @@ class HookRunner:
         kept = sum(id(entry) in known for entry in entries)
         self.dropped += len(given) - kept
         self.expanded += len(entries) - kept
-        self._number(given, entries, known)
+        self._number(hook, given, entries, known)
         return list(entries)
 
-    def _number(self, given: Sequence[Entry], entries: Sequence[Entry], known: set[int]) -> None:
+    def _number(self, hook: BoundHook, given: Sequence[Entry], entries: Sequence[Entry], known: set[int]) -> None:
         """Give entries that a hook made the place of the entry they were made of, and a part number."""
-        parts: dict[int, int] = {}
         nearest = given[0]
         for entry in entries:
             if id(entry) in known:
                 nearest = entry
                 continue
             if entry._index < 0:  # made from scratch: it belongs to the entry before it
+                if nearest.status is EntryStatus.VALIDATED:
+                    raise HookContractError(
+                        f"The hook {hook.name} made an entry from scratch behind validation, so that nothing was "
+                        f"validated. Use entry.copy() there.",
+                        hook=hook.name,
+                    )
                 entry._index, entry._position, entry._run = nearest._index, nearest._position, nearest._run
-                entry.status = nearest.status
-            parts[entry._index] = entry.part = parts.get(entry._index, nearest.part) + 1
+            self._parts[entry._index] = entry.part = self._parts.get(entry._index, 0) + 1
 
     def _failed(self, entry: Entry, hook: BoundHook, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt) and self._interrupted():
+        if isinstance(error, KeyboardInterrupt) and self._stopping():
             raise error
         if isinstance(error, HookContractError) and not error.hook:
             raise HookContractError(f"The hook {hook.name}: {error}", hook=hook.name) from error
         self._fail(entry, hook, error)
+
+
+def _spare(chunk: Sequence[Entry]) -> list[Entry] | None:
+    """Copies for a second try; None where a record cannot be copied, and then the chunk fails as one."""
+    try:
+        return [entry.copy() for entry in chunk]
+    except Exception:
+        return None
 
 
 def hook_error(hook: str, error: BaseException) -> dict[str, Any]:

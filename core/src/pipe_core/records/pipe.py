@@ -47,7 +47,7 @@ class Pipe:
         chunk_size: Records in a chunk. Default: follows the time that chunks take.
         max_inflight: How many chunks may be read and not yet committed. Default 20.
         max_bytes_inflight: How many bytes they may stand for. Default 64 MiB.
-        ordered: Keep the order of the source.
+        ordered: Keep the order of the source. Without it chunks may overtake each other; splits of a file never do.
         codec: How chunks travel to other processes. Default ``"msgpack"``.
         compression: Compress what travels: ``"lz4"`` or None.
         mode: What to do when a target exists: ``"error"``, ``"overwrite"``, ``"append"`` or ``"ignore"`` (do nothing).
@@ -266,11 +266,17 @@ class _Attempt:
             self._end(self._finish(RunCancelledError("The run was left before its end.", report=self.report)))
             return
         except BaseException as problem:  # raised again below, when everything has been given back
-            error = problem
+            error = self._why(problem)
         error = self._finish(error)
         self._end(error)
         if error is not None:
             raise error
+
+    def _why(self, problem: BaseException) -> BaseException:
+        """What ended the run: of an aborted one, the abort, whatever it looks like from inside."""
+        if not self.control.aborted or isinstance(problem, RunCancelledError | KeyboardInterrupt):
+            return problem
+        return RunCancelledError("The run was aborted.", report=self.report)
 
     def _finish(self, error: BaseException | None) -> BaseException | None:
         if self._run is None:

@@ -133,4 +133,6 @@ def check_places(source: Source, sink: Sink | None, errors: Sink | None) -> None
 
 
 def _same(one: str, other: str) -> bool:
-    return one == other and one != STANDARD and not one.startswith("<")
+    if one == STANDARD or one.startswith("<"):
+        return False
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import multiprocessing.util
 from collections.abc import Callable
@@ -59,15 +60,23 @@ class Program:
     loop: LoopThread | None = None
     stopping: Callable[[], bool] = _never
     workers: dict[int, Ending] = field(default_factory=dict)
+    _gate: asyncio.Semaphore | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What belongs to the driver stays there; a worker elsewhere has its own loop and is stopped by other means.
         kept = {name: value for name, value in self.__dict__.items() if name != "error_row"}
-        return {**kept, "loop": None, "stopping": _never, "workers": {}}
+        return {**kept, "loop": None, "stopping": _never, "workers": {}, "_gate": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         multiprocessing.util.Finalize(None, self.close, exitpriority=10)  # a worker process runs no atexit functions
+
+    @property
+    def gate(self) -> asyncio.Semaphore:
+        """Bounds the calls of async hooks in flight, for all workers of this process. Used on the loop only."""
+        if self._gate is None:
+            self._gate = asyncio.Semaphore(self.concurrency)
+        return self._gate
 
     @property
     def hooks(self) -> tuple[BoundHook, ...]:

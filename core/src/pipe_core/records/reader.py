@@ -83,7 +83,9 @@ class Reader:
         with self._room:
             self._stopped = True
             self._room.notify()
-        self._thread.join(timeout=0.2)
+        if (interrupt := getattr(self._source, "interrupt", None)) is not None:
+            interrupt()
+        self._thread.join(timeout=0.3)
         return not self._thread.is_alive()
 
     # --- the thread's side ---
@@ -106,16 +108,15 @@ class Reader:
         # On the way of every record of a generator.
         items = self._items
         for record in records:
-            if not items:
+            items.append(record)
+            waiting = len(items)  # looked at behind the append: whoever took everything before it is woken again
+            if waiting == 1:
                 self._since = time.monotonic()
-                items.append(record)
                 self._wake()
-            else:
-                items.append(record)
-                if len(items) == self._size:
-                    self._wake()
-                elif len(items) > 2 * self._size:
-                    self._wait(lambda: len(items) > self._size)
+            elif waiting == self._size:
+                self._wake()
+            elif waiting > 2 * self._size:
+                self._wait(lambda: len(items) > self._size)
             if self._stopped:
                 break
         if self._stopped and hasattr(records, "close"):

@@ -68,7 +68,6 @@ class Run:
         self.report = report
         self._control = control
         self._events: queue.SimpleQueue[tuple[int, Future[Result]] | None] = queue.SimpleQueue()
-        self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=plan.ordered)
         self._pieces: dict[int, Piece] = {}
         self._began: dict[int, float] = {}
         for hook in plan.program.hooks:
@@ -77,12 +76,17 @@ class Run:
         self._program = plan.executor.share(plan.program)
         self._wake: Callable[[], None] = lambda: self._events.put(None)
         self._feed = Feed(plan.source, exact=plan.exact, whole=plan.whole, wake=self._wake)
+        # Splits are committed in order whatever was asked for: their borders are checked against their neighbours.
+        ordered = plan.ordered or self._feed.splitting
+        self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=ordered)
         self._committed = time.monotonic()
         self._told = 0.0
         self.info = self._described()
         tell = self._tell_failure if plan.observers.hears("pipe_entry_failed") else None
         self._commit = Commit(plan.program, plan.sink, plan.errors, report, plan.limits, tell)
         control.on_abort(self._wake)
+        if plan.program.loop is not None:
+            control.on_abort(plan.program.loop.cancel)
 
     # --- the loop ---
 
@@ -131,7 +135,7 @@ class Run:
         self._events.put((number, future))  # nothing else: decisions are made by whoever drives
 
     def _wait(self) -> None:
-        due = self._feed.due()
+        due = self._feed.due() if self._window.fits(self._feed.next_size) else None
         if self._plan.mode == "append":
             rest = max(0.0, self._committed + APPEND_SECONDS - time.monotonic())
             due = rest if due is None else min(due, rest)
@@ -172,7 +176,7 @@ class Run:
     def _take(self, number: int, result: Result) -> bool:
         """Commit *result*; False when its piece has to be processed again first."""
         try:
-            self._commit.take(result)
+            self._commit.take(result, self._pieces[number].position)
         except Again as again:
             piece = self._pieces[number]
             if again.begin is not None:
@@ -206,6 +210,8 @@ class Run:
         if self._plan.owns_executor:
             self._plan.executor.shutdown(wait=True, cancel_futures=True)
         self._drain()
+        if self._plan.program.loop is not None:
+            self._plan.program.loop.cancel()  # an asynchronous source that still waits for its next record
         blocked = self._feed.close()
         if blocked is not None:
             self.report.notes.append(f"the source {blocked} was still blocked in a read; its thread was left behind")

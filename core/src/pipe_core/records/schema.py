@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Final, get_origin, is_typeddict
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, RootModel, TypeAdapter
 from pydantic_core import to_json, to_jsonable_python
@@ -57,12 +57,12 @@ class Schema:
         return _fields(self.kind)
 
     @cached_property
-    def closed(self) -> int | None:
-        """The number of attributes of every validated instance, where they are all fields of one model; else None."""
+    def closed(self) -> tuple[str, ...] | None:
+        """The names of all attributes of a validated instance, in order, where they are the fields of one model."""
         kind = self.kind
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)) or issubclass(kind, RootModel):
             return None
-        return None if kind.model_config.get("extra") == "allow" else len(kind.model_fields)
+        return None if kind.model_config.get("extra") == "allow" else tuple(kind.model_fields)
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -109,7 +109,7 @@ def _fields(kind: Any) -> tuple[str, ...] | None:
         return (*plain, *computed)
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))
-    return tuple(kind.__annotations__) if is_typeddict(kind) else None
+    return tuple(kind.__annotations__) if _is_typed_dict(kind) else None
 
 
 def _required(kind: Any) -> frozenset[str]:
@@ -123,9 +123,14 @@ def _required(kind: Any) -> frozenset[str]:
             if aliases is not None and not isinstance(aliases, str):
                 return frozenset()  # paths and choices of aliases: too much to judge from a header
         return frozenset(names)
-    if is_typeddict(kind):
+    if _is_typed_dict(kind):
         return frozenset(kind.__required_keys__)
     return frozenset()
+
+
+def _is_typed_dict(kind: Any) -> bool:
+    """Also for those of `typing_extensions`, which `typing.is_typeddict` does not know on every Python."""
+    return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__required_keys__")
 
 
 class PlainSerializer:

@@ -40,7 +40,10 @@ def apply(
             # the garbage collector.
             failed.append((len(done) + len(failed), error.with_traceback(None)))
         else:
-            return done, failed
+            if len(done) + len(failed) == len(values):
+                return done, failed
+            # Only StopIteration ends the loop early without a word: the value behind the last good one raised it.
+            failed.append((len(done) + len(failed), StopIteration()))
 
 
 def reasons(error: BaseException) -> list[dict[str, Any]]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from pipe_core.kernel.contracts import Batch, Rejection
-from pipe_core.records.entry import Entry, OpenView
+from pipe_core.records.entry import Entry
 from pipe_core.records.hooking import HookRunner, refused
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Phase, Result
 from pipe_core.records.store import HookStore
+from pipe_core.records.views import OpenView, SlotView
 
 
 class Work:
@@ -101,23 +103,38 @@ class Work:
 
     def ask(self, hook: BoundHook, entries: list[Entry], runner: HookRunner, batch: Batch) -> list[Entry]:
         """The worker's half of a run-scoped hook: a small value of each entry, and its error row in case of refusal."""
-        errors = [refused(hook)]
 
-        def note(entry: Entry, store: HookStore) -> None:
+        def keep(entry: Entry, value: Any) -> None:
             refusal = None
-            value = hook.call(entry, store)
             if getattr(hook.source, "may_fail", False):
                 raw = batch.raw(entry._index - self.base)
-                refusal = self._error_row(self.phase, errors, raw, shown(entry), hook.name)
+                refusal = self._error_row(self.phase, [refused(hook)], raw, shown(entry), hook.name)
             entry._verdicts = (*(entry._verdicts or ()), (value, refusal))
 
-        return runner.run(BoundHook(hook.name, "entry", note, False, hook.priority, hook.source), entries)
+        def note(entry: Entry, store: HookStore) -> None:
+            keep(entry, hook.call(entry, store))
+
+        async def note_async(entry: Entry, store: HookStore) -> None:
+            keep(entry, await hook.call(entry, store))
+
+        return runner.run(replace(hook, kind="entry", call=note_async if hook.is_async else note), entries)
+
+    # --- batches ---
+
+    def mark(self) -> Mark:
+        """Where the work stands, to come back to with `reset`."""
+        return Mark(len(self._rows), len(self._pending), len(self._entries), len(self.result.failures))
+
+    def reset(self, mark: Mark) -> None:
+        """Forget what has been done since *mark*: the batch in work does not count."""
+        del self._rows[mark.rows :], self._pending[mark.pending :], self._entries[mark.entries :]
+        del self.result.failures[mark.failures :]
 
     def finished(self) -> Result:
         """The result, in the order of the source."""
         result = self.result
         if self._decides:
-            result.pending = sorted(self._pending, key=lambda one: (one.index, one.part))
+            result.pending = _merged(self._pending)
             return result
         if len(result.failures) > 1:
             result.failures.sort(key=lambda failure: (failure.index, failure.part))
@@ -128,7 +145,29 @@ class Work:
         return result
 
 
+class Mark(NamedTuple):
+    """How long the lists of a `Work` were."""
+
+    rows: int
+    pending: int
+    entries: int
+    failures: int
+
+
+def _merged(pending: list[Pending]) -> list[Pending]:
+    """Entries in the order in which hooks left them, each failure before the entries behind it in the source."""
+    failures = sorted((one for one in pending if one.failure is not None), key=lambda one: (one.index, one.part))
+    failures.reverse()
+    merged: list[Pending] = []
+    for one in pending:
+        if one.failure is None:
+            while failures and failures[-1].index < one.index:
+                merged.append(failures.pop())
+            merged.append(one)
+    return merged + failures[::-1]
+
+
 def shown(entry: Entry) -> Any:
     """What an entry's record had become, for the error row."""
     view = entry.raw_data if entry.validated_data is None else entry.validated_data
-    return dict(view) if isinstance(view, OpenView) else view
+    return dict(view) if isinstance(view, OpenView | SlotView) else view

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipe_core.kernel.contracts import Batch, Readable
 from pipe_core.kernel.errors import HookContractError, RunError, SourceError
-from pipe_core.records.entry import Entry, EntryStatus, OpenView, added_keys, view_of
+from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.hooking import HookRunner, hook_error
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.program import Program
@@ -19,6 +19,7 @@ from pipe_core.records.result import Phase, Result
 from pipe_core.records.schema import ExtendedSerializer, PlainSerializer
 from pipe_core.records.store import HookStore
 from pipe_core.records.validate import apply, reasons, text
+from pipe_core.records.views import added_keys, is_view_of
 from pipe_core.records.work import Work
 from pipe_core.runtime.loops import LoopThread
 
@@ -67,6 +68,9 @@ class Worker:
         self._long_row = program.encoder.bind(ExtendedSerializer(serializer)) if program.encoder else None
         self._plain_row = program.encoder.bind(PlainSerializer()) if program.encoder else None
         self._closed = program.schema.closed if program.schema else None
+        self._kind = program.schema.kind if program.schema else None
+        self._fields = program.schema.fields if program.schema else None
+        self._needs_positions = any(hook.needs_position for hook in program.hooks)
         self._uses_entries = bool(program.hooks) or program.wants_entries
         self._run_hooks = tuple(hook for hook in program.hooks if hook.kind == "run")
 
@@ -78,7 +82,7 @@ class Worker:
         Raises:
             RunError: One failed; those before it were torn down again.
         """
-        for hook in self._program.hooks:
+        for hook in _once_each(self._program.hooks):
             try:
                 self._call(getattr(hook.source, "setup", None))
             except BaseException as error:  # user code; ends the run with its reason
@@ -119,8 +123,10 @@ class Worker:
     def process(self, readable: Readable, position: int | None, most: int | None) -> Result:
         """Read, run hooks, validate, run hooks, make rows."""
         work = Work(self._program, position)
+        mark = work.mark()
         try:
             for batch in self._batches(readable, most, work):
+                mark = work.mark()
                 if self._uses_entries:
                     self._process_entries(batch, work)
                 else:
@@ -128,7 +134,10 @@ class Worker:
                 work.result.read += len(batch.records)
                 if self._program.stopping():
                     break
-        except (SourceError, HookContractError) as error:
+        except SourceError as error:
+            work.result.fatal = error
+        except HookContractError as error:
+            work.reset(mark)
             work.result.fatal = error
         return work.finished()
 
@@ -163,9 +172,6 @@ class Worker:
     def _process_entries(self, batch: Batch, work: Work) -> None:
         records, indexes = _accepted(batch, work)
         entries = list(map(Entry, records, indexes))
-        if work.position is not None:
-            for entry in entries:
-                entry._position, entry._run = work.position + entry._index, self._program.run
         runner = self._runner(batch, work)
         entries = self._hooked(self._program.pre, entries, runner, batch, work, "pre")
         entries = self._validated_entries(entries, batch, work)
@@ -190,10 +196,18 @@ class Worker:
         started = time.perf_counter()
         work.phase = phase
         for hook in hooks:
+            self._show_positions(hook, entries, work)
             run = hook.kind == "run"
             entries = work.ask(hook, entries, runner, batch) if run else runner.run(hook, entries)
         work.spent(phase, started)
         return entries
+
+    def _show_positions(self, hook: BoundHook, entries: list[Entry], work: Work) -> None:
+        """Let the hook see positions if it says that it needs them, and only then."""
+        if self._needs_positions and work.position is not None:
+            for entry in entries:
+                entry._position = work.position + entry._index if hook.needs_position else None
+                entry._run = self._program.run
 
     def _runner(self, batch: Batch, work: Work) -> HookRunner:
         def fail(entry: Entry, hook: BoundHook, error: BaseException) -> None:
@@ -209,7 +223,8 @@ class Worker:
             timeout=self._program.hook_timeout,
             concurrency=self._program.concurrency,
             fail=fail,
-            interrupted=self._program.stopping,
+            gate=lambda: self._program.gate,
+            stopping=self._program.stopping,
         )
 
     def _validated(self, records: list[Any], work: Work) -> tuple[list[Any], list[tuple[int, BaseException]]]:
@@ -230,7 +245,7 @@ class Worker:
                 work.fail_entry(entry, "validation", batch)
             entries = _without(entries, invalid)
         validated = EntryStatus.VALIDATED
-        if self._closed is not None:
+        if self._closed is not None and set(map(type, values)) == {self._kind}:
             for entry, value in zip(entries, values, strict=True):
                 entry._value = value
                 entry.validated_data = value.__dict__  # as view_of() has it, without the call
@@ -280,18 +295,18 @@ class Worker:
         assert self._long_row is not None
         assert self._plain_row is not None
         value, view = entry._value, entry.validated_data
-        if isinstance(view, OpenView) or view is view_of(value):
-            added = added_keys(value, view)
-            return self._long_row((value, added)) if added else self._row(value)
-        return self._plain_row(view)
+        if not is_view_of(value, view):
+            return self._plain_row(view)
+        added = added_keys(value, view, self._fields)
+        return self._long_row((value, added)) if added else self._row(value)
 
     def _untouched(self, entries: list[Entry], values: list[Any]) -> bool:
         """Whether the ordinary rows say all: hooks added no key and put nothing in place of the validated data."""
-        if self._closed is None:
+        if self._closed is None or set(map(type, values)) != {self._kind}:
             return False
         views = [entry.validated_data for entry in entries]
         own = all(map(operator.is_, views, map(_OWN_FIELDS, values)))
-        return own and set(map(len, views)) <= {self._closed}
+        return own and set(map(tuple, views)) == {self._closed}
 
 
 _OWN_FIELDS = operator.attrgetter("__dict__")
@@ -306,6 +321,11 @@ def _accepted(batch: Batch, work: Work) -> tuple[list[Any], Sequence[int]]:
         work.reject(base + i, rejection)
     good = [i for i in range(len(batch.records)) if i not in batch.rejected]
     return [batch.records[i] for i in good], [base + i for i in good]
+
+
+def _once_each(hooks: Sequence[BoundHook]) -> list[BoundHook]:
+    """The hooks, one that is given on both sides only once."""
+    return list({id(hook.source): hook for hook in hooks}.values())
 
 
 def _cut(batch: Batch, most: int) -> Batch:

@@ -6,13 +6,15 @@ the next call, `_done` hears how the call ended.
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import itertools
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
 from pipe_core.kernel.specs import Capabilities
@@ -59,6 +61,7 @@ class Executor(concurrent.futures.Executor):
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: an inline backend takes while submit still holds nothing else
         self._changed = threading.Condition(self._lock)
+        self._open = 0  # submitted, and its future has not told everybody yet how it ended
         self._closed = False
         self._stopped = False
         backend.start(self._slots, self._take, self._done)
@@ -94,6 +97,7 @@ class Executor(concurrent.futures.Executor):
                 raise RuntimeError("cannot schedule new futures after shutdown")
             task = Task(next(self._numbers), fn, args, kwargs)
             self.ledger.add(task)
+            self._open += 1
             self._scheduler.push(task)
             self._changed.notify()
         self._backend.wake()
@@ -110,26 +114,48 @@ class Executor(concurrent.futures.Executor):
         """Take no more calls. May be called again.
 
         Args:
-            wait: Return when everything submitted has ended and the backend gave back what it took.
+            wait: Return when everything submitted has ended, callbacks included, and the backend gave back what it
+                took. Not from a call or a callback of this executor, which would wait for itself.
             cancel_futures: Cancel what has not started.
         """
         with self._lock:
             self._closed = True
-            if cancel_futures:
-                self._cancel_waiting()
-            while wait and self._unfinished():
+        if cancel_futures:
+            self._cancel_waiting()
+        with self._lock:
+            while wait and self._open:
                 self._changed.wait()
             self._changed.notify_all()
         self._stop_when_idle()
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Wait for every call. When the block is left by an exception, cancel what has not started first."""
+        self.shutdown(cancel_futures=kind is not None)
+
+    async def __aenter__(self) -> Self:
+        """Use it for a block of asynchronous code."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """As the plain block, but the event loop goes on."""
+        await asyncio.to_thread(self.shutdown, cancel_futures=kind is not None)
+
     # --- what the backend calls ---
 
     def _take(self, slot: int, wait: bool = False) -> Task | None:
+        task = self._next(slot, wait)
+        if task is None and self._closed:
+            self._stop_when_idle()  # what was left may have been cancelled
+        return task
+
+    def _next(self, slot: int, wait: bool) -> Task | None:
         with self._lock:
             while True:
                 task: Task | None = self._scheduler.pop(slot, time.monotonic())
                 if task is None:
-                    if not wait or (self._closed and not self._unfinished()):
+                    if not wait or (self._closed and not self._open):
                         return None
                     self._changed.wait()
                 elif task.future.set_running_or_notify_cancel():
@@ -137,37 +163,43 @@ class Executor(concurrent.futures.Executor):
                     return task
                 else:
                     self._end(task, TaskStatus.CANCELLED)
+                    self._settle()
 
     def _done(self, call: Any, outcome: Outcome | bytes) -> None:
         task: Task = call
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
-        with self._lock:
-            self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+        self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
         if ended.error is not None:
             task.future.set_exception(ended.error)
         else:
             task.future.set_result(ended.value)
+        self._settle()
         self._stop_when_idle()
 
     def _end(self, task: Task, status: TaskStatus) -> None:
-        self.ledger.move(task, status)
-        self.ledger.forget(task)
-        if not self._unfinished():
-            self._changed.notify_all()
+        with self._lock:
+            self.ledger.move(task, status)
+            self.ledger.forget(task)
 
-    def _unfinished(self) -> int:
-        return self.ledger.count(TaskStatus.PENDING) + self.ledger.count(TaskStatus.PROCESSING)
+    def _settle(self) -> None:
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._changed.notify_all()
 
     def _cancel_waiting(self) -> None:
-        for task in list(self.ledger.tasks(TaskStatus.PENDING)):
-            if self._scheduler.remove(task):
-                task.future.cancel()
-                task.future.set_running_or_notify_cancel()
+        with self._lock:
+            waiting = [task for task in self.ledger.tasks(TaskStatus.PENDING) if self._scheduler.remove(task)]
+            for task in waiting:
                 self._end(task, TaskStatus.CANCELLED)
+        for task in waiting:  # without the lock: callbacks run here
+            task.future.cancel()
+            task.future.set_running_or_notify_cancel()
+            self._settle()
 
     def _stop_when_idle(self) -> None:
         with self._lock:
-            if not self._closed or self._stopped or self._unfinished():
+            if not self._closed or self._stopped or self._open:
                 return
             self._stopped = True
         self._backend.stop()

@@ -39,6 +39,8 @@ class ForeignBackend:
         self._limit = self.slots + prefetch
         self._lock = threading.Lock()
         self._handed = 0
+        self._missed = False
+        self._here = threading.local()
         self._spool = Spool()
         self._take: Take
         self._done: Done
@@ -49,12 +51,18 @@ class ForeignBackend:
 
     def wake(self) -> None:
         """Hand over what there is, up to the limit."""
-        while self._reserve():
-            call = self._take(0)
-            if call is None:
-                self._release()
-                return
-            self._hand_over(call)
+        if getattr(self._here, "waking", False):
+            return  # further up this stack: a call ended while it was handed over, and the loop below goes on
+        self._here.waking = True
+        try:
+            while self._reserve():
+                call = self._take(0)
+                if call is not None:
+                    self._hand_over(call)
+                elif not self._give_back():
+                    return
+        finally:
+            self._here.waking = False
 
     def _hand_over(self, call: Call) -> None:
         try:
@@ -82,10 +90,16 @@ class ForeignBackend:
 
     def _reserve(self) -> bool:
         with self._lock:
-            if self._handed >= self._limit:
-                return False
-            self._handed += 1
-            return True
+            self._missed = self._handed >= self._limit
+            self._handed += not self._missed
+            return not self._missed
+
+    def _give_back(self) -> bool:
+        """Release a place that was not needed. True when somebody found none meanwhile: there may be a call by now."""
+        with self._lock:
+            self._handed -= 1
+            missed, self._missed = self._missed, False
+            return missed
 
     def _release(self) -> None:
         with self._lock:

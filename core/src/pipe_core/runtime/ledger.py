@@ -87,8 +87,9 @@ class Ledger:
             IllegalTransitionError: The table of transitions has no such move.
         """
         status = task.status
-        if status is None or to not in TRANSITIONS[status]:
-            old = status.value if status else "not tracked"
+        forgotten = task._after is task
+        if status is None or forgotten or to not in TRANSITIONS[status]:
+            old = "not tracked" if status is None else f"{status.value}, forgotten," if forgotten else status.value
             raise IllegalTransitionError(f"A task cannot go from {old} to {to.value}.")
         if status is TaskStatus.FAILED:
             task.attempt += 1
@@ -97,8 +98,8 @@ class Ledger:
 
     def forget(self, task: Tracked) -> None:
         """Keep no more of *task* than its count. Only tasks with a final status can be forgotten."""
-        if task.status is None or not task.status.final:
-            raise IllegalTransitionError("Only a task that has ended can be forgotten.")
+        if task.status is None or not task.status.final or task._after is task:
+            raise IllegalTransitionError("Only a task that has ended can be forgotten, and only once.")
         self._unlink(task)
 
     def count(self, status: TaskStatus) -> int:

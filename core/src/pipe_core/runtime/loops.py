@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+logger = logging.getLogger("pipe_core")
 
 T = TypeVar("T")
 
@@ -22,6 +25,7 @@ class LoopThread:
         self._loop = loop
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._running: set[concurrent.futures.Future[Any]] = set()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -40,8 +44,18 @@ class LoopThread:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*, run on the loop."""
-        value: T = asyncio.run_coroutine_threadsafe(_contained(coroutine), self.loop).result().get()
+        future = asyncio.run_coroutine_threadsafe(_contained(coroutine), self.loop)
+        self._running.add(future)
+        try:
+            value: T = future.result().get()
+        finally:
+            self._running.discard(future)
         return value
+
+    def cancel(self) -> None:
+        """Cancel what `run` waits for now, in whatever threads; each raises `concurrent.futures.CancelledError`."""
+        for future in list(self._running):
+            future.cancel()
 
     def close(self) -> None:
         """Cancel what still runs on an own loop, stop it and join its thread."""
@@ -54,6 +68,15 @@ class LoopThread:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    while True:
+        try:
+            return loop.run_forever()
+        except BaseException:  # of a task that user code started: its awaiter has it too, and the loop is sound
+            logger.debug("a task tried to end the event loop", exc_info=True)
 
 
 class _Result:
@@ -72,10 +95,18 @@ class _Result:
 async def _contained(coroutine: Coroutine[Any, Any, Any]) -> _Result:
     try:
         return _Result(await coroutine)
-    except asyncio.CancelledError:
-        raise
+    except asyncio.CancelledError as error:
+        if cancelled_from_outside():
+            raise
+        return _Result(error=error)
     except BaseException as error:  # handed to the waiting thread, which raises it
         return _Result(error=error)
+
+
+def cancelled_from_outside() -> bool:
+    """Whether the running task is being cancelled, as opposed to user code that raises `CancelledError` by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _cancel_all() -> None:

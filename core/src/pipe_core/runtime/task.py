@@ -37,7 +37,7 @@ class Task(Tracked):
         try:
             value = self.context.run(self.fn, *self.args, **self.kwargs)
             if inspect.iscoroutine(value):
-                value = loops.shared_loop().run(value)
+                value = self.context.run(loops.shared_loop().run, value)
         except BaseException as error:  # also SystemExit: user code must not end a worker
             return Outcome(error=error)
         return Outcome(value)
