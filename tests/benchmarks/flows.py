@@ -3,78 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Final, Literal
 
-from command import HERE, Measured, interleaved, measure, script, times_as_fast
+from command import Measured, interleaved, measure, times_as_fast
+from contenders import CONTENDERS, OURS, Contender
 from figures import Figure, Section
 from orders import bad_count, prepared
 
 FULL: Final = 500_000
 LARGE: Final = 2_500_000
 """With so many records the start-up hardly counts, and the target against ZooPipe is higher."""
-_OURS: Final = "pipe"
 Kind = Literal["csv", "jsonl"]
 
 
 class WrongOutputError(Exception):
     """A contender did not write what it should: its time says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """One way to do the work.
-
-    Attributes:
-        name: What tables call it.
-        command: Makes the command from source, target and error sink.
-        codes: The exit codes of a run in which some records failed.
-        exact: Whether it must write the same bytes as all that are exact.
-        rejects_alike: Likewise for the error sink.
-        package: What must be installed for it.
-        target: How many times as fast this project should be, for a `FULL` and for a `LARGE` number of records.
-    """
-
-    name: str
-    command: Callable[..., Sequence[str]]
-    codes: tuple[int, ...] = (0,)
-    exact: bool = True
-    rejects_alike: bool = False
-    package: str | None = None
-    target: tuple[float, float] | None = None
-
-    @property
-    def missing(self) -> bool:
-        """Whether it cannot take part here."""
-        return self.package is not None and find_spec(self.package) is None
-
-
-def _by_command_line(source: Path, target: Path, errors: Path) -> list[str]:
-    validate = [
-        sys.executable,
-        "-m",
-        "pipe_core.cli",
-        "validate",
-        str(source),
-        "--schema",
-        f"{HERE / 'schema.py'}:Order",
-    ]
-    return [*validate, "--to", str(target), "--errors", str(errors), "--mode", "overwrite", "--no-progress"]
-
-
-CONTENDERS: Final = (
-    Contender(_OURS, partial(script, "peer_pipe.py"), rejects_alike=True),
-    Contender("pipe validate", _by_command_line, codes=(0, 1), rejects_alike=True, package="pipe_core.cli"),
-    Contender("plain loop", partial(script, "peer_plain.py"), target=(1.0, 1.0)),
-    Contender("ZooPipe", partial(script, "peer_zoopipe.py"), exact=False, package="zoopipe", target=(1.4, 1.6)),
-    Contender("floor", partial(script, "peer_floor.py"), rejects_alike=True, target=(0.9, 0.9)),
-)
 
 
 class Arena:
@@ -145,12 +93,12 @@ def compare(folder: Path, kind: Kind, count: int, rounds: int) -> Section:
 
 
 def _add(section: Section, one: Contender, found: dict[str, list[Measured]], count: int) -> None:
-    measured, ours = found[one.name], found[_OURS]
+    measured, ours = found[one.name], found[OURS]
     seconds = median(run.seconds for run in measured)
     cpu = median(run.cpu_seconds for run in measured)
     peak = max(run.peak_bytes for run in measured) / 1e6
     ratio = times_as_fast(ours, measured)
-    shown = "" if one.name == _OURS else f"{ratio:.2f}"
+    shown = "" if one.name == OURS else f"{ratio:.2f}"
     section.rows.append((one.name, f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{cpu:.2f}", f"{peak:.0f}", shown))
     section.raw[one.name] = [asdict(run) for run in measured]
     if one.target is not None:
