@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from pipe_core.kernel.errors import RunningError
 
 logger = logging.getLogger("pipe_core")
 
@@ -33,17 +36,19 @@ class LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._serve, name="pipe-loop", daemon=True)
+                self._thread = threading.Thread(target=_serve, args=[self._loop], name="pipe-loop", daemon=True)
                 self._thread.start()
             return self._loop
 
-    def _serve(self) -> None:
-        assert self._loop is not None  # made before the thread
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The result of *coroutine*, run on the loop."""
+        """The result of *coroutine*, run on the loop.
+
+        Raises:
+            RunningError: Called on the loop itself, which would wait for itself.
+        """
+        if asyncio._get_running_loop() is self._loop is not None:
+            coroutine.close()
+            raise RunningError("A coroutine would wait for another one of its own event loop. Use await.")
         future = asyncio.run_coroutine_threadsafe(_contained(coroutine), self.loop)
         self._running.add(future)
         try:
