@@ -26,7 +26,7 @@ class AsyncItems:
                 yield item
         finally:
             if hasattr(iterator, "aclose"):
-                self._loop.run(iterator.aclose())
+                self._loop.run(iterator.aclose(), cleanup=True)
 
 
 async def _next(iterator: Any) -> Any:

@@ -238,7 +238,7 @@ class _Attempt:
         self.control = Control()
         self.report = FlowReport(name, control=self.control)
         self._wishes = wishes
-        self._loop = LoopThread(loop)
+        self._loop = LoopThread(loop, stopping=self.control.stopping)
         self._streams = streams
         self._run: Run | None = None
 

@@ -109,7 +109,7 @@ class Worker:
 
     def _call(self, function: Callable[[HookStore], Any] | None) -> None:
         if function is not None and inspect.isawaitable(answer := function(self._store)):
-            self._loop().run(_as_coroutine(answer))
+            self._loop().run(_as_coroutine(answer), cleanup=True)
 
     def _loop(self) -> LoopThread:
         if self._program.loop is not None:

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from pipe_core.kernel.errors import RunningError
@@ -21,9 +21,14 @@ class LoopThread:
 
     Args:
         loop: A running loop of somebody else's to use in place of an own thread.
+        stopping: Whether nothing but clean-up may start any more. Must be true before `cancel` is called.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop | None = None, *, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._stopping = stopping
+        self._cancels = 0
         self._own = loop is None
         self._loop = loop
         self._lock = threading.Lock()
@@ -40,25 +45,47 @@ class LoopThread:
                 self._thread.start()
             return self._loop
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], *, cleanup: bool = False) -> T:
         """The result of *coroutine*, run on the loop.
 
+        Args:
+            coroutine: What to run.
+            cleanup: Run it even while everything else is being stopped.
+
         Raises:
+            concurrent.futures.CancelledError: `cancel` was called while it ran, or before it started.
             RunningError: Called on the loop itself, which would wait for itself.
         """
         if asyncio._get_running_loop() is self._loop is not None:
             coroutine.close()
             raise RunningError("A coroutine would wait for another one of its own event loop. Use await.")
-        future = asyncio.run_coroutine_threadsafe(_contained(coroutine), self.loop)
+        cancels = self._cancels
+        future = asyncio.run_coroutine_threadsafe(self._contained(coroutine, cleanup), self.loop)
         self._running.add(future)
+        if cancels != self._cancels:  # before the line above, where cancel() could not see it
+            future.cancel()
         try:
             value: T = future.result().get()
         finally:
             self._running.discard(future)
         return value
 
+    async def _contained(self, coroutine: Coroutine[Any, Any, Any], cleanup: bool) -> _Result:
+        if self._stopping() and not cleanup:
+            coroutine.close()
+            return _Result(error=concurrent.futures.CancelledError())
+        try:
+            return _Result(await coroutine)
+        except asyncio.CancelledError as error:
+            if cancelled_from_outside():
+                raise
+            return _Result(error=error)
+        except BaseException as error:  # handed to the waiting thread, which raises it
+            return _Result(error=error)
+
     def cancel(self) -> None:
         """Cancel what `run` waits for now, in whatever threads; each raises `concurrent.futures.CancelledError`."""
+        self._cancels += 1
         for future in list(self._running):
             future.cancel()
 
@@ -95,17 +122,6 @@ class _Result:
         if self._error is not None:
             raise self._error
         return self._value
-
-
-async def _contained(coroutine: Coroutine[Any, Any, Any]) -> _Result:
-    try:
-        return _Result(await coroutine)
-    except asyncio.CancelledError as error:
-        if cancelled_from_outside():
-            raise
-        return _Result(error=error)
-    except BaseException as error:  # handed to the waiting thread, which raises it
-        return _Result(error=error)
 
 
 def cancelled_from_outside() -> bool:
