@@ -77,6 +77,12 @@ def test_dots_stand_for_anything() -> None:
     assert not fits("read=3 in ... s>", "read=4 in 0.01 s>\n")
 
 
+def test_a_line_of_dots_may_stand_for_no_line() -> None:
+    assert fits("one\n...\ntwo", "one\ntwo")
+    assert fits("one\n...\ntwo", "one\nmore\nand more\ntwo")
+    assert not fits("one\n...\ntwo", "one two")
+
+
 def test_columns_may_move() -> None:
     assert fits("read    3", "  read  3\n")
     assert not fits("read 3", "read3")
