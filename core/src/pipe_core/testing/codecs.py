@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 from pipe_core.codecs.samples import SAMPLE_TYPES, SAMPLES, TYPED_SAMPLES, difference, orders
 from pipe_core.kernel.contracts import Codec
 from pipe_core.kernel.errors import CodecError
+from pipe_core.testing.kit import Conformance
 
 _DAY: Final = timedelta(hours=23, minutes=59)
 _SLOWEST_DECODE: Final = 2.0
@@ -121,7 +122,7 @@ class Trap:
         return call_canary, ()
 
 
-class CodecConformance:
+class CodecConformance(Conformance, kit=True):
     """Inherit, say which codec, and run pytest.
 
     Attributes:

@@ -23,6 +23,7 @@ from pydantic_core import to_json, to_jsonable_python
 from pipe_core.kernel.access import get_format
 from pipe_core.kernel.contracts import Batch, Chunk, Format, Mode, Payload, Readable, Row, Sink, Source, Split
 from pipe_core.kernel.errors import SinkError, SourceError, SourceNotFoundError, TargetExistsError
+from pipe_core.testing.kit import Conformance
 
 SMALL: Final = 8 * 1024
 """Bytes that a pickled split or encoder may have: it travels once for every piece."""
@@ -51,7 +52,7 @@ class PlainSerializer:
         return to_jsonable_python(value)
 
 
-class FormatConformance:
+class FormatConformance(Conformance, kit=True):
     """Inherit, and name the format.
 
     Attributes:
