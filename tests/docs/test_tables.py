@@ -1,0 +1,165 @@
+"""Tables of README.md and the manual that repeat what the code knows."""
+
+import ast
+import os
+import re
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import pipe_core
+from pipe_core import Capabilities, Kernel, get_executor
+from pipe_core.cli import exits
+from pipe_core.kernel.families import FAMILIES
+from pipe_core.kernel.settings import KINDS
+
+ISOLATION = {
+    "none": "the calling thread",
+    "thread": "threads of this process",
+    "process": "other processes of this machine",
+    "remote": "other machines",
+}
+
+UNUSED = {"max_poison"}
+"""Settings that no front door has a parameter for yet."""
+
+
+def page(root: Path, name: str) -> str:
+    return (root / "docs" / "pages" / name).read_text("utf-8")
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables of *text*: rows of cells, the heading first."""
+    found = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    rows = [[re.split(r"(?<!\\) \| ", line.strip("|\n ")) for line in table.splitlines()] for table in found]
+    return [[[cell.strip() for cell in row] for i, row in enumerate(table) if i != 1] for table in rows]
+
+
+def column(text: str, heading: str) -> list[str]:
+    """The first column of all tables whose first heading is *heading*."""
+    return [row[0] for table in tables(text) if table[0][0] == heading for row in table[1:]]
+
+
+def words(cells: list[str]) -> list[str]:
+    """What stands between backticks."""
+    return [word for cell in cells for word in re.findall(r"`([^`]+)`", cell)]
+
+
+# --- executors ---
+
+
+def started(text: str) -> Executor:
+    """The executor that a cell of the table shows."""
+    if text.startswith('"'):
+        return get_executor(ast.literal_eval(text))
+    kind, workers = re.fullmatch(r"(\w+)\((\d+)\)", text).groups()
+    return {"ThreadPoolExecutor": ThreadPoolExecutor, "ProcessPoolExecutor": ProcessPoolExecutor}[kind](int(workers))
+
+
+def test_the_table_of_executors_says_where_calls_run(root: Path) -> None:
+    (table,) = [one for one in tables((root / "README.md").read_text("utf-8")) if one[0][0] == "`executor=`"]
+    assert table[0][-1] == "not for"
+    for (cell,), where in [(words([row[0]]), row[1]) for row in table[1:]]:
+        with started(cell) as pool, get_executor(pool) as executor:
+            assert isinstance(executor.capabilities, Capabilities)
+            assert where == ISOLATION[executor.capabilities.isolation], cell
+
+
+def test_every_executor_of_core_is_in_the_table(root: Path) -> None:
+    shown = column((root / "README.md").read_text("utf-8"), "`executor=`")
+    own = [entry.name for entry in Kernel().index.entries("executors") if entry.distribution == "pipe-core"]
+    assert set(own) <= {word.strip('"') for word in words(shown)}
+
+
+# --- families, settings, options ---
+
+
+def test_the_table_of_families_is_that_of_the_kernel(root: Path) -> None:
+    (table,) = [one for one in tables(page(root, "explanation/kernel.md")) if one[0][0] == "family"]
+    shown = {row[0]: words(row[1:3]) for row in table[1:]}
+    assert shown == {family.name: [family.group, family.provider] for family in FAMILIES.values()}
+
+
+def test_every_setting_is_in_the_table(root: Path) -> None:
+    shown = words(column(page(root, "reference/settings.md"), "setting"))
+    assert sorted(shown) == sorted(set(KINDS) - UNUSED)
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "json", "memory"])
+def test_every_option_of_a_format_is_in_its_table(root: Path, name: str) -> None:
+    section = re.split(r"^## ", page(root, "reference/formats.md"), flags=re.MULTILINE)
+    (text,) = [one for one in section if one.startswith(f"{name}\n")]
+    model = Kernel().spec("formats", name).options
+    (table,) = [one for one in tables(text) if one[0][0] == "option"]
+    shown = {words([row[0]])[0]: ast.literal_eval(words([row[1]])[0]) for row in table[1:]}
+    assert shown == {option: field.default for option, field in model.model_fields.items()}
+
+
+def test_suffixes_of_formats_are_in_the_table(root: Path) -> None:
+    (table,) = [one for one in tables(page(root, "reference/formats.md")) if one[0][0] == "format"]
+    shown = {words([row[0]])[0]: tuple(words([row[1]])) for row in table[1:]}
+    kernel = Kernel()
+    names = [entry.name for entry in kernel.index.entries("formats") if entry.distribution == "pipe-core"]
+    assert shown == {name: kernel.spec("formats", name).suffixes for name in names}
+
+
+def test_options_of_the_codec_are_in_the_table(root: Path) -> None:
+    (table,) = [one for one in tables(page(root, "reference/codec.md")) if one[0][0] == "option"]
+    shown = {words([row[0]])[0]: ast.literal_eval(words([row[1]])[0]) for row in table[1:]}
+    fields = Kernel().spec("codecs", "msgpack").options.model_fields
+    assert shown == {option: field.default for option, field in fields.items()}
+
+
+def test_limits_are_those_of_the_security_page(root: Path) -> None:
+    def limits(text: str) -> list[list[list[str]]]:
+        return [table for table in tables(text.replace("\n  |", "\n|")) if table[0] == ["option", "default", "of"]]
+
+    assert limits(page(root, "reference/formats.md")) == limits((root / "SECURITY.md").read_text("utf-8")) != []
+
+
+# --- command line, API ---
+
+
+def test_exit_codes_are_those_of_the_command_line(root: Path) -> None:
+    rows = re.findall(r"^\| \d+ \|.*\|$", exits.__doc__ or "", re.MULTILINE)
+    assert rows == re.findall(r"^\| \d+ \|.*\|$", page(root, "reference/command-line.md"), re.MULTILINE) != []
+
+
+def test_every_command_and_switch_is_named(root: Path) -> None:
+    from pipe_core.cli.app import COMMANDS
+    from pipe_core.cli.run import run
+    from pipe_core.cli.validate import validate
+
+    text = page(root, "reference/command-line.md")
+    assert {name for name in COMMANDS if f"`pipe {name}" not in text} == set()
+    switches = {name for command in (run, validate) for one in command.params for name in one.opts if name[:2] == "--"}
+    assert sorted(switch for switch in switches if f"`{switch}`" not in text) == []
+
+
+def test_every_public_name_is_in_the_reference(root: Path) -> None:
+    text = "".join(page(root, f"reference/{name}.md") for name in ("api", "hookspecs"))
+    errors = {name for name in pipe_core.__all__ if issubclass_of_error(getattr(pipe_core, name))}
+    contracts = {"Backend", "Codec", "Format", "Scheduler", "Sink", "Source"}  # the page of contracts has all of them
+    shown = {*re.findall(r"::: pipe_core\.(\w+)", text), *re.findall(r"`(\w+)`", text), *errors, *contracts}
+    assert sorted(set(pipe_core.__all__) - shown - {"__version__"}) == []
+
+
+def issubclass_of_error(value: object) -> bool:
+    """Whether *value* is an error: the page of errors is made from their module."""
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+# --- links ---
+
+
+def test_links_lead_somewhere(page: Path, root: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+    missing = [one for one in targets if one and "://" not in one and not (page.parent / one).exists()]
+    assert missing == []
+    assert [one for one in targets if os.path.isabs(one)] == []
+
+
+def test_pages_name_no_machine(page: Path) -> None:
+    assert re.findall(r"/work/|/tmp/|/home/|localhost:|https?://[^\s)\"'`]+", page.read_text("utf-8")) == []
