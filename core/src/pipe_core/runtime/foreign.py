@@ -77,7 +77,9 @@ class ForeignBackend:
 
     def _on_done(self, call: Call, future: Future[Any]) -> None:
         if future.cancelled():
-            self._ended(call, Outcome(error=concurrent.futures.CancelledError()))
+            # By the pool's owner, who holds the pool's lock right now: what follows must not ask the pool for anything.
+            cancelled = Outcome(error=concurrent.futures.CancelledError())
+            threading.Thread(target=self._ended, args=(call, cancelled), name="pipe-cancelled", daemon=True).start()
         elif (error := future.exception()) is not None:
             self._ended(call, Outcome(error=error))
         else:
