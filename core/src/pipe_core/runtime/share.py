@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
+from pipe_core.kernel.errors import CodecError
+
 T = TypeVar("T")
 
 _pulled: dict[str, Any] = {}
@@ -43,11 +45,17 @@ def share(value: T, put: Callable[[str, bytes], Any] | None) -> Shared[T]:
     Args:
         value: What to share.
         put: Keeps bytes under a digest and returns a callable that pulls them on a worker; None in one process.
+
+    Raises:
+        CodecError: The value cannot travel.
     """
     if put is None:
         return Shared(f"{id(value):x}", None, value)
     import cloudpickle
 
-    data = cloudpickle.dumps(value)
+    try:
+        data = cloudpickle.dumps(value)
+    except Exception as error:
+        raise CodecError(f"A value (a {type(value).__name__}) cannot be shared with processes: {error}") from error
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     return Shared(digest, put(digest, data))
