@@ -6,7 +6,6 @@ executor's own pickler never sees a user's object, and an exception is never unp
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import traceback
@@ -58,24 +57,39 @@ def run_frame(frame: bytes) -> bytes:
         fn, args, kwargs = cloudpickle.loads(frame)
         value = fn(*args, **kwargs)
         if inspect.iscoroutine(value):
+            import asyncio
+
             value = asyncio.run(value)
         if type(value) is bytes:
             return _BYTES + value
-        return _PICKLED + cast(bytes, cloudpickle.dumps(value))
+        return _PICKLED + _pack_result(fn, value)
     except BaseException as error:  # also SystemExit: user code must not end a worker
         return _ERROR + pack_error(error)
 
 
+def _pack_result(fn: Callable[..., Any], value: Any) -> bytes:
+    import cloudpickle
+
+    try:
+        return cast(bytes, cloudpickle.dumps(value))
+    except Exception as error:
+        name = getattr(fn, "__qualname__", repr(fn))
+        raise CodecError(f"The result of {name} (a {type(value).__name__}) cannot travel back: {error}") from error
+
+
 def open_answer(answer: bytes) -> Outcome:
-    """The outcome that an answer of `run_frame` stands for."""
+    """The outcome that an answer of `run_frame` stands for. Never raises: somebody waits for the outcome."""
     import cloudpickle
 
     kind, rest = answer[:1], answer[1:]
     if kind == _BYTES:
         return Outcome(rest)
-    if kind == _ERROR:
-        return Outcome(error=open_error(rest))
-    return Outcome(cloudpickle.loads(rest))
+    try:
+        return Outcome(error=open_error(rest)) if kind == _ERROR else Outcome(cloudpickle.loads(rest))
+    except BaseException as error:  # making a value again runs the user's code
+        failed = CodecError(f"A result came back that cannot be opened here: {type(error).__name__}: {error}")
+        failed.__cause__ = error
+        return Outcome(error=failed)
 
 
 def pack_error(error: BaseException) -> bytes:
@@ -83,15 +97,26 @@ def pack_error(error: BaseException) -> bytes:
     import msgpack
 
     kind = type(error)
-    plain = all(type(value) in _PLAIN for value in error.args)
+    args = _arguments(error)
+    plain = all(type(value) in _PLAIN for value in args)
     facts = {
         "module": kind.__module__,
         "name": kind.__qualname__,
-        "args": [_safe(value) for value in error.args] if plain else None,
+        "args": [_safe(value) for value in args] if plain else None,
         "message": _text(error),
         "traceback": "".join(traceback.format_exception(error)),
     }
     return cast(bytes, msgpack.packb(facts, unicode_errors="backslashreplace"))
+
+
+def _arguments(error: BaseException) -> tuple[Any, ...]:
+    """What its class takes to make it again. Some say it only there: `OSError` with its file names, for example."""
+    try:
+        made = error.__reduce__()
+    except Exception:
+        return error.args
+    own = isinstance(made, tuple) and made[0] is type(error)
+    return cast("tuple[Any, ...]", made[1]) if own else error.args
 
 
 def _safe(value: Any) -> Any:
