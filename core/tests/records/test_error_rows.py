@@ -363,8 +363,11 @@ def test_whatever_a_record_holds_its_row_is_written_and_its_neighbours_are_unhar
 def _read(path: Path) -> list[Any]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".csv":
-        csv.field_size_limit(10**9)
-        return [*csv.DictReader(text.splitlines())]
+        before = csv.field_size_limit(10**9)
+        try:
+            return [*csv.DictReader(text.splitlines())]
+        finally:
+            csv.field_size_limit(before)
     return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
 
 
