@@ -132,6 +132,12 @@ class CsvEncoder:
             return list(rows)
         return rows[0][0], b"".join([line for _, line in rows])
 
+    def merge(self, payloads: Sequence[Any]) -> Lines | list[dict[str, Any]]:
+        """The same of several batches."""
+        if not payloads or isinstance(payloads[0], list):
+            return [row for payload in payloads for row in payload]
+        return payloads[0][0], b"".join([lines for _, lines in payloads])
+
 
 def _mapping(record: Any) -> dict[str, Any]:
     if not isinstance(record, Mapping):

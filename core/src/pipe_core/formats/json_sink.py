@@ -30,6 +30,10 @@ class JsonEncoder:
         """The rows with commas between them."""
         return b",\n".join(rows)
 
+    def merge(self, payloads: Sequence[bytes]) -> bytes:
+        """The same between batches."""
+        return b",\n".join(filter(None, payloads))
+
 
 class JsonSink(FileSink):
     """Records as a JSON array, inside objects when the options have a prefix. Cannot be appended to.

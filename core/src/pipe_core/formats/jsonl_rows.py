@@ -25,6 +25,10 @@ class JsonlEncoder:
         """The rows as lines."""
         return b"\n".join(rows) + b"\n" if rows else b""
 
+    def merge(self, payloads: Sequence[bytes]) -> bytes:
+        """The lines of all."""
+        return b"".join(payloads)
+
 
 def stamped(position: int, row: bytes) -> bytes:
     """A JSON object with its position as the first field."""

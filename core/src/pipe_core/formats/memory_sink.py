@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 from pipe_core.kernel.contracts import Mode, Serializer
@@ -25,6 +26,10 @@ class PlainEncoder:
     def join(self, rows: Sequence[Any]) -> list[Any]:
         """The rows in a list."""
         return list(rows)
+
+    def merge(self, payloads: Sequence[list[Any]]) -> list[Any]:
+        """One list of them all."""
+        return list(chain.from_iterable(payloads))
 
 
 class MemorySink:

@@ -263,7 +263,10 @@ class Encoder(Protocol):
         """The row of an error sink, made without its position, completed with it as the first field."""
 
     def join(self, rows: Sequence[Row]) -> Payload:
-        """The rows as `Sink.write` wants them. Joining is associative: chunk borders never show."""
+        """The rows of a batch as `Sink.write` wants them."""
+
+    def merge(self, payloads: Sequence[Payload]) -> Payload:
+        """The payloads of consecutive batches as one, as if their rows had been joined at once."""
 
 
 class Sink(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -142,6 +141,8 @@ def _order(entry: PluginEntry) -> tuple[str, str]:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the nearest of *known*, or nothing."""
+    import difflib  # only ever needed for a message
+
     near = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
 

@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -176,7 +176,14 @@ def _tools(path: Path) -> dict[str, Any]:
     return tools if isinstance(tools, dict) else {}
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _toml(path: Path) -> Mapping[str, Any]:
+    at = path.stat()
+    return _parsed(path, at.st_mtime_ns, at.st_size)
+
+
+@lru_cache(maxsize=16)
+def _parsed(path: Path, changed: int, size: int) -> Mapping[str, Any]:
+    """The document in *path* as it was when it had *changed* last: every setting of a run asks for it again."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

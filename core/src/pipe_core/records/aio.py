@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncIterable, Callable, Iterator
 from typing import Any
 
-from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.run_loop import RunLoop
 
 _END = object()
 
@@ -14,7 +14,7 @@ _END = object()
 class AsyncItems:
     """The items of an asynchronous iterable, one after the other, each awaited on the run's loop."""
 
-    def __init__(self, items: AsyncIterable[Any], loop: LoopThread) -> None:
+    def __init__(self, items: AsyncIterable[Any], loop: RunLoop) -> None:
         self._items = items
         self._loop = loop
         self.__name__ = getattr(items, "__name__", type(items).__name__)
@@ -36,7 +36,7 @@ async def _next(iterator: Any) -> Any:
 class AsyncSink:
     """A coroutine function as a sink: each record is awaited on the run's loop before the next one."""
 
-    def __init__(self, function: Callable[[Any], Any], loop: LoopThread) -> None:
+    def __init__(self, function: Callable[[Any], Any], loop: RunLoop) -> None:
         self._function = function
         self._loop = loop
         self.__name__ = getattr(function, "__name__", type(function).__name__)

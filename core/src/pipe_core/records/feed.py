@@ -15,7 +15,7 @@ from pipe_core.records.result import Result
 FIRST_BYTES: Final = 64 * 1024
 MOST_BYTES: Final = 8 * 1024 * 1024
 FIRST_RECORDS: Final = 200
-MOST_RECORDS: Final = 20_000
+MOST_RECORDS: Final = 2_000
 TARGET_SECONDS: Final = 0.025
 """Work for one task: long against the cost of handing it over, short against a person's patience."""
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.errors import HookContractError, HookTimeout, RunCancelledError
 from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.store import HookStore
 from pipe_core.records.validate import text
-from pipe_core.runtime.loops import LoopThread, cancelled_from_outside
+from pipe_core.runtime.run_loop import RunLoop
+
+if TYPE_CHECKING:
+    import asyncio
 
 Fail = Callable[[Entry, BoundHook, BaseException], None]
 
@@ -34,7 +36,7 @@ class HookRunner:
     def __init__(
         self,
         store: HookStore,
-        loop: Callable[[], LoopThread],
+        loop: Callable[[], RunLoop],
         *,
         timeout: float,
         concurrency: int,
@@ -105,6 +107,10 @@ class HookRunner:
             return await self._timed(hook, subject)
 
     async def _timed(self, hook: BoundHook, subject: Any) -> tuple[Any, BaseException | None]:
+        import asyncio
+
+        from pipe_core.runtime.loops import cancelled_from_outside
+
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout if self._timeout != math.inf else None):
@@ -237,6 +243,8 @@ def _bounded(calls: Iterable[Coroutine[Any, Any, Any]]) -> Callable[[int], Corou
     """Run *calls* with at most so many in flight; the results are in order."""
 
     async def run(most: int) -> list[Any]:
+        import asyncio
+
         numbered = enumerate(calls)
         results: dict[int, Any] = {}
 

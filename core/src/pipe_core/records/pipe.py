@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import itertools
@@ -13,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import RunCancelledError, RunningError
@@ -23,7 +22,10 @@ from pipe_core.records.plan import Wishes, make_plan
 from pipe_core.records.report import FlowReport, FlowStatus
 from pipe_core.records.run import Run
 from pipe_core.runtime.interrupt import Interrupts
-from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.run_loop import RunLoop
+
+if TYPE_CHECKING:
+    import asyncio
 
 logger = logging.getLogger("pipe_core.records")
 
@@ -181,6 +183,8 @@ class Pipe:
         Raises:
             PipeError: The run failed, or could not start.
         """
+        import asyncio
+
         attempt = self._attempt(asyncio.get_running_loop())
         work = asyncio.ensure_future(asyncio.to_thread(attempt.prepare_and_drain))
         try:
@@ -203,6 +207,8 @@ class Pipe:
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """As `__iter__`, without blocking the running event loop."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         attempt = self._attempt(loop, streams=True)
         with ThreadPoolExecutor(1, thread_name_prefix="pipe-run") as thread:
@@ -238,7 +244,7 @@ class _Attempt:
         self.control = Control()
         self.report = FlowReport(name, control=self.control)
         self._wishes = wishes
-        self._loop = LoopThread(loop, stopping=self.control.stopping)
+        self._loop = RunLoop(loop, stopping=self.control.stopping)
         self._streams = streams
         self._run: Run | None = None
 
@@ -291,7 +297,7 @@ class _Attempt:
 
     def _end(self, error: BaseException | None) -> None:
         self._loop.close()
-        cancelled = isinstance(error, RunCancelledError | KeyboardInterrupt | asyncio.CancelledError)
+        cancelled = isinstance(error, RunCancelledError | KeyboardInterrupt)
         status = FlowStatus.CANCELLED if cancelled else FlowStatus.FAILED if error else FlowStatus.COMPLETED
         if self.report.failed and self.report.errors is None and error is None:
             logger.warning(

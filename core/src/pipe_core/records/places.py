@@ -17,14 +17,14 @@ from pipe_core.kernel.errors import OptionsError, SinkError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable
 from pipe_core.records.many import ManySources, is_pattern
-from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.run_loop import RunLoop
 
 COMPRESSED: Final = frozenset({".gz", ".lz4", ".zst"})
 STANDARD: Final = "-"
 """Standard input or output."""
 
 
-def as_source(given: Any, loop: LoopThread) -> Source:
+def as_source(given: Any, loop: RunLoop) -> Source:
     """The source that *given* means.
 
     Raises:
@@ -50,7 +50,7 @@ def _source(options: dict[str, Any], path: str) -> Source:
     return _format(path, dict(options)).source(path)
 
 
-def as_sink(given: Any, loop: LoopThread, *, hostile: bool = False) -> Sink | None:
+def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
     """The sink that *given* means; None for None.
 
     With *hostile*, for what nobody has validated, a format that can keep a spreadsheet from running cells as formulas

@@ -20,7 +20,7 @@ from pipe_core.records.report import FlowReport
 from pipe_core.records.run import Plan
 from pipe_core.records.schema import ErrorSerializer, Schema
 from pipe_core.runtime.executor import Executor
-from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.run_loop import RunLoop
 from pipe_core.runtime.select import choose_executor
 
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -66,7 +66,7 @@ class Wishes:
         return current_kernel().settings.get(name, DEFAULTS.get(name))
 
 
-def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: LoopThread, *, streams: bool) -> Plan | None:
+def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoop, *, streams: bool) -> Plan | None:
     """The plan for one run, with its source and sinks opened; None where ``mode="ignore"`` leaves nothing to do.
 
     Raises:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import multiprocessing.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +13,9 @@ from pipe_core.records.hooks import BoundHook
 from pipe_core.records.schema import ErrorSerializer, Schema
 
 if TYPE_CHECKING:
-    from pipe_core.runtime.loops import LoopThread
+    import asyncio
+
+    from pipe_core.runtime.run_loop import RunLoop
 
 ErrorPayload = Literal["full", "redacted", "hash"]
 
@@ -57,7 +57,7 @@ class Program:
     concurrency: int = 10
     batch_size: int = 100
     wants_entries: bool = False
-    loop: LoopThread | None = None
+    loop: RunLoop | None = None
     stopping: Callable[[], bool] = _never
     workers: dict[int, Ending] = field(default_factory=dict)
     _gate: asyncio.Semaphore | None = None
@@ -69,11 +69,15 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        import multiprocessing.util  # on a worker only
+
         multiprocessing.util.Finalize(None, self.close, exitpriority=10)  # a worker process runs no atexit functions
 
     @property
     def gate(self) -> asyncio.Semaphore:
         """Bounds the calls of async hooks in flight, for all workers of this process. Used on the loop only."""
+        import asyncio
+
         if self._gate is None:
             self._gate = asyncio.Semaphore(self.concurrency)
         return self._gate

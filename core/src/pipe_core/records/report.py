@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import json
 import threading
@@ -178,6 +177,8 @@ class FlowReport:
 
     async def wait_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the twin of wait()
         """As `wait`, without blocking the running event loop."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         self._when_finished(lambda: loop.call_soon_threadsafe(ended.set))

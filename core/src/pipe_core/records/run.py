@@ -163,6 +163,7 @@ class Run:
             self._tell_task("pipe_task_finished", number, "completed")
             if self._take(number, result):
                 piece = self._pieces.pop(number)
+                del self._began[number]
                 self.report.bytes_read += piece.size
                 self._feed.learn(result, piece)
             if self._commit.entries:

@@ -33,7 +33,7 @@ class Work:
         self.phase: Phase = "pre"
         self._program = program
         self._decides = any(hook.kind == "run" for hook in program.hooks)
-        self._rows: list[Any] = []
+        self._payloads: list[Any] = []
         self._pending: list[Pending] = []
         self._entries: list[Entry] = []
 
@@ -52,7 +52,8 @@ class Work:
     def accept(self, count: int, rows: list[Any]) -> None:
         """Records without entries, with their rows."""
         self.result.valid += count
-        self._rows += rows
+        if rows and self._program.encoder is not None:
+            self._payloads.append(self._program.encoder.join(rows))  # now, while the rows are in the cache
 
     def accept_entries(self, entries: list[Entry], rows: list[Any]) -> None:
         """Entries, with their rows where somebody wants rows."""
@@ -123,11 +124,11 @@ class Work:
 
     def mark(self) -> Mark:
         """Where the work stands, to come back to with `reset`."""
-        return Mark(len(self._rows), len(self._pending), len(self._entries), len(self.result.failures))
+        return Mark(len(self._payloads), len(self._pending), len(self._entries), len(self.result.failures))
 
     def reset(self, mark: Mark) -> None:
         """Forget what has been done since *mark*: the batch in work does not count."""
-        del self._rows[mark.rows :], self._pending[mark.pending :], self._entries[mark.entries :]
+        del self._payloads[mark.payloads :], self._pending[mark.pending :], self._entries[mark.entries :]
         del self.result.failures[mark.failures :]
 
     def finished(self) -> Result:
@@ -140,15 +141,15 @@ class Work:
             result.failures.sort(key=lambda failure: (failure.index, failure.part))
         if self._program.wants_entries:
             result.entries = self._entries
-        if self._rows and self._program.encoder is not None:
-            result.payload = self._program.encoder.join(self._rows)
+        if self._payloads and self._program.encoder is not None:
+            result.payload = self._program.encoder.merge(self._payloads)
         return result
 
 
 class Mark(NamedTuple):
     """How long the lists of a `Work` were."""
 
-    rows: int
+    payloads: int
     pending: int
     entries: int
     failures: int

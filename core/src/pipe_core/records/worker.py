@@ -21,7 +21,7 @@ from pipe_core.records.store import HookStore
 from pipe_core.records.validate import apply, reasons, text
 from pipe_core.records.views import added_keys, is_view_of
 from pipe_core.records.work import Work
-from pipe_core.runtime.loops import LoopThread
+from pipe_core.runtime.run_loop import RunLoop
 
 
 def process(readable: Readable, program: Program, position: int | None = None, most: int | None = None) -> Result:
@@ -60,7 +60,7 @@ class Worker:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._store = HookStore()
-        self._own_loop: LoopThread | None = None
+        self._own_loop: RunLoop | None = None
         self._is_set_up: list[BoundHook] = []
         self._validate = program.schema.validate if program.schema else None
         serializer = program.schema or PlainSerializer()
@@ -111,11 +111,11 @@ class Worker:
         if function is not None and inspect.isawaitable(answer := function(self._store)):
             self._loop().run(_as_coroutine(answer), cleanup=True)
 
-    def _loop(self) -> LoopThread:
+    def _loop(self) -> RunLoop:
         if self._program.loop is not None:
             return self._program.loop
         if self._own_loop is None:
-            self._own_loop = LoopThread()
+            self._own_loop = RunLoop()
         return self._own_loop
 
     # --- the way of a chunk ---
@@ -162,10 +162,10 @@ class Worker:
         models, invalid = self._validated(records, work)
         rows, unwritten = self._encoded(models, work)
         work.accept(len(models) - len(unwritten), rows)
-        if invalid or unwritten:
+        for k, error in invalid:
+            work.fail(indexes[k], "validation", reasons(error), batch, records[k])
+        if unwritten:
             good = _without(range(len(records)), invalid)
-            for k, error in invalid:
-                work.fail(indexes[k], "validation", reasons(error), batch, records[k])
             for k, error in unwritten:
                 work.fail(indexes[good[k]], "encode", [_plain_error(error)], batch, records[good[k]])
 

@@ -6,7 +6,6 @@ the next call, `_done` hears how the call ended.
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import itertools
 import threading
@@ -140,6 +139,8 @@ class Executor(concurrent.futures.Executor):
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         """As the plain block, but the event loop goes on."""
+        import asyncio
+
         await asyncio.to_thread(self.shutdown, cancel_futures=kind is not None)
 
     # --- what the backend calls ---

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from pipe_core.kernel.contracts import Outcome
-from pipe_core.runtime import loops, wire
+from pipe_core.runtime import wire
 from pipe_core.runtime.ledger import Tracked
 
 
@@ -37,6 +37,8 @@ class Task(Tracked):
         try:
             value = self.context.run(self.fn, *self.args, **self.kwargs)
             if inspect.iscoroutine(value):
+                from pipe_core.runtime import loops  # and with it asyncio, which most calls never need
+
                 value = self.context.run(loops.shared_loop().run, value)
         except BaseException as error:  # also SystemExit: user code must not end a worker
             return Outcome(error=error)
