@@ -22,9 +22,9 @@ def cores() -> int:
 def _quota() -> int:
     try:
         limit, period = _CGROUP.read_text(encoding="ascii").split()
+        return available_without_limit() if limit == "max" else math.ceil(int(limit) / int(period))
     except (OSError, ValueError):
         return available_without_limit()
-    return available_without_limit() if limit == "max" else math.ceil(int(limit) / int(period))
 
 
 def available_without_limit() -> int:
