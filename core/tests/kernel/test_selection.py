@@ -39,7 +39,7 @@ def mine(site: Site) -> str:
         ("pipe-mine:mine", "mine", {}),
         ("mine://", "mine", {}),
         ("mine://head:10001", "mine", {"address": "mine://head:10001"}),
-        ("mine://head:10001?num_cpus=4&label=a%20b", "mine", {"address": "mine://head:10001", "num_cpus": 4, "label": "a b"}),
+        ("mine://head:10001?num_cpus=4&label=a%20b", "mine", {"address": "mine://head:10001", "num_cpus": 4, "label": "a b"}),  # noqa: E501  # one case a line
         ("mine://?fast=true&ratio=0.25", "mine", {"fast": True, "ratio": 0.25}),
         ("mine:///var/x?label=", "mine", {"address": "mine:///var/x", "label": ""}),
         ("my_own://head?num_cpus=2", "my_own", {"address": "my_own://head", "num_cpus": 2}),
@@ -155,7 +155,7 @@ def test_a_standard_executor_may_come_from_the_settings() -> None:
 
 @pytest.mark.parametrize("thing", [3, object(), print, 1.5], ids=str)
 def test_what_is_no_executor_is_refused(thing: Any) -> None:
-    with pytest.raises(OptionsError, match="is no executor. Give a name such as 'sync'"):
+    with pytest.raises(OptionsError, match=r"is no executor\. Give a name such as 'sync'"):
         get_executor(thing)
 
 

@@ -113,7 +113,7 @@ def test_the_death_of_a_worker_ends_every_call(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool, get_executor(pool) as executor:
         with held(executor, tmp_path):
             futures = [executor.submit(os._exit, 3), *(executor.submit(abs, -1) for _ in range(MANY))]
-        done, pending = wait(futures, timeout=30)
+        _done, pending = wait(futures, timeout=30)
 
         assert not pending
         assert {type(future.exception()) for future in futures} == {BrokenProcessPool}
@@ -128,7 +128,7 @@ def test_many_calls_that_fail_while_they_are_handed_over_do_not_pile_up(
         with held(executor, tmp_path, calls=executor.slots):
             futures = [executor.submit(id, lock) for _ in range(MANY)]
             last = executor.submit(abs, -7)
-        done, pending = wait([*futures, last], timeout=30)
+        _done, pending = wait([*futures, last], timeout=30)
 
         assert not pending
         assert {type(future.exception()) for future in futures} == {CodecError}

@@ -14,13 +14,6 @@ from pipe_core import CodecError, Executor, PipeError, RemoteError, get_executor
 LOCK = threading.Lock()
 
 
-def fail(error: BaseException) -> Callable[[], None]:
-    def raising() -> None:
-        raise error
-
-    return raising
-
-
 def test_calls_run_in_other_processes(processes: Executor) -> None:
     assert os.getpid() not in processes.map(lambda _: os.getpid(), range(10))
 
@@ -59,42 +52,22 @@ def test_an_error_comes_back_as_its_own_class(processes: Executor, error: Except
     assert "in raising" in note
 
 
-def local_class() -> Exception:
-    class Local(Exception):
-        def __init__(self, first: int, second: int) -> None:
-            super().__init__(f"{first} and {second}")
-
-    return Local(1, 2)
-
-
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda: local_class(), "local_class.<locals>.Local"),
         (lambda: pipe_core.SourceError("text", source="name"), "pipe_core.kernel.errors.SourceError"),
         (lambda: ValueError(["a", "list"]), "builtins.ValueError"),
         (lambda: ExceptionGroup("many", [ValueError("one")]), "ExceptionGroup"),
     ],
-    ids=["a local class", "more arguments", "arguments that are not plain", "a group"],
+    ids=["more arguments", "arguments that are not plain", "a group"],
 )
 def test_an_error_that_cannot_be_rebuilt_is_remote(
     processes: Executor, make: Callable[[], Exception], name: str
 ) -> None:
     error = make()
-    if type(error).__name__ == "Local":
 
-        def raising() -> None:
-            class Local(Exception):
-                def __init__(self, first: int, second: int) -> None:
-                    super().__init__(f"{first} and {second}")
-
-            raise Local(1, 2)
-
-        name = "raising.<locals>.Local"
-    else:
-
-        def raising() -> None:
-            raise error
+    def raising() -> None:
+        raise error
 
     found = processes.submit(raising).exception()
 
@@ -103,6 +76,21 @@ def test_an_error_that_cannot_be_rebuilt_is_remote(
     assert str(found) == f"{found.type_name}: {error}"
     assert "in raising" in found.remote_traceback
     assert found.remote_traceback in found.__notes__[0]
+
+
+def test_an_error_of_a_class_that_is_only_known_there_is_remote(processes: Executor) -> None:
+    def raising() -> None:
+        class Local(Exception):
+            def __init__(self, first: int, second: int) -> None:
+                super().__init__(f"{first} and {second}")
+
+        raise Local(1, 2)
+
+    found = processes.submit(raising).exception()
+
+    assert isinstance(found, RemoteError)
+    assert found.type_name.endswith("raising.<locals>.Local")
+    assert str(found).endswith("Local: 1 and 2")
 
 
 # --- what cannot travel ---
@@ -255,7 +243,7 @@ def test_a_shared_value_is_pulled_once_by_each_process(processes: Executor) -> N
     seen = list(processes.map(look, range(20)))
 
     assert len({(process, identity) for process, identity, _ in seen}) == len({process for process, _, _ in seen})
-    assert len(set((process, pulls) for process, _, pulls in seen)) == 20, "somebody pulled it again"
+    assert len({(process, pulls) for process, _, pulls in seen}) == 20, "somebody pulled it again"
 
 
 def test_equal_values_are_kept_once(processes: Executor) -> None:
