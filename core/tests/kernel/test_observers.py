@@ -265,6 +265,7 @@ def test_calls_of_hooks_are_counted(monkeypatch: pytest.MonkeyPatch, kernel: Ker
 
 
 def test_without_a_listener_no_hook_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    Pipe([{"a": 0}], [], executor=get_executor_quietly()).run()  # plugins are asked when they are first selected
     calls = count_hook_calls(monkeypatch)
     monkeypatch.setattr("pipe_core.kernel.events.Observers.tell", lambda self, event, **facts: calls.append(event))
     sink: list[Any] = []

@@ -153,7 +153,7 @@ def test_a_standard_executor_may_come_from_the_settings() -> None:
         assert get_executor("sync").name == "sync"
 
 
-@pytest.mark.parametrize("thing", [3, object(), print, 1.5], ids=str)
+@pytest.mark.parametrize("thing", [3, object(), print, 1.5])
 def test_what_is_no_executor_is_refused(thing: Any) -> None:
     with pytest.raises(OptionsError, match=r"is no executor\. Give a name such as 'sync'"):
         get_executor(thing)
