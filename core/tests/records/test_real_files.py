@@ -163,6 +163,7 @@ class Look(BaseHook):
         assert all(entry.raw_data for entry in entries)
 
 
+@pytest.mark.parametrize("name", ["countries.csv", "movies.json"], indirect=True)
 def test_hooks_that_look_change_nothing_of_a_real_file(name: str, tmp_path: Path) -> None:
     hooks = {"pre_validation_hooks": [Look()], "post_validation_hooks": [Look(), lambda entry, store: None]}
     assert_as_expected(name, DATA / name, tmp_path, **hooks)

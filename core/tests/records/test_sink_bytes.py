@@ -351,7 +351,7 @@ def test_cells_of_every_type_can_be_read_back(tmp_path: Path) -> None:
 
 # --- borders never show -----------------------------------------------------------------------------------------------
 
-COUNT = 9000
+COUNT = 5000
 
 
 def content(i: int) -> dict[str, Any]:
@@ -374,7 +374,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {"csv": text.getvalue().encode(), "jsonl": b"".join(json.dumps(one).encode() + b"\n" for one in records)}
     paths = {}
     for suffix, data in made.items():
-        assert len(data) > 4 * 64 * 1024  # several splits
+        assert len(data) > 3 * 64 * 1024  # several splits
         for name, packed in ((suffix, data), (f"{suffix}.gz", gzip.compress(data)), (f"{suffix}.lz4", _lz4(data))):
             paths[name] = folder / f"in.{name}"
             paths[name].write_bytes(packed)
@@ -429,9 +429,9 @@ def test_no_border_of_a_split_shows(
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv"])
-@pytest.mark.parametrize("chunk_size", [1, 2, 7, 64, 100, 101, 1000])
+@pytest.mark.parametrize("chunk_size", [1, 7, 100, 101])
 def test_no_border_of_a_chunk_shows(suffix: str, chunk_size: int, tmp_path: Path, executor: Any) -> None:
-    records = [content(i) for i in range(300)]
+    records = [content(i) for i in range(210)]
     for name, size in (("one", None), ("two", chunk_size)):
         Pipe(
             iter(records), tmp_path / f"{name}.{suffix}", errors=[], schema=Line, chunk_size=size, executor=executor
@@ -447,11 +447,11 @@ def test_compressed_output_holds_the_same_bytes(
     for kind in ("jsonl", "json", "csv"):
         plain, packed = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.{suffix}"
         for target in (plain, packed):
-            Pipe(numbers(500), target, schema=Number, chunk_size=chunk_size, executor=executor).run()
+            Pipe(numbers(200), target, schema=Number, chunk_size=chunk_size, executor=executor).run()
         assert unpack(packed.read_bytes()) == plain.read_bytes()
         out: list[Any] = []
         Pipe(packed, out, schema=Number).run()
-        assert out == numbers(500)
+        assert out == numbers(200)
         plain.unlink()
         packed.unlink()
 

@@ -195,7 +195,7 @@ def schemas(draw: st.DrawFn) -> type[BaseModel]:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of defaults that no validator has seen
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(schemas(), RECORDS, st.sampled_from([None, 1, 2, 100]), st.sampled_from([*HOOKS]))
 def test_results_and_reasons_are_those_of_pydantic_alone(
     schema: type[BaseModel], records: list[Any], chunk_size: int | None, hooks: str
@@ -203,7 +203,7 @@ def test_results_and_reasons_are_those_of_pydantic_alone(
     assert_same(schema, records, [hooks], chunk_size=chunk_size)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(KINDS, st.lists(VALUES, max_size=8))
 def test_any_type_is_a_schema(kind: Any, values: list[Any]) -> None:
     if kind is None or kind is Any:
@@ -363,7 +363,10 @@ EVERY_KIND: dict[str, tuple[Any, list[Any]]] = {
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_every_kind_of_schema_is_exact(kind: str, executor: Any) -> None:
     schema, records = EVERY_KIND[kind]
-    assert_same(schema, records * 3, chunk_size=None if executor == "sync" else 2, executor=executor)
+    if executor == "sync":
+        assert_same(schema, records * 3)
+    else:
+        assert_same(schema, records * 3, ["no hooks", "both, many at a time"], chunk_size=2, executor=executor)
 
 
 def test_values_stay_instances_for_whoever_streams_them() -> None:
