@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -204,14 +206,9 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def every_circle_closes_both_ways(self) -> None:
-        for head in self.ledger._heads.values():
-            task = head
-            while True:
-                assert task._after._before is task
-                assert task._before._after is task
-                task = task._after
-                if task is head:
-                    break
+        for status, head in self.ledger._heads.items():
+            circle = [head, *self.lists[status], head]
+            assert all(before._after is after and after._before is before for before, after in pairwise(circle))
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -219,7 +216,7 @@ class Life(RuleBasedStateMachine):
         assert sum(map(len, self.lists.values())) + len(self.forgotten) == self.ledger.added
         assert self.ledger.totals == self.totals
         assert all(task.attempt == attempt for task, attempt in self.attempts.items())
-        assert all(task._after is task is task._before for task in self.forgotten)
+        assert all(task._after is task._before is None for task in self.forgotten)
 
 
 Life.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
