@@ -322,7 +322,7 @@ ODD: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "set": (lambda: {"n": {b"\xff", 1, None}}, ()),
     "deque of bytes": (lambda: {"n": collections.deque([b"\xff"])}, ("jsonl", "json", "csv")),
     "generator": (lambda: {"n": (i for i in range(3))}, ()),
-    "5,000 digits": (lambda: {"n": "x", "m": 10**5000}, ("jsonl", "json", "csv")),
+    "5,000 digits": (lambda: {"n": "x", "m": 10**5000}, ("csv",)),
     "circle": (circle, ("csv",)),
     "5,000 deep": (lambda: deep("x"), ("csv",)),
     "5,000 deep, with bytes": (lambda: deep(b"\xff"), ("jsonl", "json", "csv")),
@@ -367,7 +367,9 @@ def _read(path: Path) -> list[Any]:
             return [*csv.DictReader(text.splitlines())]
         finally:
             csv.field_size_limit(before)
-    return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    if path.suffix == ".json":
+        return json.loads(text, parse_int=str)  # Python reads no integer of 5,000 digits
+    return [json.loads(line, parse_int=str) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("payload", ["full", "redacted", "hash"])
