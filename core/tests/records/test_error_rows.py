@@ -368,7 +368,8 @@ def _read(path: Path) -> list[Any]:
         finally:
             csv.field_size_limit(before)
     if path.suffix == ".json":
-        return json.loads(text, parse_int=str)  # Python reads no integer of 5,000 digits
+        found: list[Any] = json.loads(text, parse_int=str)  # Python reads no integer of 5,000 digits
+        return found
     return [json.loads(line, parse_int=str) for line in text.splitlines()]
 
 
