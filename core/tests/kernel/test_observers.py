@@ -99,7 +99,7 @@ def test_what_an_observer_raises_is_logged_and_others_still_hear(
     assert [len(one.heard) for one in (before, failing, after)] == [1, 1, 1]
     [record] = caplog.records
     assert (record.name, record.levelno) == ("pipe_core", logging.ERROR)
-    assert record.getMessage() == "an observer failed in pipe_run_started; the run goes on"
+    assert record.getMessage() == "run 1: an observer failed in pipe_run_started; the run goes on"
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "the observer's own fault"
 

@@ -44,4 +44,6 @@ class Observers:
             try:
                 function(*[facts[name] for name in names])
             except Exception:
-                logger.exception("an observer failed in %s; the run goes on", event)
+                run = facts.get("run")
+                where = f"run {run.id}: " if run is not None else ""
+                logger.exception("%san observer failed in %s; the run goes on", where, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,7 +137,7 @@ class Kernel:
             OptionsError: An option is unknown or wrong, or nothing was chosen at all.
         """
         word = FAMILIES[family].word
-        levels = [Setting({**dict(options or {})}, "the call")] if options else []
+        levels = [Setting(dict(options), "the call")] if options else []
         if asked is not None:
             levels.append(Setting(asked, "the call"))
         levels += self.settings.selections(word) if word in settings_module.SELECTED else []
@@ -147,6 +148,7 @@ class Kernel:
     def _merge(self, family: str, levels: list[Setting], observers: Observers | None) -> Choice | Any:
         word = FAMILIES[family].word
         name: str | None = None
+        source = "the call"
         raw: dict[str, Setting] = {}
         for level in levels:
             chosen = selections.parse(level.value, word)
@@ -156,12 +158,19 @@ class Kernel:
                 chosen = self._named(family, chosen.model)
             if chosen.name is not None and name is not None and chosen.name != name:
                 continue
-            name = name or chosen.name
+            if name is None and chosen.name is not None:
+                name, source = chosen.name, level.source
             for option, value in chosen.options.items():
-                raw.setdefault(option, Setting(value, self.settings.place(level.source, option)))
+                place = self.settings.place(level.source, option)
+                raw.setdefault(option, value if isinstance(value, Setting) else Setting(value, place))
         if name is None:
             raise OptionsError(f"No {word} was chosen. Name one of: {', '.join(self.index.names(family))}.")
-        return self._finish(family, name, raw, observers)
+        try:
+            return self._finish(family, name, raw, observers)
+        except PluginError as error:
+            if source in ("the call", "default"):
+                raise
+            raise _named_by(error, source) from error.__cause__
 
     def _product(self, product: Any, raw: Mapping[str, Setting], word: str) -> Any:
         if raw:
@@ -240,12 +249,18 @@ class Kernel:
         from pipe_core.kernel.events import Observers
         from pipe_core.kernel.loading import new_manager, register
 
-        wanted = self.settings.get("observers", ()).value if asked is None else asked
+        setting = self.settings.get("observers", ())
+        wanted = setting.value if asked is None else asked
         wanted = [wanted] if isinstance(wanted, str) else wanted
         manager = new_manager()
         objects: list[object] = []
         for one in wanted or ():
-            chosen = self.choose("observers", one)
+            try:
+                chosen = self.choose("observers", one)
+            except PluginError as error:
+                if asked is not None:
+                    raise
+                raise _named_by(error, setting.source) from error.__cause__
             product = chosen.make() if isinstance(chosen, Choice) else chosen
             who = chosen.entry if isinstance(chosen, Choice) else _stranger(product)
             register(manager, product, f"{who.name}-{len(objects)}", who)
@@ -254,6 +269,13 @@ class Kernel:
         if observers.hears("pipe_configure"):
             observers.tell("pipe_configure", settings=self._values())
         return observers
+
+
+def _named_by(error: PluginError, source: str) -> PluginError:
+    """*error*, saying where the plugin was asked for. A copy: the kernel remembers failures and raises them again."""
+    twin = copy.copy(error)
+    twin.args = (f"{error} (asked for by {source})",)
+    return twin
 
 
 def _stranger(product: object) -> PluginEntry:

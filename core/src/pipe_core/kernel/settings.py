@@ -37,9 +37,8 @@ KINDS: Final[Mapping[str, str]] = {
     "hook_timeout": "seconds",
     "compression": "text",
     "on_error": "text",
-    "max_errors": "count",
+    "max_errors": "number",
     "max_error_rate": "share",
-    "max_poison": "count",
     "error_payload": "text",
 }
 """Every setting and the kind of its value. ``Pipe`` and the other front doors have parameters of the same names."""
@@ -234,6 +233,7 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
 
     kinds: dict[str, Any] = {
         "count": Annotated[int, Field(ge=1)],
+        "number": Annotated[int, Field(ge=0)],
         "seconds": Annotated[float, Field(gt=0, allow_inf_nan=True)],
         "share": Annotated[float, Field(ge=0, le=1)],
         "size": Annotated[ByteSize, Field(ge=1)],

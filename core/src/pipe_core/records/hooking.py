@@ -114,7 +114,7 @@ class HookRunner:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout if self._timeout != math.inf else None):
-                return await hook.call(subject, self._store), None
+                answer = await hook.call(subject, self._store)
         except asyncio.CancelledError as error:
             if cancelled_from_outside():
                 raise
@@ -124,6 +124,8 @@ class HookRunner:
             return None, self._overrun(hook, self._timeout) if late else error
         except BaseException as error:  # would end the event loop; given to the thread that waits
             return None, error
+        seconds = time.monotonic() - started
+        return answer, self._overrun(hook, seconds) if seconds > self._timeout else None
 
     def _overrun(self, hook: BoundHook, seconds: float) -> HookTimeout:
         return HookTimeout(f"took {seconds:.3g} s, more than hook_timeout = {self._timeout:g} s")
@@ -161,7 +163,7 @@ class HookRunner:
         except BaseException as error:  # a hook may raise anything, SystemExit included: its entries fail
             if isinstance(error, KeyboardInterrupt) and self._stopping():
                 raise
-            return None, error
+            return None, error.with_traceback(None)  # its frames hold the entries, and the error would hold them
         seconds = time.monotonic() - started
         return answer, self._overrun(hook, seconds) if seconds > self._timeout else None
 

@@ -146,6 +146,7 @@ def _bind_chunk_hook(hook: Any) -> BoundHook:
 
 
 def _bind_entry_hook(hook: Callable[..., Any]) -> BoundHook:
+    _check_signature(hook)
     return BoundHook(
         name=_name(hook),
         kind="entry",
@@ -155,6 +156,21 @@ def _bind_entry_hook(hook: Callable[..., Any]) -> BoundHook:
         source=hook,
         needs_position=getattr(hook, "needs_position", False),
     )
+
+
+def _check_signature(hook: Callable[..., Any]) -> None:
+    try:
+        signature = inspect.signature(hook)
+    except (TypeError, ValueError):
+        return  # written in C, and trusted to know
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        name = _name(hook)
+        raise HookContractError(
+            f"A hook is called with an entry and a store; {name}{signature} cannot be. Write def {name}(entry, store).",
+            hook=name,
+        ) from None
 
 
 def _name(hook: Any) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.kernel.contracts import Mode
-from pipe_core.kernel.errors import RunCancelledError, RunningError
+from pipe_core.kernel.errors import OptionsError, RunCancelledError, RunningError
 from pipe_core.kernel.settings import check
 from pipe_core.records.control import Control
 from pipe_core.records.plan import Wishes, make_plan
@@ -99,8 +99,8 @@ class Pipe:
             sink=sink,
             schema=schema,
             errors=errors,
-            pre=tuple(pre_validation_hooks),
-            post=tuple(post_validation_hooks),
+            pre=_hooks("pre_validation_hooks", pre_validation_hooks),
+            post=_hooks("post_validation_hooks", post_validation_hooks),
             executor=executor,
             ordered=ordered,
             codec=codec,
@@ -233,6 +233,12 @@ class Pipe:
 
     def __repr__(self) -> str:
         return f"<Pipe {self._wishes.source!r} -> {self._wishes.sink!r}>"
+
+
+def _hooks(name: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, str | dict) or callable(given) or not hasattr(given, "__iter__"):
+        raise OptionsError(f"{name} wants a list of hooks: write {name}=[{getattr(given, '__name__', given)}].")
+    return tuple(given)
 
 
 class _Attempt:

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any, Final, cast
 
 from pipe_core.kernel.contracts import Format, Sink, Source
-from pipe_core.kernel.errors import OptionsError, SinkError
+from pipe_core.kernel.errors import OptionsError, PluginNotFoundError, SinkError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable
 from pipe_core.records.many import ManySources, is_pattern
@@ -75,7 +75,12 @@ def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
 
 
 def _target(given: Any) -> tuple[Any, dict[str, Any]]:
-    """What was given apart from its options."""
+    """What was given apart from its options, with ``~`` as the shell has it."""
+    target, options = _apart(given)
+    return (os.path.expanduser(target) if isinstance(target, str) else target), options
+
+
+def _apart(given: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(given, Mapping) and "path" in given:
         options = dict(given)
         return options.pop("path"), options
@@ -116,7 +121,11 @@ def format_name(target: str) -> str:
             f"'{target}' has no suffix that tells its format. Rename it, or say it: "
             f'("{target}", {{"format": "csv"}}). Installed formats: {names}.'
         )
-    return current_kernel().format_for(suffixes[-1])
+    try:
+        return current_kernel().format_for(suffixes[-1])
+    except PluginNotFoundError as error:
+        error.args = (f"{error} '{target}' ends in {suffixes[-1]}; for another format say {{'format': 'csv'}}.",)
+        raise
 
 
 def check_places(source: Source, sink: Sink | None, errors: Sink | None) -> None:
@@ -125,6 +134,12 @@ def check_places(source: Source, sink: Sink | None, errors: Sink | None) -> None
     Raises:
         SinkError: Both sinks are the same file.
     """
+    for one in (sink, errors):
+        if one is not None and _same(source.name, one.name):
+            raise SinkError(
+                f"{one.name} is the source and would be replaced by a part of itself. Write to another file.",
+                sink=one.name,
+            )
     if sink is not None and errors is not None and _same(sink.name, errors.name):
         raise SinkError(
             f"The sink and the error sink are both {sink.name}. Give rejected records a place of their own.",
@@ -133,6 +148,6 @@ def check_places(source: Source, sink: Sink | None, errors: Sink | None) -> None
 
 
 def _same(one: str, other: str) -> bool:
-    if one == STANDARD or one.startswith("<"):
+    if one == STANDARD or one.startswith("<") or one == "standard output":
         return False
     return os.path.realpath(one) == os.path.realpath(other)

@@ -72,8 +72,10 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
     Raises:
         PipeError: Something is wrong; whatever was opened is closed again.
     """
-    values = {name: wishes.setting(name).value for name in (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate")}
-    _check_choices({"mode": wishes.mode, **values})
+    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate")
+    settings = {"mode": Setting(wishes.mode, "the call"), **{name: wishes.setting(name) for name in names}}
+    _check_choices(settings)
+    values = {name: setting.value for name, setting in settings.items()}
     with contextlib.ExitStack() as opened:
         observers = current_kernel().observers(wishes.observers)
         # Starting workers comes first: they take the longest.
@@ -91,8 +93,8 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         check_places(source, sink, errors)
         if wishes.mode == "ignore" and sink is not None and sink.exists():
             return None
-        source.open()
         opened.callback(source.close)
+        source.open()
         _check_header(source, schema, pre)
         mode: Mode = "overwrite" if wishes.mode == "ignore" else wishes.mode
         for one, fields in ((errors, ErrorSerializer.fields), (sink, schema.fields if schema else None)):
@@ -135,11 +137,13 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         return plan
 
 
-def _check_choices(values: Mapping[str, Any]) -> None:
+def _check_choices(settings: Mapping[str, Setting]) -> None:
     for name, known in _CHOICES.items():
-        if values[name] not in known:
+        if settings[name].value not in known:
             words = ", ".join(f"'{word}'" for word in known)
-            raise OptionsError(f"{name} cannot be {values[name]!r}. Choose one of {words}.")
+            raise OptionsError(
+                f"{name} cannot be {settings[name].value!r} (from {settings[name].source}). Choose one of {words}."
+            )
 
 
 def _chunk_size(hooks: Sequence[BoundHook], asked: int | None) -> int | None:
@@ -185,10 +189,15 @@ def _header_hint(fields: Sequence[str]) -> str:
 
 
 def _limits(limit: int | None, values: Mapping[str, Any]) -> Limits:
-    if limit is not None and limit < 0:
-        raise OptionsError(f"limit must be a number of records, not {limit!r}.")
+    _check_limit(limit)
     errors = 0 if values["on_error"] == "fail" else values["max_errors"]
     return Limits(limit, errors, values["max_error_rate"])
+
+
+def _check_limit(limit: object) -> None:
+    if limit is None or (type(limit) is int and limit >= 0):
+        return
+    raise OptionsError(f"limit must be a whole number of records, not {limit!r}.")
 
 
 def _describe(report: FlowReport, plan: Plan, wishes: Wishes) -> None:
@@ -204,12 +213,13 @@ def _describe(report: FlowReport, plan: Plan, wishes: Wishes) -> None:
 
 
 def _note_unused(report: FlowReport, executor: Executor, wishes: Wishes) -> None:
-    compression = wishes.setting("compression").value
+    compression = wishes.setting("compression")
     codec = wishes.codec if wishes.codec is not None else current_kernel().settings.get("codec").value
-    if compression is None and codec is None:
+    if compression.value is None and codec is None:
         return
-    options = {"compression": compression} if compression is not None else {}
-    current_kernel().choose("codecs", codec, options, default="msgpack")  # a wrong value is an error in any case
-    if executor.capabilities.in_process:
-        used = " and ".join(name for name, value in (("codec", codec), ("compression", compression)) if value)
-        report.notes.append(f"{used} had no use: on the executor '{executor.name}' nothing travels")
+    options = {"compression": compression} if compression.value is not None else {}
+    current_kernel().choose("codecs", wishes.codec, options, default="msgpack")  # a wrong value is always an error
+    used = " and ".join(name for name, value in (("codec", codec), ("compression", compression.value)) if value)
+    nothing = executor.capabilities.in_process
+    why = "nothing travels" if nothing else "values travel by the pool's own means"
+    report.notes.append(f"{used} had no use: on the executor '{executor.name}' {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import json
 import threading
@@ -262,10 +263,16 @@ class FlowReport:
             "records_per_second": round(self.records_per_second, 1),
             "phases": {name: round(seconds, 6) for name, seconds in self.phases.items()},
             "histogram": [
-                {"phase": k.phase, "type": k.type, "location": k.location, "count": k.count, "examples": k.examples}
+                {
+                    "phase": k.phase,
+                    "type": k.type,
+                    "location": k.location,
+                    "count": k.count,
+                    "examples": copy.deepcopy(k.examples),
+                }
                 for k in self.histogram
             ],
-            "first_failures": list(self.first_failures),
+            "first_failures": copy.deepcopy(self.first_failures),
             "executor": self.executor,
             "workers": self.workers,
             "codec": self.codec,

@@ -6,13 +6,21 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
-from pipe_core.kernel.errors import ConservationError, RunCancelledError, SourceError, TooManyErrorsError
+from pipe_core.kernel.errors import (
+    BackendLost,
+    ConservationError,
+    PipeError,
+    RunCancelledError,
+    RunError,
+    SourceError,
+    TooManyErrorsError,
+)
 from pipe_core.kernel.events import Observers
 from pipe_core.kernel.facts import RunInfo, TaskInfo
 from pipe_core.records.commit import APPEND_SECONDS, Again, Commit
@@ -159,7 +167,7 @@ class Run:
             self._control.wait_while_paused()
             if self._control.aborted:
                 return
-            result = future.result()
+            result = self._result(future)
             self._tell_task("pipe_task_finished", number, "completed")
             if self._take(number, result):
                 piece = self._pieces.pop(number)
@@ -173,6 +181,21 @@ class Run:
                 return
         self._commit_append()
         self._tell_progress()
+
+    def _result(self, future: Future[Result]) -> Result:
+        try:
+            return future.result()
+        except PipeError:
+            raise
+        except BrokenExecutor as error:
+            raise BackendLost(
+                f"The executor '{self._plan.executor.name}' broke: {error} Did a worker die, or was it killed? The "
+                f"targets were left as they were; run again, on 'sync' to see where it happens."
+            ) from error
+        except Exception as error:
+            raise RunError(
+                f"A worker of '{self._plan.executor.name}' failed: {type(error).__name__}: {error}", report=self.report
+            ) from error
 
     def _take(self, number: int, result: Result) -> bool:
         """Commit *result*; False when its piece has to be processed again first."""

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, RootModel, TypeAdapter
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import from_json, to_json, to_jsonable_python
 
 from pipe_core.kernel.contracts import Serializer
 from pipe_core.kernel.errors import SchemaError
+from pipe_core.records.legible import legible
 
 
 class Schema:
@@ -194,8 +195,8 @@ class ErrorSerializer:
         """The row as JSON; what is not UTF-8 is escaped."""
         try:
             return to_json(row, inf_nan_mode="strings", serialize_unknown=True)
-        except ValueError:
-            return to_json(_legible(row), inf_nan_mode="strings", serialize_unknown=True)
+        except Exception:  # a hostile record may break a serializer in any way; its legible form breaks none
+            return to_json(legible(row))
 
     def python(self, row: dict[str, Any]) -> Any:
         """The row as it is."""
@@ -204,18 +205,6 @@ class ErrorSerializer:
     def jsonable(self, row: dict[str, Any]) -> Any:
         """The row as data that JSON knows."""
         try:
-            return to_jsonable_python(row, inf_nan_mode="strings", serialize_unknown=True)
-        except ValueError:
-            return to_jsonable_python(_legible(row), inf_nan_mode="strings", serialize_unknown=True)
-
-
-def _legible(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_legible(key): _legible(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_legible(item) for item in value]
-    return value
+            return from_json(self.json(row))
+        except ValueError:  # nested more deeply than can be read back
+            return legible(row)

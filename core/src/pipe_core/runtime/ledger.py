@@ -55,8 +55,9 @@ class Tracked:
     def __init__(self) -> None:
         self.status: TaskStatus | None = None
         self.attempt = 1
-        self._before: Tracked = self
-        self._after: Tracked = self
+        # Empty while in no list: a link to itself would keep a task, and all that it holds, for the garbage collector.
+        self._before: Tracked | None = None
+        self._after: Tracked | None = None
 
 
 class Ledger:
@@ -68,7 +69,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._heads = {status: Tracked() for status in TaskStatus}
+        self._heads = {status: _head() for status in TaskStatus}
         self._counts = dict.fromkeys(TaskStatus, 0)
         self.totals: dict[TaskStatus, int] = dict.fromkeys(TaskStatus, 0)
         self.added = 0
@@ -87,7 +88,7 @@ class Ledger:
             IllegalTransitionError: The table of transitions has no such move.
         """
         status = task.status
-        forgotten = task._after is task
+        forgotten = task._after is None
         if status is None or forgotten or to not in TRANSITIONS[status]:
             old = "not tracked" if status is None else f"{status.value}, forgotten," if forgotten else status.value
             raise IllegalTransitionError(f"A task cannot go from {old} to {to.value}.")
@@ -98,7 +99,7 @@ class Ledger:
 
     def forget(self, task: Tracked) -> None:
         """Keep no more of *task* than its count. Only tasks with a final status can be forgotten."""
-        if task.status is None or not task.status.final or task._after is task:
+        if task.status is None or not task.status.final or task._after is None:
             raise IllegalTransitionError("Only a task that has ended can be forgotten, and only once.")
         self._unlink(task)
 
@@ -110,7 +111,7 @@ class Ledger:
         """The tasks with *status*, in the order in which they came to it."""
         head = self._heads[status]
         task = head._after
-        while task is not head:
+        while task is not None and task is not head:
             following = task._after
             yield task
             task = following
@@ -118,6 +119,7 @@ class Ledger:
     def _link(self, task: Tracked, status: TaskStatus) -> None:
         head = self._heads[status]
         last = head._before
+        assert last is not None  # a head is always in its own circle
         task._before, task._after = last, head
         last._after = head._before = task
         task.status = status
@@ -125,7 +127,16 @@ class Ledger:
         self.totals[status] += 1
 
     def _unlink(self, task: Tracked) -> None:
-        task._before._after, task._after._before = task._after, task._before
-        task._before = task._after = task
-        assert task.status is not None  # callers have checked
+        before, after = task._before, task._after
+        assert before is not None  # a tracked task is in the circle of its status
+        assert after is not None
+        assert task.status is not None
+        before._after, after._before = after, before
+        task._before = task._after = None
         self._counts[task.status] -= 1
+
+
+def _head() -> Tracked:
+    head = Tracked()
+    head._before = head._after = head
+    return head
