@@ -171,8 +171,9 @@ def test_a_closed_stream_does_not_matter_to_the_run(rows: list[Any], caplog: pyt
     stream = io.StringIO()
     stream.close()
 
-    assert Pipe(rows, [], schema=Item, errors=[], observers=[ProgressObserver(None, stream)]).run().valid == 90
-    assert "an observer failed in pipe_run_started; the run goes on" in caplog.messages
+    report = Pipe(rows, [], schema=Item, errors=[], observers=[ProgressObserver(None, stream)]).run()
+    assert report.valid == 90
+    assert f"run {report.run}: an observer failed in pipe_run_started; the run goes on" in caplog.messages
 
 
 def test_colours_that_are_forced_do_not_make_a_terminal(monkeypatch: pytest.MonkeyPatch, rows: list[Any]) -> None:

@@ -6,11 +6,9 @@ What each format makes of malformed bytes is tested with the formats; here it is
 from __future__ import annotations
 
 import contextlib
-import gc
 import gzip
 import json
 import os
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,19 +20,6 @@ import pytest
 from pipe_core import FlowReport, FlowStatus, HookStore, Pipe
 from pipe_core.kernel.errors import PipeError, SourceError, SourceNotFoundError
 from pipe_core.records.entry import Entry
-
-# A source whose `open` fails leaves its file to the garbage collector, which complains in whatever test runs then.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def those_files_are_closed_here() -> Iterator[None]:
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 class Case(NamedTuple):
@@ -281,16 +266,7 @@ def test_a_file_that_is_not_there_fails_before_anything_starts(suffix: str, tmp_
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at /proc")
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(
-            case,
-            marks=pytest.mark.xfail(strict=True, reason="a source whose open fails is never closed")
-            if case.good == 0 and case.suffix != "json"
-            else (),
-        )
-        for case in CASES
-        if case.breaks
-    ],
+    [case for case in CASES if case.breaks],
     ids=_id,
 )
 def test_a_broken_file_is_closed_when_the_run_has_ended(case: Case, tmp_path: Path) -> None:

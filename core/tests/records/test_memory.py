@@ -193,15 +193,7 @@ def records(bad_every: int | None = 50) -> Iterator[Any]:
 
 @pytest.mark.parametrize(
     "way",
-    [
-        pytest.param(
-            way,
-            marks=pytest.mark.xfail(strict=True, reason="the error of a hook for many holds a frame that holds it")
-            if way == "a failing hook for many"
-            else (),
-        )
-        for way in WAYS
-    ],
+    WAYS,
 )
 @pytest.mark.parametrize("source", ["generator", "list"])
 def test_models_are_freed_chunk_by_chunk_without_the_garbage_collector(way: str, source: str, executor: Any) -> None:
@@ -235,7 +227,6 @@ def test_a_run_that_fails_leaves_no_model_behind() -> None:
     assert len(ALIVE) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a task and its future hold each other, and with them what came and went")
 def test_a_stream_holds_only_the_window() -> None:
     pipe = Pipe(records(), schema=Counted, errors=lambda row: None, chunk_size=50, max_inflight=4)
     for entry in pipe:
@@ -245,7 +236,6 @@ def test_a_stream_holds_only_the_window() -> None:
     assert 0 < PEAK[0] <= 6 * 50
 
 
-@pytest.mark.xfail(strict=True, reason="a task and its future hold each other, and with them what came and went")
 def test_the_source_is_read_no_further_than_the_window() -> None:
     alive: weakref.WeakSet[Record] = weakref.WeakSet()
     peak = 0

@@ -140,12 +140,7 @@ def test_a_hook_that_must_not_be_repeated_fails_its_chunk_by_its_timeout() -> No
 
 @pytest.mark.parametrize(
     "asynchronous",
-    [
-        False,
-        pytest.param(
-            True, marks=pytest.mark.xfail(strict=True, reason="an async hook that blocks its loop is never noticed")
-        ),
-    ],
+    [False, True],
 )
 def test_what_a_late_hook_answers_is_not_taken(asynchronous: bool) -> None:
     def late(entry: Entry, store: HookStore) -> Any:
