@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from typing import Any
 
 from pipe_core.runtime.run_loop import RunLoop
@@ -31,6 +31,15 @@ class AsyncItems:
 
 async def _next(iterator: Any) -> Any:
     return await anext(iterator, _END)
+
+
+async def queue_items(queue: Any, sentinel: Any = None) -> AsyncIterator[Any]:
+    """The items of an `asyncio.Queue`, up to the *sentinel*."""
+    while True:
+        item = await queue.get()
+        if item is sentinel or (type(item) is type(sentinel) and item == sentinel):
+            return
+        yield item
 
 
 class AsyncSink:

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from pipe_core.kernel.contracts import Format, Sink, Source
 from pipe_core.kernel.errors import OptionsError, PluginNotFoundError, SinkError
 from pipe_core.kernel.kernel import current_kernel
-from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable
+from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable, queue_items
 from pipe_core.records.many import ManySources, is_pattern
 from pipe_core.runtime.run_loop import RunLoop
 
@@ -37,6 +37,8 @@ def as_source(given: Any, loop: RunLoop) -> Source:
     if _is_place(target):
         path = os.fspath(target)
         return ManySources(path, partial(_source, options)) if is_pattern(path) else _source(options, path)
+    if is_async_callable(getattr(target, "get", None)):
+        target = queue_items(target, options.pop("sentinel", None))
     if hasattr(target, "__aiter__"):
         target = AsyncItems(target, loop)
     if not (hasattr(target, "__iter__") or hasattr(target, "get")):
@@ -67,6 +69,8 @@ def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
     target, options = _target(given)
     if _is_place(target):
         return _format(target, options, hostile=hostile).sink(target)
+    if is_async_callable(getattr(target, "put", None)):
+        target = target.put
     if is_async_callable(target):
         target = AsyncSink(target, loop)
     if not (callable(target) or hasattr(target, "append") or hasattr(target, "put")):
