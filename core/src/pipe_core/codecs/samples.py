@@ -220,8 +220,12 @@ def _of_members(left: list[Any], right: list[Any], path: str) -> str | None:
     return next((text for text in found if text is not None), None)
 
 
-def _order(member: Any) -> tuple[str, str]:
-    return type(member).__qualname__, repr(sorted(member, key=_order) if isinstance(member, frozenset) else member)
+def _order(member: Any) -> str:
+    """A text by which the members of equal sets sort alike, at whatever depth a set without an order hides in them."""
+    kind = type(member).__qualname__
+    if isinstance(member, (set, frozenset)):
+        return f"{kind}{sorted(map(_order, member))}"
+    return f"{kind}{list(map(_order, member))}" if isinstance(member, tuple) else f"{kind}{member!r}"
 
 
 def _content(value: Any) -> list[Any]:
