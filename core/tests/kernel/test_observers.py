@@ -323,10 +323,13 @@ def test_an_observer_decorates_the_factory_of_an_executor(kernel: Kernel) -> Non
     tracing = Tracing()
     with using(kernel=kernel):
         observers = kernel.observers([tracing])
-        with choose_executor("sync", default=None, observers=observers) as executor:
+        with choose_executor("sync", default=None, observers=observers)[0] as executor:
             assert executor.submit(abs, -3).result() == 3
         assert tracing.made == ["sync"]
-        with choose_executor("sync", default=None), choose_executor("sync", default=None, observers=kernel.observers()):
+        with (
+            choose_executor("sync", default=None)[0],
+            choose_executor("sync", default=None, observers=kernel.observers())[0],
+        ):
             pass
 
     assert tracing.made == ["sync"], "somebody else's executor was decorated too"

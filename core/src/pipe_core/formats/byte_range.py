@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
@@ -23,7 +24,7 @@ LayoutT = TypeVar("LayoutT", bound=Layout)
 
 
 @dataclass(slots=True)
-class ByteRange(Generic[LayoutT]):
+class ByteRange(ABC, Generic[LayoutT]):
     """The records that begin from byte `begin` to byte `end` of a file.
 
     Attributes:
@@ -69,8 +70,9 @@ class ByteRange(Generic[LayoutT]):
         """Where the first record probably begins."""
         return line_start(file, self.begin, self.carriage)
 
+    @abstractmethod
     def _batches(self, feed: LineFeed, size: int) -> Iterator[Batch]:
-        raise NotImplementedError
+        """The batches of what *feed* reads."""
 
 
 def ranges(begin: int, end: int, size: SizeNow) -> Iterator[tuple[int, int]]:

@@ -105,6 +105,20 @@ class Scheduler(Protocol):
         """How many tasks wait."""
 
 
+# --- hooks and observers -------------------------------------------------------------------------------------------
+
+
+class RecordHook(Protocol):
+    """What a plugin of the family ``hooks`` makes, unless it is a `BaseHook`: called for each entry."""
+
+    def __call__(self, entry: Any, store: Any, /) -> Any:
+        """Change *entry* in place. Gives None to keep it, or the list of entries to go on with."""
+
+
+class Observer(Protocol):
+    """What a plugin of the family ``observers`` makes: any object with `hookimpl` methods named after events."""
+
+
 # --- codecs --------------------------------------------------------------------------------------------------------
 
 

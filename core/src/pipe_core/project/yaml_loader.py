@@ -127,7 +127,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """One node and what is in it, within the limits."""
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it out
         if isinstance(event, yaml.AliasEvent):
             self._check_alias(event)
             return super().compose_node(parent, index)
@@ -173,7 +173,7 @@ class _Loader(yaml.SafeLoader):
             raise _Refused("a key must be a word or a number", node)
         if node.tag == "tag:yaml.org,2002:merge":
             return ("<<",)
-        return self.construct_object(node)  # type: ignore[no-any-return]
+        return self.construct_object(node)  # type: ignore[no-any-return]  # a key is whatever its tag makes of it
 
 
 def _children(node: Any) -> Iterator[Any]:

@@ -121,14 +121,14 @@ class HookRunner:
             return None, error
         except TimeoutError as error:
             late = time.monotonic() - started >= self._timeout
-            return None, self._overrun(hook, self._timeout) if late else error
+            return None, self._overrun(hook, self._timeout, "it was cancelled then") if late else error
         except BaseException as error:  # would end the event loop; given to the thread that waits
             return None, error
         seconds = time.monotonic() - started
         return answer, self._overrun(hook, seconds) if seconds > self._timeout else None
 
-    def _overrun(self, hook: BoundHook, seconds: float) -> HookTimeout:
-        return HookTimeout(f"took {seconds:.3g} s, more than hook_timeout = {self._timeout:g} s")
+    def _overrun(self, hook: BoundHook, seconds: float, how: str = "noticed when it returned") -> HookTimeout:
+        return HookTimeout(f"took {seconds:.3g} s, more than hook_timeout = {self._timeout:g} s; {how}")
 
     # --- many entries at a time ---
 

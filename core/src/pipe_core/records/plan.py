@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipe_core.kernel.contracts import Mode, Source
+from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import Setting
@@ -66,61 +66,44 @@ class Wishes:
         return current_kernel().settings.get(name, DEFAULTS.get(name))
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where records come from and where they go."""
+
+    source: Source
+    sink: Sink | None
+    errors: Sink | None
+
+
 def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoop, *, streams: bool) -> Plan | None:
     """The plan for one run, with its source and sinks opened; None where ``mode="ignore"`` leaves nothing to do.
 
     Raises:
         PipeError: Something is wrong; whatever was opened is closed again.
     """
-    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate")
-    settings = {"mode": Setting(wishes.mode, "the call"), **{name: wishes.setting(name) for name in names}}
-    _check_choices(settings)
-    values = {name: setting.value for name, setting in settings.items()}
+    values = _values(wishes)
     with contextlib.ExitStack() as opened:
         observers = current_kernel().observers(wishes.observers)
         # Starting workers comes first: they take the longest.
-        executor = choose_executor(wishes.executor, default="sync", observers=observers)
-        owns = executor is not wishes.executor
+        executor, owns = choose_executor(wishes.executor, default="sync", observers=observers)
         if owns:
             opened.callback(executor.shutdown)
         schema = Schema(wishes.schema) if wishes.schema is not None else None
-        source = as_source(wishes.source, loop)
-        sink, errors = as_sink(wishes.sink, loop), as_sink(wishes.errors, loop, hostile=True)
-        pre = bind_hooks(getattr(source, "pre_hooks", ()), wishes.pre, getattr(sink, "pre_hooks", ()))
-        post = bind_hooks(getattr(source, "post_hooks", ()), wishes.post, getattr(sink, "post_hooks", ()))
+        ends = Ends(
+            as_source(wishes.source, loop), as_sink(wishes.sink, loop), as_sink(wishes.errors, loop, hostile=True)
+        )
+        pre, post = _bound(wishes, ends)
         exact = _chunk_size(pre + post, values["chunk_size"])
         _check_order(pre + post, wishes.ordered)
-        check_places(source, sink, errors)
-        if wishes.mode == "ignore" and sink is not None and sink.exists():
+        check_places(ends.source, ends.sink, ends.errors)
+        if wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
             return None
-        opened.callback(source.close)
-        source.open()
-        _check_header(source, schema, pre)
-        mode: Mode = "overwrite" if wishes.mode == "ignore" else wishes.mode
-        for one, fields in ((errors, ErrorSerializer.fields), (sink, schema.fields if schema else None)):
-            if one is not None:
-                one.open(mode, fields)
-                opened.callback(one.close)
-                opened.callback(one.abort)
+        _open(opened, ends, schema, pre, wishes.mode)
         plan = Plan(
-            program=Program(
-                run=report.run,
-                schema=schema,
-                pre=pre,
-                post=post,
-                encoder=sink.encoder() if sink is not None else None,
-                error_encoder=errors.encoder() if errors is not None else None,
-                error_payload=values["error_payload"],
-                hook_timeout=values["hook_timeout"],
-                concurrency=values["concurrency"],
-                batch_size=exact or BATCH,
-                wants_entries=streams,
-                loop=loop,
-                stopping=control.stopping,
-            ),
-            source=source,
-            sink=sink,
-            errors=errors,
+            program=_program(report.run, schema, pre, post, ends, values, exact, loop, control, streams),
+            source=ends.source,
+            sink=ends.sink,
+            errors=ends.errors,
             mode=wishes.mode,
             executor=executor,
             owns_executor=owns,
@@ -135,6 +118,62 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         _describe(report, plan, wishes)
         opened.pop_all()
         return plan
+
+
+def _values(wishes: Wishes) -> dict[str, Any]:
+    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate")
+    settings = {"mode": Setting(wishes.mode, "the call"), **{name: wishes.setting(name) for name in names}}
+    _check_choices(settings)
+    return {name: setting.value for name, setting in settings.items()}
+
+
+def _bound(wishes: Wishes, ends: Ends) -> tuple[tuple[BoundHook, ...], tuple[BoundHook, ...]]:
+    """The hooks of the source, the pipe and the sink, before and behind validation."""
+    pre = bind_hooks(getattr(ends.source, "pre_hooks", ()), wishes.pre, getattr(ends.sink, "pre_hooks", ()))
+    post = bind_hooks(getattr(ends.source, "post_hooks", ()), wishes.post, getattr(ends.sink, "post_hooks", ()))
+    return pre, post
+
+
+def _open(
+    opened: contextlib.ExitStack, ends: Ends, schema: Schema | None, pre: Sequence[BoundHook], mode: Mode
+) -> None:
+    opened.callback(ends.source.close)
+    ends.source.open()
+    _check_header(ends.source, schema, pre)
+    for sink, fields in ((ends.errors, ErrorSerializer.fields), (ends.sink, schema.fields if schema else None)):
+        if sink is not None:
+            sink.open("overwrite" if mode == "ignore" else mode, fields)
+            opened.callback(sink.close)
+            opened.callback(sink.abort)
+
+
+def _program(
+    run: str,
+    schema: Schema | None,
+    pre: tuple[BoundHook, ...],
+    post: tuple[BoundHook, ...],
+    ends: Ends,
+    values: Mapping[str, Any],
+    exact: int | None,
+    loop: RunLoop,
+    control: Control,
+    streams: bool,
+) -> Program:
+    return Program(
+        run=run,
+        schema=schema,
+        pre=pre,
+        post=post,
+        encoder=ends.sink.encoder() if ends.sink is not None else None,
+        error_encoder=ends.errors.encoder() if ends.errors is not None else None,
+        error_payload=values["error_payload"],
+        hook_timeout=values["hook_timeout"],
+        concurrency=values["concurrency"],
+        batch_size=exact or BATCH,
+        wants_entries=streams,
+        loop=loop,
+        stopping=control.stopping,
+    )
 
 
 def _check_choices(settings: Mapping[str, Setting]) -> None:

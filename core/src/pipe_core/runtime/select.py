@@ -25,20 +25,24 @@ def get_executor(spec: Any = None, /, **options: Any) -> Executor:
         PluginError: The plugin cannot be used.
         OptionsError: An option is unknown or wrong.
     """
-    return choose_executor(spec, options, default="sync")
+    return choose_executor(spec, options, default="sync")[0]
 
 
 def choose_executor(
     spec: Any, options: dict[str, Any] | None = None, *, default: str | None, observers: Observers | None = None
-) -> Executor:
-    """As `get_executor`, with the caller's own default and with the factory wrappers of *observers*."""
+) -> tuple[Executor, bool]:
+    """As `get_executor`, with the caller's own default and with the factory wrappers of *observers*.
+
+    Returns:
+        The executor, and whether it was made here: one that somebody gave is theirs to shut down.
+    """
     chosen = current_kernel().choose("executors", spec, options, default=default, observers=observers)
     if isinstance(chosen, Choice):
-        return _start(chosen)
+        return _start(chosen), True
     if isinstance(chosen, Executor):
-        return chosen
+        return chosen, False
     if isinstance(chosen, concurrent.futures.Executor):
-        return adopt(chosen)
+        return adopt(chosen), True  # the pool stays theirs, what feeds it is ours
     raise OptionsError(
         f"{chosen!r} is no executor. Give a name such as 'sync', (name, options), or a concurrent.futures.Executor."
     )
