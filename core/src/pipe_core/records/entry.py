@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -33,6 +34,10 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "_metadata": None,
     "_verdicts": None,
 }
+
+
+_READ: Final = {key: operator.attrgetter(key) for key in KEYS}
+"""How a hook's ``entry["raw_data"]`` is answered: one look-up and one call that runs no Python."""
 
 
 class Entry:
@@ -134,9 +139,7 @@ class Entry:
         self.validated_data = view_of(value)
 
     def __getitem__(self, key: str) -> Any:
-        if key in KEYS:
-            return getattr(self, key)
-        raise KeyError(key)
+        return _READ[key](self)
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key not in ("raw_data", "validated_data"):

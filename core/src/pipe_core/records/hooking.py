@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.errors import HookContractError, HookTimeout, RunCancelledError
 from pipe_core.records.entry import Entry, EntryStatus
@@ -16,6 +16,9 @@ from pipe_core.runtime.run_loop import RunLoop
 
 if TYPE_CHECKING:
     import asyncio
+
+_QUICK: Final = 2e-5
+"""Seconds for one call below which the whole batch is done before anybody could have asked to stop it."""
 
 Fail = Callable[[Entry, BoundHook, BaseException], None]
 
@@ -79,7 +82,7 @@ class HookRunner:
                 before = clock()
                 continue
             now = clock()
-            if stopping():
+            if now - before > _QUICK and stopping():
                 raise RunCancelledError("The run was stopped.")
             if now - before > timeout:
                 self._failed(entry, hook, self._overrun(hook, now - before))
