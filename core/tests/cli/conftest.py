@@ -45,6 +45,6 @@ def pipe() -> Pipe:
     """Calls the command line in this process."""
 
     def call(*words: str, **how: object) -> Result:
-        return CliRunner().invoke(app, [str(word) for word in words], **how)  # type: ignore[arg-type]
+        return CliRunner().invoke(app, [str(word) for word in words], **how)  # type: ignore[arg-type]  # any option of invoke()
 
     return call

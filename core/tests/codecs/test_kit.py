@@ -98,7 +98,7 @@ class ForgetsColumns(MsgpackCodec):
 class SharesState(MsgpackCodec):
     def encode(self, value):
         self.last = value
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # a workload, so that threads are in it together
         return super().encode(self.last)
 
 

@@ -367,7 +367,7 @@ def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
 
 def test_options_cannot_change_later() -> None:
     with pytest.raises(pydantic.ValidationError):
-        ProgressOptions().every = 3.0  # type: ignore[misc]
+        ProgressOptions().every = 3.0  # type: ignore[misc]  # that it is frozen is the test
 
 
 class Ends:

@@ -96,7 +96,7 @@ def test_leaving_async_for_aborts_an_endless_run_and_closes_its_source() -> None
             if entry.raw_data["n"] == 30:
                 break
         await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
-        return entry.raw_data["n"]  # type: ignore[no-any-return]
+        return entry.raw_data["n"]  # type: ignore[no-any-return]  # a record may hold anything
 
     assert asyncio.run(asyncio.wait_for(main(), 10)) == 30
     assert pipe.report is not None

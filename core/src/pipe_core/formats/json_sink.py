@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pipe_core.formats.file_sink import FileSink
-from pipe_core.formats.jsonl_rows import stamped
+from pipe_core.formats.jsonl_rows import JsonlEncoder
 from pipe_core.formats.options import JsonOptions
-from pipe_core.kernel.contracts import Mode, Serializer
+from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import SinkError
 
 
-class JsonEncoder:
-    """One JSON value a record. The row function is the serializer's own: no Python runs per row."""
+class JsonEncoder(JsonlEncoder):
+    """One JSON value a record, as in JSON lines, but with commas between them."""
 
     __slots__ = ()
-
-    def bind(self, serializer: Serializer) -> Callable[[Any], bytes]:
-        """The function that makes a row."""
-        return serializer.json
-
-    def stamp(self, position: int, row: bytes) -> bytes:
-        """The row with its position as the first field."""
-        return stamped(position, row)
 
     def join(self, rows: Sequence[bytes]) -> bytes:
         """The rows with commas between them."""
