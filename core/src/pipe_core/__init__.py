@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from pipe_core.kernel.access import get_observer as get_observer
     from pipe_core.kernel.access import get_scheduler as get_scheduler
     from pipe_core.kernel.contracts import Backend as Backend
+    from pipe_core.kernel.contracts import Call as Call
     from pipe_core.kernel.contracts import Codec as Codec
+    from pipe_core.kernel.contracts import Done as Done
     from pipe_core.kernel.contracts import Format as Format
+    from pipe_core.kernel.contracts import Outcome as Outcome
     from pipe_core.kernel.contracts import Scheduler as Scheduler
     from pipe_core.kernel.contracts import Sink as Sink
     from pipe_core.kernel.contracts import Source as Source
+    from pipe_core.kernel.contracts import Take as Take
     from pipe_core.kernel.errors import BackendLost as BackendLost
     from pipe_core.kernel.errors import CodecError as CodecError
     from pipe_core.kernel.errors import ConfigError as ConfigError
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.errors import HookContractError as HookContractError
     from pipe_core.kernel.errors import HookTimeout as HookTimeout
     from pipe_core.kernel.errors import IllegalTransitionError as IllegalTransitionError
+    from pipe_core.kernel.errors import InsecureAddressError as InsecureAddressError
     from pipe_core.kernel.errors import OptionsError as OptionsError
     from pipe_core.kernel.errors import PipeError as PipeError
     from pipe_core.kernel.errors import PluginBlockedError as PluginBlockedError
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.errors import TargetExistsError as TargetExistsError
     from pipe_core.kernel.errors import TooManyErrorsError as TooManyErrorsError
     from pipe_core.kernel.errors import UnsupportedCapabilityError as UnsupportedCapabilityError
+    from pipe_core.kernel.errors import VersionMismatchError as VersionMismatchError
     from pipe_core.kernel.errors import WorkerKilled as WorkerKilled
     from pipe_core.kernel.hookspecs import hookimpl as hookimpl
     from pipe_core.kernel.hookspecs import hookspec as hookspec
@@ -74,17 +80,19 @@ if TYPE_CHECKING:
     from pipe_core.runtime.executor import Executor as Executor
     from pipe_core.runtime.ledger import Ledger as Ledger
     from pipe_core.runtime.select import get_executor as get_executor
+    from pipe_core.runtime.submitting import SubmittingBackend as SubmittingBackend
 
 _PLACES = {
     "pipe_core.executors.sync": "SyncFifoExecutor",
     "pipe_core.kernel.access": "get_codec get_format get_hook get_observer get_scheduler",
-    "pipe_core.kernel.contracts": "Backend Codec Format Scheduler Sink Source",
+    "pipe_core.kernel.contracts": "Backend Call Codec Done Format Outcome Scheduler Sink Source Take",
     "pipe_core.kernel.errors": (
         "BackendLost CodecError ConfigError ConservationError HookContractError HookTimeout IllegalTransitionError "
+        "InsecureAddressError "
         "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
         "PluginIncompatibleError PluginLoadError PluginNotFoundError QueueFullError RecordsFailedError RemoteError "
         "RunCancelledError RunError RunningError SchemaError SettingsError SinkError SourceError SourceNotFoundError "
-        "TargetExistsError TooManyErrorsError UnsupportedCapabilityError WorkerKilled"
+        "TargetExistsError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError WorkerKilled"
     ),
     "pipe_core.kernel.hookspecs": "hookimpl hookspec",
     "pipe_core.kernel.kernel": "Kernel",
@@ -94,6 +102,7 @@ _PLACES = {
     "pipe_core.runtime.executor": "Executor",
     "pipe_core.runtime.ledger": "Ledger",
     "pipe_core.runtime.select": "get_executor",
+    "pipe_core.runtime.submitting": "SubmittingBackend",
 }
 _HOMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 

@@ -50,8 +50,8 @@ def test_no_more_calls_are_handed_over_than_run(tmp_path: Path) -> None:
 
 def test_a_prefetch_is_handed_over_beside_those_that_run(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
-        backend = ForeignBackend(pool, in_process=True, prefetch=2)
-        with Executor(backend) as executor, held(executor, tmp_path):
+        backend = ForeignBackend(pool, in_process=True)
+        with Executor(backend, prefetch=2) as executor, held(executor, tmp_path):
             futures = [executor.submit(abs, -i) for i in range(5)]
             assert pool._work_queue.qsize() == 2
             assert executor.ledger.count(TaskStatus.PENDING) == 3
@@ -99,7 +99,7 @@ def test_a_pool_that_its_owner_closed_is_an_error_of_every_call() -> None:
 
 def test_calls_that_the_owner_cancels_end(tmp_path: Path) -> None:
     pool = ThreadPoolExecutor(1)
-    executor = Executor(ForeignBackend(pool, in_process=True, prefetch=1))
+    executor = Executor(ForeignBackend(pool, in_process=True), prefetch=1)
     with held(executor, tmp_path):
         handed, waiting = executor.submit(abs, -1), executor.submit(abs, -2)
         pool.shutdown(wait=False, cancel_futures=True)

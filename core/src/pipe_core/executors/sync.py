@@ -22,6 +22,7 @@ class SyncBackend:
     """Runs calls where they are submitted."""
 
     slots = 1
+    inline = True
 
     def start(self, slots: int, take: Take, done: Done) -> None:
         """Remember where calls come from and where their ends are told."""
@@ -38,6 +39,14 @@ class SyncBackend:
     def kill(self, slot: int) -> None:
         """Not offered: the call runs in the thread that would have to kill it."""
         raise OptionsError("The executor 'sync' cannot kill a call.")
+
+    def abandon(self, slot: int) -> None:
+        """Not offered: as `kill`."""
+        raise OptionsError("The executor 'sync' cannot give up a call.")
+
+    def everywhere(self, frame: bytes) -> list[bytes]:
+        """Not needed: there is no worker process."""
+        raise OptionsError("The executor 'sync' has no worker processes.")
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Not needed: calls see the caller's own objects."""

@@ -7,6 +7,7 @@ Nothing here does anything. A plugin author reads this page, writes a class that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -31,8 +32,22 @@ class Call(Protocol):
     def id(self) -> int:
         """The call's number, unique in its executor."""
 
+    @property
+    def is_async(self) -> bool:
+        """Whether its function is a coroutine function, so that `arun` needs no thread."""
+
     def run(self) -> Outcome:
         """Run the call here and now. Never raises: whatever happens is in the outcome."""
+
+    @property
+    def context(self) -> Context:
+        """The context variables as they were when the call was submitted. `run` applies them itself."""
+
+    async def arun(self) -> Outcome:
+        """Run the call on the running event loop, in a task that was created with `context`.
+
+        Raises only when that task is cancelled.
+        """
 
     def frame(self) -> bytes:
         """The call as bytes, for `pipe_core.runtime.wire.run_frame` in another process."""
@@ -40,23 +55,33 @@ class Call(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """How a call ended: with a value, or with an error."""
+    """How a call ended: with a value, or with an error.
+
+    `unstarted` says that it never began, because its slot died under another call: it goes to another slot.
+    """
 
     value: Any = None
     error: BaseException | None = None
+    unstarted: bool = False
 
 
 Take: TypeAlias = Callable[..., "Call | None"]
 """``take(slot, wait=False)``: the next call for *slot*, or None when there is none now.
 
-With ``wait=True`` it sleeps until there is one, and None means that the executor stops.
+A backend may ask again while the slot is busy. It gets calls to hold ready behind the running one as far as the
+executor's `prefetch` allows, but never one for which another slot is free. With ``wait=True``, for a slot with nothing
+in hand, it sleeps until there is a call, and None means that the executor stops.
 """
 Done: TypeAlias = Callable[["Call", "Outcome | bytes"], None]
 """``done(call, outcome)``: the call has ended. Bytes are the answer of `run_frame`."""
 
 
 class Backend(Protocol):
-    """How calls run on one system: what a plugin writes to make an executor."""
+    """How calls run on one system: what a plugin writes to make an executor.
+
+    It may have two more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
+    ``inline = True`` says that `wake` runs the calls itself, also those that a running call submits.
+    """
 
     def start(self, slots: int, take: Take, done: Done) -> None:
         """Get ready to run *slots* calls at once. Called once, before anything else."""
@@ -68,10 +93,25 @@ class Backend(Protocol):
         """
 
     def stop(self, kill: bool = False) -> None:
-        """Give back everything that was started. ``take`` gives None from now on. With *kill* do not wait."""
+        """Give back everything that was started. ``take`` gives None from now on.
+
+        With *kill* calls may still run: end them by force where that is possible, and do not wait where it is not.
+        """
 
     def kill(self, slot: int) -> None:
         """End the call that runs in *slot* by force. Only with the capability ``hard_timeout``."""
+
+    def abandon(self, slot: int) -> None:
+        """The call that runs in *slot* was given up: whatever becomes of it, let the slot take calls again.
+
+        Only with isolation ``thread``.
+        """
+
+    def everywhere(self, frame: bytes) -> list[bytes]:
+        """Run *frame* once in every worker process that lives, and give the answers.
+
+        Only with isolation ``process`` or ``remote``.
+        """
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* where workers can pull it. Only with isolation ``process`` or ``remote``.

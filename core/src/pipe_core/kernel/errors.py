@@ -221,12 +221,30 @@ class BackendLost(PipeError, ConnectionError):
     """The system that runs the calls is gone."""
 
 
-class WorkerKilled(PipeError, RuntimeError):
-    """A worker process ended while it ran a call. `exit_code` is its exit code, where known."""
+class VersionMismatchError(PipeError, RuntimeError):
+    """Workers run other versions than the driver. `workers` maps each such worker to its versions."""
 
-    def __init__(self, message: str, *, exit_code: int | None = None) -> None:
+    def __init__(self, message: str, *, executor: str, workers: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__(message)
+        self.executor = executor
+        self.workers = workers
+
+
+class InsecureAddressError(OptionsError):
+    """An address leads to another machine without encryption or a token, and nobody allowed that."""
+
+
+class WorkerKilled(PipeError, RuntimeError):
+    """A worker process ended while it ran a call.
+
+    `exit_code` is its exit code, where known; negative for a signal. `at` is the last number that the call noted with
+    `pipe_core.runtime.beat`: for a chunk of records, which of them was in work. None where nobody can tell.
+    """
+
+    def __init__(self, message: str, *, exit_code: int | None = None, at: int | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.at = at
 
 
 class IllegalTransitionError(PipeError, RuntimeError):

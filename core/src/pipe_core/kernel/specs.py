@@ -68,9 +68,18 @@ class Spec(Generic[ProductT]):
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSpec(Spec["Backend"]):
-    """Describes an executor. `factory` returns a `Backend`; core makes the executor over it."""
+    """Describes an executor. `factory` returns a `Backend`; core makes the executor over it.
+
+    Core reads two options, where there are any: ``max_workers``, how many calls run at once, and ``prefetch``, how many
+    calls a busy slot may hold ready.
+
+    Attributes:
+        capabilities: What it can do.
+        workers_per_core: How many workers a core has by default where the work mostly waits, as in a run of records.
+    """
 
     capabilities: Capabilities = Capabilities()
+    workers_per_core: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """The one executor: a true `concurrent.futures.Executor` over any backend.
 
-Futures, cancelling, the queue, the ledger and shutdown are written once, here. A backend only pulls: `_take` gives it
-the next call, `_done` hears how the call ended.
+Futures, cancelling, the queue, prefetch, the ledger and shutdown are written once, here. A backend only pulls: `_take`
+gives a slot its next call, `_done` hears how the call ended. Which slot holds which calls is always known.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import itertools
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -36,6 +38,8 @@ class Executor(concurrent.futures.Executor):
         scheduler: Which waiting call goes next; default: the order of submission.
         capabilities: What the backend can do.
         name: What users type, for messages and reports.
+        prefetch: How many calls a busy slot may hold ready. They can neither be cancelled nor overtaken any more; with
+            0 every call is chosen when a slot is free for it.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Executor(concurrent.futures.Executor):
         scheduler: Scheduler | None = None,
         capabilities: Capabilities | None = None,
         name: str = "",
+        prefetch: int = 0,
     ) -> None:
         if scheduler is None:
             from pipe_core.kernel.access import get_scheduler
@@ -53,10 +58,15 @@ class Executor(concurrent.futures.Executor):
             scheduler = get_scheduler()
         self.name = name or type(backend).__name__
         self.capabilities = capabilities or Capabilities()
+        self.prefetch = prefetch
         self.ledger = Ledger()
         self._backend = backend
         self._scheduler = scheduler
         self._slots = slots or getattr(backend, "slots", None) or cores()
+        self._ready = math.inf if getattr(backend, "inline", False) else prefetch
+        self._hands: list[list[Task]] = [[] for _ in range(self._slots)]
+        self._free = self._slots
+        self._returned: deque[Task] = deque()  # taken, and given back unstarted: they go first
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: an inline backend takes while submit still holds nothing else
         self._changed = threading.Condition(self._lock)
@@ -109,6 +119,34 @@ class Executor(concurrent.futures.Executor):
         """
         return share(value, None if self.capabilities.in_process else self._backend.put)
 
+    def everywhere(self, fn: Callable[..., Any], /, *args: Any) -> list[Outcome]:
+        """Call ``fn(*args)`` once in every worker process that lives; in one process, once here.
+
+        It does not wait for its turn among the calls, but for the one that a worker runs.
+        """
+        task = Task(0, fn, args, {})
+        if self.capabilities.in_process:
+            return [task.run()]
+        return [wire.open_answer(answer) for answer in self._backend.everywhere(task.frame())]
+
+    def give_up(self, future: Future[Any], error: BaseException) -> bool:
+        """End a call that runs, as far as its caller is concerned: *future* has *error* at once.
+
+        With ``hard_timeout`` its worker is killed. A thread cannot be: it is left behind, another one takes its slot,
+        and what the call gives in the end is refused. False when the call has ended, or cannot be given up here.
+        """
+        with self._lock:
+            task = next((hand[0] for hand in self._hands if hand and hand[0].future is future), None)
+            if task is None or self.capabilities.isolation != "thread":
+                return False
+            self._drop(task)
+            self._end(task, TaskStatus.FAILED)
+        self._backend.abandon(task.slot)
+        task.future.set_exception(error)
+        self._settle()
+        self._stop_when_idle()
+        return True
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls. May be called again.
 
@@ -126,6 +164,15 @@ class Executor(concurrent.futures.Executor):
                 self._changed.wait()
             self._changed.notify_all()
         self._stop_when_idle()
+
+    def terminate(self) -> None:
+        """Shut down without waiting: cancel what has not started, and end by force what runs where that can be."""
+        with self._lock:
+            self._closed = self._stopped = True
+        self._cancel_waiting()
+        self._backend.stop(kill=True)
+        with self._lock:
+            self._changed.notify_all()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Wait for every call. When the block is left by an exception, cancel what has not started first."""
@@ -152,30 +199,66 @@ class Executor(concurrent.futures.Executor):
         return task
 
     def _next(self, slot: int, wait: bool) -> Task | None:
+        hand = self._hands[slot]
         with self._lock:
             while True:
-                task: Task | None = self._scheduler.pop(slot, time.monotonic())
-                if task is None:
-                    if not wait or (self._closed and not self._open):
-                        return None
-                    self._changed.wait()
-                elif task.future.set_running_or_notify_cancel():
-                    self.ledger.move(task, TaskStatus.PROCESSING)
+                task = self._chosen(slot) if self._may_take(hand) else None
+                if task is not None:
+                    task.slot = slot
+                    hand.append(task)
+                    self._free -= len(hand) == 1
                     return task
-                else:
-                    self._end(task, TaskStatus.CANCELLED)
-                    self._settle()
+                if not wait or (self._closed and not self._open) or self._stopped:
+                    return None
+                self._changed.wait()
+
+    def _may_take(self, hand: list[Task]) -> bool:
+        if not hand:
+            return True
+        waiting = len(self._scheduler) + len(self._returned)
+        return len(hand) <= self._ready and waiting > self._free
+
+    def _chosen(self, slot: int) -> Task | None:
+        """The next task that nobody has cancelled."""
+        if self._returned:
+            return self._returned.popleft()
+        while (found := self._scheduler.pop(slot, time.monotonic())) is not None:
+            task: Task = found
+            if task.future.set_running_or_notify_cancel():
+                self.ledger.move(task, TaskStatus.PROCESSING)
+                return task
+            self._end(task, TaskStatus.CANCELLED)
+            self._settle()
+        return None
 
     def _done(self, call: Any, outcome: Outcome | bytes) -> None:
         task: Task = call
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
-        self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
-        if ended.error is not None:
+        with self._lock:
+            if task not in self._hands[task.slot]:
+                return  # given up before: its caller has been told something else
+            self._drop(task)
+            if ended.unstarted and not self._stopped:
+                self._returned.append(task)
+                self._changed.notify()
+            else:
+                self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+        if ended.unstarted and not self._stopped:
+            self._backend.wake()
+            return
+        if ended.unstarted:
+            task.future.set_exception(concurrent.futures.CancelledError())
+        elif ended.error is not None:
             task.future.set_exception(ended.error)
         else:
             task.future.set_result(ended.value)
         self._settle()
         self._stop_when_idle()
+
+    def _drop(self, task: Task) -> None:
+        hand = self._hands[task.slot]
+        hand.remove(task)
+        self._free += not hand
 
     def _end(self, task: Task, status: TaskStatus) -> None:
         with self._lock:

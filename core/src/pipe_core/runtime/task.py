@@ -16,7 +16,7 @@ from pipe_core.runtime.ledger import Tracked
 class Task(Tracked):
     """One unit handed to an executor. Fulfils the `Call` and `Schedulable` contracts."""
 
-    __slots__ = ("args", "context", "fn", "future", "id", "kwargs")
+    __slots__ = ("args", "context", "fn", "future", "id", "kwargs", "slot")
 
     def __init__(self, id: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         super().__init__()
@@ -24,6 +24,7 @@ class Task(Tracked):
         self.fn = fn
         self.args = args
         self.kwargs = kwargs
+        self.slot = 0
         self.future: Future[Any] = Future()
         self.context = contextvars.copy_context()
 
@@ -43,6 +44,27 @@ class Task(Tracked):
         except BaseException as error:  # also SystemExit: user code must not end a worker
             return Outcome(error=error)
         return Outcome(value)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is a coroutine function."""
+        return inspect.iscoroutinefunction(self.fn)
+
+    async def arun(self) -> Outcome:
+        """Call the function on the running loop. For a task made in `context`: ``create_task(..., context=...)``."""
+        import asyncio
+
+        from pipe_core.runtime.loops import cancelled_from_outside
+
+        try:
+            value = self.fn(*self.args, **self.kwargs)
+            return Outcome(await value if inspect.isawaitable(value) else value)
+        except asyncio.CancelledError as error:
+            if cancelled_from_outside():
+                raise
+            return Outcome(error=error)
+        except BaseException as error:  # also SystemExit, which would end the loop
+            return Outcome(error=error)
 
     def frame(self) -> bytes:
         """The call as bytes, for `wire.run_frame` in another process."""
