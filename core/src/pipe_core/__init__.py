@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from pipe_core.records import Pipe as Pipe
     from pipe_core.runtime.executor import Executor as Executor
     from pipe_core.runtime.ledger import Ledger as Ledger
+    from pipe_core.runtime.select import NamedExecutor as NamedExecutor
     from pipe_core.runtime.select import get_executor as get_executor
     from pipe_core.runtime.submitting import SubmittingBackend as SubmittingBackend
 
@@ -101,7 +102,7 @@ _PLACES = {
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
     "pipe_core.runtime.executor": "Executor",
     "pipe_core.runtime.ledger": "Ledger",
-    "pipe_core.runtime.select": "get_executor",
+    "pipe_core.runtime.select": "NamedExecutor get_executor",
     "pipe_core.runtime.submitting": "SubmittingBackend",
 }
 _HOMES = {name: module for module, names in _PLACES.items() for name in names.split()}

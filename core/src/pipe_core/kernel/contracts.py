@@ -95,7 +95,7 @@ class Backend(Protocol):
     def stop(self, kill: bool = False) -> None:
         """Give back everything that was started. ``take`` gives None from now on.
 
-        With *kill* calls may still run: end them by force where that is possible, and do not wait where it is not.
+        May be called again, and from a thread of the backend's own, which it does not wait for then. With *kill* calls may still run: end them by force where that is possible, and do not wait where it is not.
         """
 
     def kill(self, slot: int) -> None:
@@ -110,7 +110,8 @@ class Backend(Protocol):
     def everywhere(self, frame: bytes) -> list[bytes]:
         """Run *frame* once in every worker process that lives, and give the answers.
 
-        Only with isolation ``process`` or ``remote``.
+        Only with isolation ``process`` or ``remote``, and only where a worker is not the same as a slot: without this
+        method core hands the call to each slot.
         """
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:

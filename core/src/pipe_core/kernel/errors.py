@@ -237,14 +237,18 @@ class InsecureAddressError(OptionsError):
 class WorkerKilled(PipeError, RuntimeError):
     """A worker process ended while it ran a call.
 
-    `exit_code` is its exit code, where known; negative for a signal. `at` is the last number that the call noted with
-    `pipe_core.runtime.beat`: for a chunk of records, which of them was in work. None where nobody can tell.
+    `exit_code` is its exit code, negative for a signal. `at` and `hook` are what the call had noted down last with
+    `pipe_core.runtime.beat`: for a chunk of records, about which of them was in work, and in which hook, counted from 1.
+    Each is None where nobody can tell.
     """
 
-    def __init__(self, message: str, *, exit_code: int | None = None, at: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, exit_code: int | None = None, at: int | None = None, hook: int | None = None
+    ) -> None:
         super().__init__(message)
         self.exit_code = exit_code
         self.at = at
+        self.hook = hook
 
 
 class IllegalTransitionError(PipeError, RuntimeError):

@@ -70,8 +70,9 @@ class Spec(Generic[ProductT]):
 class ExecutorSpec(Spec["Backend"]):
     """Describes an executor. `factory` returns a `Backend`; core makes the executor over it.
 
-    Core reads two options, where there are any: ``max_workers``, how many calls run at once, and ``prefetch``, how many
-    calls a busy slot may hold ready.
+    Core reads these options, where there are any: ``max_workers``, how many calls run at once; ``prefetch``, how many
+    calls a busy slot may hold ready; and ``chunk_size``, ``compression``, ``concurrency``, ``max_inflight`` and
+    ``use_batch_validation``, which pipes take that do not say them themselves.
 
     Attributes:
         capabilities: What it can do.

@@ -6,14 +6,17 @@ gives a slot its next call, `_done` hears how the call ended. Which slot holds w
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import itertools
 import math
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -40,6 +43,7 @@ class Executor(concurrent.futures.Executor):
         name: What users type, for messages and reports.
         prefetch: How many calls a busy slot may hold ready. They can neither be cancelled nor overtaken any more; with
             0 every call is chosen when a slot is free for it.
+        defaults: What pipes that run on it take for settings that they do not say themselves.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Executor(concurrent.futures.Executor):
         capabilities: Capabilities | None = None,
         name: str = "",
         prefetch: int = 0,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         if scheduler is None:
             from pipe_core.kernel.access import get_scheduler
@@ -59,6 +64,7 @@ class Executor(concurrent.futures.Executor):
         self.name = name or type(backend).__name__
         self.capabilities = capabilities or Capabilities()
         self.prefetch = prefetch
+        self.defaults = dict(defaults or {})
         self.ledger = Ledger()
         self._backend = backend
         self._scheduler = scheduler
@@ -67,12 +73,15 @@ class Executor(concurrent.futures.Executor):
         self._hands: list[list[Task]] = [[] for _ in range(self._slots)]
         self._free = self._slots
         self._returned: deque[Task] = deque()  # taken, and given back unstarted: they go first
+        self._pinned: dict[int, deque[Task]] = {}  # for one slot only
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: an inline backend takes while submit still holds nothing else
         self._changed = threading.Condition(self._lock)
         self._open = 0  # submitted, and its future has not told everybody yet how it ended
         self._closed = False
         self._stopped = False
+        self._at_exit = partial(_shut_down, weakref.ref(self))
+        atexit.register(self._at_exit)  # for each by itself: before what the backend's modules registered
         backend.start(self._slots, self._take, self._done)
 
     @property
@@ -122,12 +131,31 @@ class Executor(concurrent.futures.Executor):
     def everywhere(self, fn: Callable[..., Any], /, *args: Any) -> list[Outcome]:
         """Call ``fn(*args)`` once in every worker process that lives; in one process, once here.
 
-        It does not wait for its turn among the calls, but for the one that a worker runs.
+        It overtakes what waits, but not what a worker has in hand.
+
+        Raises:
+            UnsupportedCapabilityError: The system does not say which workers it has.
+            RuntimeError: The executor was shut down.
         """
-        task = Task(0, fn, args, {})
         if self.capabilities.in_process:
-            return [task.run()]
-        return [wire.open_answer(answer) for answer in self._backend.everywhere(task.frame())]
+            return [Task(0, fn, args, {}).run()]
+        everywhere = getattr(self._backend, "everywhere", None)
+        if everywhere is not None:
+            return [wire.open_answer(answer) for answer in everywhere(Task(0, fn, args, {}).frame())]
+        futures = [self._pin(slot, Task(next(self._numbers), fn, args, {})) for slot in range(self._slots)]
+        self._backend.wake()
+        concurrent.futures.wait(futures)
+        return [Outcome(None if future.exception() else future.result(), future.exception()) for future in futures]
+
+    def _pin(self, slot: int, task: Task) -> Future[Any]:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self.ledger.add(task)
+            self._open += 1
+            self._pinned.setdefault(slot, deque()).append(task)
+            self._changed.notify_all()
+        return task.future
 
     def give_up(self, future: Future[Any], error: BaseException) -> bool:
         """End a call that runs, as far as its caller is concerned: *future* has *error* at once.
@@ -137,7 +165,13 @@ class Executor(concurrent.futures.Executor):
         """
         with self._lock:
             task = next((hand[0] for hand in self._hands if hand and hand[0].future is future), None)
-            if task is None or self.capabilities.isolation != "thread":
+            if task is None:
+                return False
+            if self.capabilities.hard_timeout:
+                task.given_up = error
+                self._backend.kill(task.slot)  # its end is told as any other
+                return True
+            if self.capabilities.isolation != "thread":
                 return False
             self._drop(task)
             self._end(task, TaskStatus.FAILED)
@@ -164,15 +198,18 @@ class Executor(concurrent.futures.Executor):
                 self._changed.wait()
             self._changed.notify_all()
         self._stop_when_idle()
+        if wait:
+            self._backend.stop()  # again: a thread of the backend's own may have been first, and cannot join itself
 
     def terminate(self) -> None:
         """Shut down without waiting: cancel what has not started, and end by force what runs where that can be."""
         with self._lock:
             self._closed = self._stopped = True
         self._cancel_waiting()
-        self._backend.stop(kill=True)
         with self._lock:
             self._changed.notify_all()
+        self._backend.stop(kill=True)
+        atexit.unregister(self._at_exit)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Wait for every call. When the block is left by an exception, cancel what has not started first."""
@@ -220,6 +257,12 @@ class Executor(concurrent.futures.Executor):
 
     def _chosen(self, slot: int) -> Task | None:
         """The next task that nobody has cancelled."""
+        pinned = self._pinned.get(slot)
+        if pinned:
+            task = pinned.popleft()
+            task.future.set_running_or_notify_cancel()
+            self.ledger.move(task, TaskStatus.PROCESSING)
+            return task
         if self._returned:
             return self._returned.popleft()
         while (found := self._scheduler.pop(slot, time.monotonic())) is not None:
@@ -238,6 +281,8 @@ class Executor(concurrent.futures.Executor):
             if task not in self._hands[task.slot]:
                 return  # given up before: its caller has been told something else
             self._drop(task)
+            if task.given_up is not None and ended.error is not None:
+                ended = Outcome(error=task.given_up)
             if ended.unstarted and not self._stopped:
                 self._returned.append(task)
                 self._changed.notify()
@@ -287,3 +332,11 @@ class Executor(concurrent.futures.Executor):
                 return
             self._stopped = True
         self._backend.stop()
+        atexit.unregister(self._at_exit)
+
+
+def _shut_down(executor: weakref.ref[Executor]) -> None:
+    """At the end of the interpreter: what was submitted still runs, as with the executors of the standard library."""
+    found = executor()
+    if found is not None:
+        found.shutdown()

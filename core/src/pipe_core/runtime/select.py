@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import Any, cast
+from typing import Any, ClassVar, Final, cast
 
 from pipe_core.kernel.errors import OptionsError, UnsupportedCapabilityError
 from pipe_core.kernel.events import Observers
@@ -12,6 +12,9 @@ from pipe_core.kernel.specs import ExecutorSpec
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.foreign import adopt
+
+FOR_PIPES: Final = ("chunk_size", "compression", "concurrency", "max_inflight", "use_batch_validation")
+"""Options of executors that are defaults for the pipes that run on them."""
 
 
 def get_executor(spec: Any = None, /, **options: Any) -> Executor:
@@ -64,18 +67,46 @@ def choose_executor(
 
 
 def _start(choice: Choice, prefetch: int, waits: bool) -> Executor:
+    return Executor(choice.make(), **_parameters(choice, prefetch, waits))
+
+
+def _parameters(choice: Choice, prefetch: int = 0, waits: bool = False) -> dict[str, Any]:
+    """What an executor takes beside its backend, from the options of its plugin."""
     spec = cast(ExecutorSpec, choice.spec)
-    slots = getattr(choice.options, "max_workers", None)
+    said = {name: value for name, value in choice.options if value is not None}
+    slots = said.get("max_workers")
     if slots is None and waits and spec.workers_per_core > 1:
         slots = spec.workers_per_core * cores()
-    asked = getattr(choice.options, "prefetch", None)
-    return Executor(
-        choice.make(),
-        slots=slots,
-        capabilities=spec.capabilities,
-        name=choice.entry.name,
-        prefetch=prefetch if asked is None else asked,
-    )
+    return {
+        "slots": slots,
+        "capabilities": spec.capabilities,
+        "name": choice.entry.name,
+        "prefetch": said.get("prefetch", prefetch),
+        "defaults": {name: said[name] for name in FOR_PIPES if name in said},
+    }
+
+
+class NamedExecutor(Executor):
+    """An executor as a class of its own: a subclass says its plugin's name and takes the plugin's options.
+
+    Options that are None count as not given.
+
+    Raises:
+        OptionsError: A schema was given, which belongs to the pipe; or an option is wrong.
+    """
+
+    plugin: ClassVar[str]
+
+    def __init__(self, schema_model: Any = None, /, **options: Any) -> None:
+        if schema_model is not None:
+            name = type(self).__name__
+            raise OptionsError(
+                f"An executor takes no schema: it also runs graphs and tasks. Give the schema to the pipe: "
+                f"Pipe(source, sink, schema=..., executor={name}())."
+            )
+        given = {name: value for name, value in options.items() if value is not None}
+        choice = current_kernel().choose("executors", (self.plugin, given), {}, default=None)
+        super().__init__(choice.make(), **_parameters(choice))
 
 
 def require(executor: Executor, capability: str, kernel: Kernel | None = None) -> None:

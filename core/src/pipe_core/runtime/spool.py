@@ -17,17 +17,23 @@ class Spool:
         self._folder: Path | None = None
         self._lock = threading.Lock()
 
-    def put(self, digest: str, data: bytes) -> partial[bytes]:
-        """Keep *data* under *digest*; the result pulls it in any process of this machine."""
+    @property
+    def folder(self) -> Path:
+        """The folder, readable by nobody else."""
         with self._lock:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="pipe-"))
-            target = self._folder / digest
+            return self._folder
+
+    def put(self, digest: str, data: bytes) -> partial[bytes]:
+        """Keep *data* under *digest*; the result pulls it in any process of this machine."""
+        target = self.folder / digest
+        with self._lock:
             if not target.exists():
                 staged = target.with_suffix(".part")
                 staged.write_bytes(data)
                 os.replace(staged, target)
-            return partial(pull, str(self._folder))
+        return partial(pull, str(target.parent))
 
     def close(self) -> None:
         """Remove the folder and all in it."""

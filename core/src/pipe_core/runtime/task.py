@@ -16,7 +16,7 @@ from pipe_core.runtime.ledger import Tracked
 class Task(Tracked):
     """One unit handed to an executor. Fulfils the `Call` and `Schedulable` contracts."""
 
-    __slots__ = ("args", "context", "fn", "future", "id", "kwargs", "slot")
+    __slots__ = ("args", "context", "fn", "future", "given_up", "id", "kwargs", "slot")
 
     def __init__(self, id: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         super().__init__()
@@ -25,6 +25,7 @@ class Task(Tracked):
         self.args = args
         self.kwargs = kwargs
         self.slot = 0
+        self.given_up: BaseException | None = None
         self.future: Future[Any] = Future()
         self.context = contextvars.copy_context()
 

@@ -1,0 +1,124 @@
+"""One worker process, as its slot's thread sees it."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+from typing import Final
+
+from loky.backend.context import get_context
+
+from pipe_core import WorkerKilled
+from pipe_core.runtime.beat import AT, HOOK, STARTED, Board
+from pipe_loky.worker import STOP, work
+
+_PATIENCE: Final = 5.0
+"""Seconds that a worker has to end in order."""
+
+_starting = threading.Lock()
+
+
+class Worker:
+    """A process that runs frames in their order.
+
+    It must be made in a thread that lives as long as it: on Linux the process dies with that thread.
+
+    Args:
+        number: Its row on the board.
+        board: Where it notes down how far it is.
+    """
+
+    def __init__(self, number: int, board: Board) -> None:
+        self._number = number
+        self._board = board
+        self._answered = 0
+        self._useful = False
+        board.clear(number)
+        context = get_context("loky")
+        self._connection, theirs = context.Pipe(duplex=True)
+        arguments = (theirs, str(board.path), number, os.getpid())
+        self._process = context.Process(target=work, args=arguments, name=f"pipe-loky-{number}")
+        with _starting:
+            self._process.start()
+        theirs.close()
+        self._watched, self._poll = self._watch()
+
+    @property
+    def useful(self) -> bool:
+        """Whether it has begun a call. One that has not died of what it was given."""
+        return self._useful
+
+    def send(self, frame: bytes) -> None:
+        """Give it a frame. Raises `OSError` when it is dead."""
+        self._connection.send_bytes(frame)
+
+    def receive(self) -> bytes:
+        """Its next answer. Raises `EOFError` or `OSError` when it is dead."""
+        if self._poll is not None and all(file == self._watched for file, _ in self._poll.poll()):
+            raise EOFError  # it has ended and left nothing to read; a child of its own may still hold the connection
+        answer = self._connection.recv_bytes()
+        self._answered += 1
+        return answer
+
+    def stop(self) -> None:
+        """Let it end in order; by force if it does not."""
+        try:
+            self._connection.send_bytes(STOP)
+        except OSError:
+            pass  # it is dead already
+        self._process.join(_PATIENCE)
+        self.kill()
+        self.bury()
+
+    def kill(self) -> None:
+        """End it now."""
+        if self._process.is_alive():
+            self._process.kill()
+
+    def bury(self) -> WorkerKilled | None:
+        """Collect what is left of it. Returns what to tell the one whose call it ran, if it ran any."""
+        self._process.join()
+        self._connection.close()
+        if self._watched is not None:
+            os.close(self._watched)
+            self._watched = self._poll = None
+        notes = self._board.read(self._number)
+        self._useful = notes[STARTED] > 0
+        if notes[STARTED] <= self._answered:
+            return None
+        code = self._process.exitcode
+        return WorkerKilled(
+            f"The worker process {self._process.pid} ended while it ran the call: {_told(code)}.",
+            exit_code=code,
+            at=int(notes[AT]) if notes[AT] >= 0 else None,
+            hook=int(notes[HOOK]) or None,
+        )
+
+    def _watch(self) -> tuple[int | None, select.poll | None]:
+        if not hasattr(os, "pidfd_open") or self._process.pid is None:
+            return None, None  # then the end of the connection tells
+        try:
+            watched = os.pidfd_open(self._process.pid)
+        except OSError:
+            return None, None
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        poll.register(watched, select.POLLIN)
+        return watched, poll
+
+
+def _told(code: int | None) -> str:
+    if code is None:
+        return "nobody knows why"
+    if code >= 0:
+        return f"exit code {code}"
+    import signal
+
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (killed, perhaps for want of memory)" if name == "SIGKILL" and sys.platform == "linux" else ""
+    return f"{name}{hint}"
