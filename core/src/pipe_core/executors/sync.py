@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
-from pipe_core.kernel.contracts import Done, Take
+from pipe_core.kernel.contracts import Backend, Done, Take
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.hookspecs import hookimpl
 from pipe_core.kernel.specs import Capabilities, ExecutorSpec
@@ -18,7 +17,7 @@ class SyncOptions(BaseModel, frozen=True, extra="forbid"):
     """``sync`` has no options: one call at a time, in the calling thread."""
 
 
-class SyncBackend:
+class SyncBackend(Backend):
     """Runs calls where they are submitted."""
 
     slots = 1
@@ -35,22 +34,6 @@ class SyncBackend:
 
     def stop(self, kill: bool = False) -> None:
         """Nothing was started."""
-
-    def kill(self, slot: int) -> None:
-        """Not offered: the call runs in the thread that would have to kill it."""
-        raise OptionsError("The executor 'sync' cannot kill a call.")
-
-    def abandon(self, slot: int) -> None:
-        """Not offered: as `kill`."""
-        raise OptionsError("The executor 'sync' cannot give up a call.")
-
-    def everywhere(self, frame: bytes) -> list[bytes]:
-        """Not needed: there is no worker process."""
-        raise OptionsError("The executor 'sync' has no worker processes.")
-
-    def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
-        """Not needed: calls see the caller's own objects."""
-        raise OptionsError("The executor 'sync' shares values without bytes.")
 
 
 CAPABILITIES = Capabilities(isolation="none", nested_submit=True)

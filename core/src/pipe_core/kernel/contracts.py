@@ -1,7 +1,7 @@
 """Contracts: what a plugin of each family gives, as typed protocols.
 
-Nothing here does anything. A plugin author reads this page, writes a class that fits, and certifies it with
-`pipe_core.testing`.
+Nothing here does anything, but for refusing what a backend does not offer. A plugin author reads this page, writes a
+class that fits, and certifies it with `pipe_core.testing`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from pipe_core.kernel.errors import UnsupportedCapabilityError
 
 Mode: TypeAlias = Literal["error", "overwrite", "append", "ignore"]
 Row: TypeAlias = Any
@@ -79,8 +81,12 @@ Done: TypeAlias = Callable[["Call", "Outcome | bytes"], None]
 class Backend(Protocol):
     """How calls run on one system: what a plugin writes to make an executor.
 
-    It may have two more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
+    A class that inherits this one writes `start`, `wake` and `stop`, and of the others what its capabilities claim.
+
+    It may have three more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
     ``inline = True`` says that `wake` runs the calls itself, also those that a running call submits.
+    ``everywhere(frame) -> list[bytes]`` runs a frame once in every worker process that lives: for systems where a
+    worker is not the same as a slot. Without it core hands such a call to each slot.
     """
 
     def start(self, slots: int, take: Take, done: Done) -> None:
@@ -95,30 +101,32 @@ class Backend(Protocol):
     def stop(self, kill: bool = False) -> None:
         """Give back everything that was started. ``take`` gives None from now on.
 
-        May be called again, and from a thread of the backend's own, which it does not wait for then. With *kill* calls may still run: end them by force where that is possible, and do not wait where it is not.
+        May be called again, and from a thread of the backend's own, which it does not wait for then. With *kill* calls
+        may still run: end them by force where that is possible, and do not wait where it is not.
         """
 
     def kill(self, slot: int) -> None:
         """End the call that runs in *slot* by force. Only with the capability ``hard_timeout``."""
+        raise _refusal(self, "hard_timeout", "cannot end a call by force")
 
     def abandon(self, slot: int) -> None:
         """The call that runs in *slot* was given up: whatever becomes of it, let the slot take calls again.
 
         Only with isolation ``thread``.
         """
-
-    def everywhere(self, frame: bytes) -> list[bytes]:
-        """Run *frame* once in every worker process that lives, and give the answers.
-
-        Only with isolation ``process`` or ``remote``, and only where a worker is not the same as a slot: without this
-        method core hands the call to each slot.
-        """
+        raise _refusal(self, "abandon", "cannot give up a call that runs")
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* where workers can pull it. Only with isolation ``process`` or ``remote``.
 
         The result, which travels, pulls the data on a worker by its digest. It outlives every worker.
         """
+        raise _refusal(self, "put", "keeps no bytes for workers")
+
+
+def _refusal(backend: Backend, capability: str, why: str) -> UnsupportedCapabilityError:
+    name = getattr(backend, "name", type(backend).__name__)
+    return UnsupportedCapabilityError(f"{name} {why}.", capability=capability, executor=name)
 
 
 class Schedulable(Protocol):

@@ -237,9 +237,9 @@ class InsecureAddressError(OptionsError):
 class WorkerKilled(PipeError, RuntimeError):
     """A worker process ended while it ran a call.
 
-    `exit_code` is its exit code, negative for a signal. `at` and `hook` are what the call had noted down last with
-    `pipe_core.runtime.beat`: for a chunk of records, about which of them was in work, and in which hook, counted from 1.
-    Each is None where nobody can tell.
+    `exit_code` is its exit code, negative for a signal. `at` and `hook` are what the call had noted down last: for a
+    chunk of records, the first one of the batch in work, and the number of the hook, from 1 on. Each is None where
+    nobody can tell.
     """
 
     def __init__(

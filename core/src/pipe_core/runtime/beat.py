@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 from array import array
-from collections.abc import MutableSequence
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,7 @@ WIDTH: Final = 8
 """Numbers a row."""
 _BYTES: Final = WIDTH * 8
 
-row: MutableSequence[float] = array("d", [0.0] * WIDTH)
+row: array[float] | memoryview[float] = array("d", [0.0] * WIDTH)
 """The row of this process. Look it up in the module each time: `attach` puts another one in its place."""
 
 
@@ -52,7 +51,7 @@ class Board:
 
     def read(self, number: int) -> list[float]:
         """What the worker noted last."""
-        return self._numbers[number * WIDTH : (number + 1) * WIDTH].tolist()
+        return list(self._numbers[number * WIDTH : (number + 1) * WIDTH])
 
     def close(self) -> None:
         """Forget the file."""
@@ -67,7 +66,7 @@ def attach(path: str, number: int) -> None:
     row = numbers[number * WIDTH : (number + 1) * WIDTH]
 
 
-def _mapped(path: Path) -> tuple[memoryview, mmap.mmap]:
+def _mapped(path: Path) -> tuple[memoryview[float], mmap.mmap]:
     with path.open("r+b") as file:
         memory = mmap.mmap(file.fileno(), 0)
     return memoryview(memory).cast("d"), memory

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
 from pipe_core.kernel.specs import Capabilities
@@ -266,7 +266,7 @@ class Executor(concurrent.futures.Executor):
         if self._returned:
             return self._returned.popleft()
         while (found := self._scheduler.pop(slot, time.monotonic())) is not None:
-            task: Task = found
+            task = cast(Task, found)
             if task.future.set_running_or_notify_cancel():
                 self.ledger.move(task, TaskStatus.PROCESSING)
                 return task

@@ -7,20 +7,19 @@ that a later, more urgent call still finds its place.
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 
-from pipe_core.kernel.contracts import Call, Done, Outcome, Take
+from pipe_core.kernel.contracts import Backend, Call, Done, Outcome, Take
 from pipe_core.kernel.errors import UnsupportedCapabilityError
 
 
-class SubmittingBackend(ABC):
+class SubmittingBackend(Backend):
     """A backend whose system takes calls by submission. Write `submit`, and say `ended` when a call has ended.
 
     Where the system does not say which of its workers runs what, slots are only a count.
     """
 
-    name = ""
+    name = "unnamed"
     """What users type, for messages."""
 
     def start(self, slots: int, take: Take, done: Done) -> None:
@@ -67,22 +66,10 @@ class SubmittingBackend(ABC):
     def stop(self, kill: bool = False) -> None:
         """Give back everything that was started."""
 
-    def kill(self, slot: int) -> None:
-        """Not offered, unless a backend says otherwise: the system does not say who runs what."""
-        raise self._refusal("hard_timeout", "cannot kill a call: it does not say who runs it")
-
-    def abandon(self, slot: int) -> None:
-        """Not offered, unless a backend says otherwise."""
-        raise self._refusal("abandon", "cannot give up a call that runs")
-
-    def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
-        """Not offered, unless a backend says otherwise."""
-        raise self._refusal("put", "keeps no bytes for its workers")
-
     def everywhere(self, frame: bytes) -> list[bytes]:
-        """Not offered, unless a backend says otherwise."""
-        raise self._refusal("everywhere", "does not say which workers it has")
-
-    def _refusal(self, capability: str, why: str) -> UnsupportedCapabilityError:
-        name = self.name or type(self).__name__
-        return UnsupportedCapabilityError(f"The executor '{name}' {why}.", capability=capability, executor=name)
+        """Not offered, unless a backend says otherwise: which worker has which slot is the system's affair."""
+        raise UnsupportedCapabilityError(
+            f"The executor '{self.name}' does not say which workers it has.",
+            capability="everywhere",
+            executor=self.name,
+        )

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from pipe_core import BackendLost, Call, Done, Outcome, Take, UnsupportedCapabilityError
+from pipe_core import Backend, BackendLost, Call, Done, Outcome, Take
 from pipe_core.runtime.beat import Board
 from pipe_core.runtime.spool import Spool
 from pipe_loky.process import Worker
@@ -20,7 +20,7 @@ _STARTS: Final = 3
 """How often in a row a worker may die before its first answer without a call to blame."""
 
 
-class LokyBackend:
+class LokyBackend(Backend):
     """One worker process a slot."""
 
     def start(self, slots: int, take: Take, done: Done) -> None:
@@ -132,10 +132,6 @@ class LokyBackend:
             worker = self._workers[slot]
         if worker is not None:
             worker.kill()
-
-    def abandon(self, slot: int) -> None:
-        """Not needed: a worker can be killed."""
-        raise UnsupportedCapabilityError("'loky' kills what it gives up.", capability="abandon", executor="loky")
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* in a private folder of this machine."""

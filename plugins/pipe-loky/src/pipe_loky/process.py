@@ -58,7 +58,7 @@ class Worker:
         """Its next answer. Raises `EOFError` or `OSError` when it is dead."""
         if self._poll is not None and all(file == self._watched for file, _ in self._poll.poll()):
             raise EOFError  # it has ended and left nothing to read; a child of its own may still hold the connection
-        answer = self._connection.recv_bytes()
+        answer: bytes = self._connection.recv_bytes()
         self._answered += 1
         return answer
 
