@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 from pipe_core.formats.input_file import reading_errors
 from pipe_core.formats.line_feed import LineFeed, line_start
+from pipe_core.formats.remote_file import RemoteVersion
 from pipe_core.kernel.contracts import Batch, Extent, SizeNow
 
 
@@ -28,12 +29,13 @@ class ByteRange(ABC, Generic[LayoutT]):
     """The records that begin from byte `begin` to byte `end` of a file.
 
     Attributes:
-        path: The file, absolute.
+        path: The file, absolute; the URL without secrets for one in a store.
         begin: Where it begins; a guess, moved to the next line start, unless `exact`.
         end: The last record begins before it and is read to its end.
         layout: How the file is laid out.
         exact: A record begins at `begin`.
         extent: What was read. It holds blank lines and half lines too, so that ranges meet where nothing is missing.
+        remote: The file in a store that is read; None for one at `path`.
     """
 
     carriage: ClassVar[bool]
@@ -44,6 +46,7 @@ class ByteRange(ABC, Generic[LayoutT]):
     layout: LayoutT
     exact: bool = False
     extent: Extent | None = field(default=None, compare=False)
+    remote: RemoteVersion | None = None
 
     @property
     def bytes(self) -> int:
@@ -57,7 +60,7 @@ class ByteRange(ABC, Generic[LayoutT]):
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches of at most *size* records. Raises `SourceError` when the file cannot be read any more."""
         count = 0
-        with reading_errors(self.path, lambda: count), open(self.path, "rb", buffering=0) as file:
+        with reading_errors(self.path, lambda: count), self._opened() as file:
             begin = self.begin if self.exact else self._guessed(file)
             file.seek(begin)
             feed = LineFeed(file, offset=begin, end=self.end, longest=self.layout.longest, carriage=self.carriage)
@@ -65,6 +68,11 @@ class ByteRange(ABC, Generic[LayoutT]):
                 count += len(batch.records)
                 yield batch
             self.extent = Extent(begin, feed.offset, self.path)
+
+    def _opened(self) -> BinaryIO:
+        if self.remote is None:
+            return cast(BinaryIO, open(self.path, "rb", buffering=0))
+        return cast(BinaryIO, self.remote.reader(until=self.end))
 
     def _guessed(self, file: BinaryIO) -> int:
         """Where the first record probably begins."""

@@ -1,4 +1,4 @@
-"""Compression by the last suffix of a path: ``.gz``, ``.lz4``, ``.zst``."""
+"""Compression by the last suffix of a path or URL: ``.gz``, ``.lz4``, ``.zst``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import sys
 from typing import Any, BinaryIO, Final, cast
 
 from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.urls import without_query
 
 SUFFIXES: Final = (".gz", ".lz4", ".zst")
 
 
 def compression_of(path: str) -> str | None:
-    """The suffix of *path* that means a compression, or None. Raises `OptionsError` for one that is not installed."""
-    found = next((suffix for suffix in SUFFIXES if path.lower().endswith(suffix)), None)
+    """The suffix of a path or URL that means a compression, or None.
+
+    Raises:
+        OptionsError: What the compression needs is not installed.
+    """
+    name = without_query(path).lower()
+    found = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
     if found == ".zst":
         _zstd()
     return found

@@ -25,7 +25,7 @@ class CsvSink(FileSink):
     """Records as a CSV file. Lines end with a newline; a header is written once, also when a file is appended to.
 
     Args:
-        target: A path, or ``-`` for standard output.
+        target: A path, a URL, or ``-`` for standard output.
         options: How it is written.
     """
 
@@ -45,7 +45,7 @@ class CsvSink(FileSink):
         self._fields: tuple[str, ...] | None = None
         self._lines: LineWriter | None = None
         self._present: tuple[str, ...] | None = None
-        super().__init__(target, CsvEncoder(self._style, options.fieldnames))
+        super().__init__(target, CsvEncoder(self._style, options.fieldnames), options.storage_options)
         self._newline = "\n".encode(encoding)
 
     def _check_append(self) -> None:

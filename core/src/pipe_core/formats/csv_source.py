@@ -23,13 +23,13 @@ class CsvSource:
     """The records of a CSV file.
 
     Args:
-        target: A path, or ``-`` for standard input.
+        target: A path, a URL, or ``-`` for standard input.
         options: How the file is laid out.
     """
 
     def __init__(self, target: Any, options: CsvOptions) -> None:
         self._options = options
-        self._file = InputFile(target, options.encoding)
+        self._file = InputFile(target, options.encoding, options.storage_options)
         self._layout = self._layout_of(())
         self._feed: LineFeed | None = None
         self._begin = 0
@@ -86,7 +86,8 @@ class CsvSource:
 
     def _ranges(self, size: SizeNow) -> Iterator[CsvSplit]:
         for begin, end in ranges(self._begin, self._file.size, size):
-            yield CsvSplit(self._file.path, begin, end, self._layout, exact=begin == self._begin)
+            exact, remote = begin == self._begin, self._file.remote
+            yield CsvSplit(self._file.path, begin, end, self._layout, exact=exact, remote=remote)
 
     def _start(self) -> None:
         feed = self._file.feed(self._options.max_record_bytes, carriage=True)

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
 from pipe_core.formats.paths import path_of
-from pipe_core.formats.staging import GrowingFile, Output, StagedFile, StreamOutput, is_stream, writing_errors
+from pipe_core.formats.remote_file import RemoteFile, remote_file
+from pipe_core.formats.staging import (
+    GrowingFile,
+    Output,
+    StagedFile,
+    StreamOutput,
+    is_stream,
+    staged_object,
+    writing_errors,
+)
 from pipe_core.kernel.contracts import Encoder, Mode
 from pipe_core.kernel.errors import SinkError, TargetExistsError
 
 
 class FileSink:
-    """Bytes into a file, or ``-`` for standard output. Compressed by the last suffix of the path.
+    """Bytes into a file, here or in a store, or ``-`` for standard output. Compressed by the last suffix of the path.
 
     A format that has more to say than rows overrides `_check_append`, `_begin`, `_bytes` and `_end`.
 
     Args:
-        target: The path.
+        target: The path or URL.
         encoder: What workers need to make rows.
+        storage_options: What the file system of a URL is told.
     """
 
-    def __init__(self, target: Any, encoder: Encoder) -> None:
+    def __init__(self, target: Any, encoder: Encoder, storage_options: Mapping[str, Any] | None = None) -> None:
         self._path = path_of(target)
+        self._remote = remote_file(self._path, storage_options)
         self._encoder = encoder
         self._newline = b"\n"
         self._compression = None if self._path == "-" else compression_of(self._path)
@@ -37,16 +48,21 @@ class FileSink:
 
     @property
     def name(self) -> str:
-        """The path."""
+        """The path; the URL without secrets."""
+        if self._remote is not None:
+            return self._remote.name
         return "standard output" if self._path == "-" else self._path
 
     @property
     def delivery(self) -> Literal["exactly-once", "at-least-once"]:
         """Exactly once into files, which appear whole or are cut; at least once into pipes and devices."""
-        return "at-least-once" if is_stream(self._path) else "exactly-once"
+        return "at-least-once" if self._remote is None and is_stream(self._path) else "exactly-once"
 
     def exists(self) -> bool:
-        """Whether there is a file already."""
+        """Whether there is a file already. Raises `SinkError` when a store cannot be asked."""
+        if self._remote is not None:
+            with writing_errors(self.name):
+                return self._remote.exists()
         return not is_stream(self._path) and os.path.lexists(self._path) and os.path.exists(self._path)
 
     def encoder(self) -> Encoder:
@@ -57,12 +73,14 @@ class FileSink:
         """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
         self._known_fields = None if fields is None else tuple(fields)
         with writing_errors(self.name):
-            if os.path.isdir(self._path):
+            if self._remote is not None:
+                _check_store(self._remote, mode)
+            elif os.path.isdir(self._path):
                 raise IsADirectoryError(21, os.strerror(21))
             exists = self.exists()
             if exists and mode in ("error", "ignore"):
-                text = f"{self.name!r} exists already. Use mode='overwrite' or mode='append', or another path."
-                raise TargetExistsError(text, sink=self.name)
+                modes = "mode='overwrite' or mode='append'" if self._remote is None else "mode='overwrite'"
+                raise TargetExistsError(f"{self.name!r} exists already. Use {modes}, or another path.", sink=self.name)
             self._began = self._grows = mode == "append" and exists
             if self._grows:
                 self._check_append()
@@ -103,6 +121,8 @@ class FileSink:
         self.abort()
 
     def _opened(self, mode: Mode) -> Output:
+        if self._remote is not None:
+            return staged_object(self._remote)
         if is_stream(self._path):
             return StreamOutput(self._path)
         return GrowingFile(self._path) if mode == "append" else StagedFile(self._path)
@@ -143,3 +163,15 @@ class FileSink:
 
     def _end(self) -> None:
         """Writes what comes behind the last row."""
+
+
+def _check_store(target: RemoteFile, mode: Mode) -> None:
+    """Refuses what no store can do. Raises `SinkError`."""
+    if not target.writable:
+        raise SinkError(f"{target.name!r} can only be read: nothing is written to {target.scheme}.", sink=target.name)
+    if mode == "append":
+        raise SinkError(
+            f"{target.name!r} cannot be appended to: stores replace files as a whole. Write each run to a file of its "
+            f"own, such as part-0001, and read them together with a pattern, such as part-*.",
+            sink=target.name,
+        )

@@ -6,36 +6,49 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pipe_core.formats.compression import Decompressed, compression_of
 from pipe_core.formats.encodings import BOM, UTF8, Transcoded, Unmarked, cuts_anywhere, plain_name
 from pipe_core.formats.line_feed import ByteStream, LineFeed
 from pipe_core.formats.paths import path_of
+from pipe_core.formats.remote_file import RemoteVersion, remote_file
 from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
+
+if TYPE_CHECKING:
+    from pipe_core.formats.remote_reader import ForwardReader, RangeReader
 
 
 class InputFile:
-    """A path, or ``-`` for standard input, as a stream of bytes.
+    """A path, a URL, or ``-`` for standard input, as a stream of bytes.
 
     Args:
-        target: The path.
+        target: The path or URL.
         encoding: What its text is encoded in. What cannot be cut at a byte is read as UTF-8.
+        storage_options: What the file system of a URL is told.
+
+    Attributes:
+        path: The path, absolute; the URL without secrets.
+        remote: What was seen of the file of a URL by `open`, with which workers read it; None for a path.
     """
 
-    def __init__(self, target: Any, encoding: str) -> None:
+    def __init__(self, target: Any, encoding: str, storage_options: Mapping[str, Any] | None = None) -> None:
         path = path_of(target)
+        self._remote = remote_file(path, storage_options)
+        self.remote: RemoteVersion | None = None
         self.is_stdin = path == "-"
         self.path = "-" if self.is_stdin else os.path.abspath(path)
         self.name = "standard input" if self.is_stdin else path
+        if self._remote is not None:
+            self.path = self.name = self._remote.name
         self.encoding = plain_name(encoding)
         self.size = 0
         self._compression = None if self.is_stdin else compression_of(self.path)
         self._cuttable = cuts_anywhere(self.encoding)
-        self._open: list[FileIO | Decompressed] = []
+        self._open: list[FileIO | Decompressed | RangeReader | ForwardReader] = []
         self._regular = False
 
     @property
@@ -46,7 +59,7 @@ class InputFile:
     @property
     def live(self) -> bool:
         """Whether reading may block: standard input, and pipes and devices given by path."""
-        return self.is_stdin or not self._is_regular()
+        return self.is_stdin or (self._remote is None and not self._is_regular())
 
     @property
     def splittable(self) -> bool:
@@ -58,6 +71,11 @@ class InputFile:
         if self.is_stdin:
             return
         with reading_errors(self.name):
+            if self._remote is not None:
+                self.remote = self._remote.look()
+                self._regular = self.remote.ranged
+                self.size = self.remote.size or 0
+                return
             status = os.stat(self.path)
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "it is a folder", self.path)
@@ -83,7 +101,7 @@ class InputFile:
         """Where the text of a file that can be read in splits begins: behind a byte order mark."""
         if self.encoding != UTF8:
             return 0
-        with reading_errors(self.name), open(self.path, "rb") as file:
+        with reading_errors(self.name), self._raw() as file:
             return len(BOM) if file.read(len(BOM)) == BOM else 0
 
     def _stream(self) -> ByteStream:
@@ -92,13 +110,18 @@ class InputFile:
 
     def _opened(self) -> ByteStream:
         with reading_errors(self.name):
-            raw = open(self.path, "rb", buffering=0)  # noqa: SIM115  # closed by `close`
+            raw = self._raw()
             self._open.append(raw)
             if self._compression is None:
                 return raw
-            stream = Decompressed(raw, self._compression)
+            stream = Decompressed(cast(BinaryIO, raw), self._compression)
             self._open.append(stream)
             return stream
+
+    def _raw(self) -> FileIO | RangeReader | ForwardReader:
+        if self._remote is None:
+            return open(self.path, "rb", buffering=0)
+        return self.remote.reader() if self.remote is not None else self._remote.open()
 
     def close(self) -> None:
         """Close what is open. Standard input stays open."""
@@ -123,5 +146,6 @@ def reading_errors(name: str, position: Callable[[], int] = lambda: 0) -> Iterat
         raise SourceError(text, source=name, position=position()) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        text = f"{name!r} cannot be read: {reason}. A damaged, cut off or protected file?"
+        hint = getattr(error, "hint", "A damaged, cut off or protected file?")  # a store knows better
+        text = f"{name!r} cannot be read: {reason}. {hint}"
         raise SourceError(text, source=name, position=position()) from error

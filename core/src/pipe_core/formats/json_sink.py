@@ -31,12 +31,12 @@ class JsonSink(FileSink):
     """Records as a JSON array, inside objects when the options have a prefix. Cannot be appended to.
 
     Args:
-        target: A path, or ``-`` for standard output.
+        target: A path, a URL, or ``-`` for standard output.
         options: Where the array is.
     """
 
     def __init__(self, target: Any, options: JsonOptions) -> None:
-        super().__init__(target, JsonEncoder())
+        super().__init__(target, JsonEncoder(), options.storage_options)
         self._names = options.names
         self._is_empty = True
 

@@ -20,12 +20,12 @@ class JsonSource:
     """The elements of a JSON array, or the one value of a file that is no array. Never in memory as a whole.
 
     Args:
-        target: A path, or ``-`` for standard input.
+        target: A path, a URL, or ``-`` for standard input.
         options: Where the array is, the encoding, and the limits.
     """
 
     def __init__(self, target: Any, options: JsonOptions) -> None:
-        self._file = InputFile(target, options.encoding)
+        self._file = InputFile(target, options.encoding, options.storage_options)
         self._prefix = options.names
         self._layout = JsonLayout(UTF8, options.max_record_bytes, options.max_fields, options.max_depth)
 

@@ -31,12 +31,12 @@ class JsonlSource:
     """The records of a file of JSON lines. Only a newline ends a line; blank lines are no records.
 
     Args:
-        target: A path, or ``-`` for standard input.
+        target: A path, a URL, or ``-`` for standard input.
         options: Its encoding and its limits.
     """
 
     def __init__(self, target: Any, options: JsonlOptions) -> None:
-        self._file = InputFile(target, options.encoding)
+        self._file = InputFile(target, options.encoding, options.storage_options)
         self._layout = JsonLayout(
             self._file.read_encoding, options.max_record_bytes, options.max_fields, options.max_depth
         )
@@ -85,7 +85,8 @@ class JsonlSource:
     def _ranges(self, size: SizeNow) -> Iterator[JsonlSplit]:
         first = self._file.text_begin()
         for begin, end in ranges(first, self._file.size, size):
-            yield JsonlSplit(self._file.path, begin, end, self._layout, exact=begin == first)
+            exact, remote = begin == first, self._file.remote
+            yield JsonlSplit(self._file.path, begin, end, self._layout, exact=exact, remote=remote)
 
 
 def line_groups(feed: LineFeed, layout: JsonLayout, size: int) -> Iterator[Group[bytes]]:

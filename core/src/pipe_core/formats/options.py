@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +17,7 @@ class FormatOptions(BaseModel):
         encoding: Any codec that Python knows. A byte order mark is always removed.
         max_record_bytes: A record of more bytes, its line end included, is rejected.
         max_fields: A record with more fields is rejected.
+        storage_options: What the file system of a URL is told, such as credentials. Shown nowhere.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,6 +25,7 @@ class FormatOptions(BaseModel):
     encoding: str = "utf-8"
     max_record_bytes: int = Field(default=1 << 20, ge=1)
     max_fields: int = Field(default=4096, ge=1)
+    storage_options: Mapping[str, Any] = Field(default={}, repr=False)
 
 
 class CsvOptions(FormatOptions):

@@ -6,10 +6,11 @@ import os
 from typing import Any
 
 from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.urls import local_path
 
 
 def path_of(target: Any) -> str:
-    """The path that *target* is. Raises `OptionsError` for what is none."""
+    """The path or URL that *target* is; the path of a URL with ``file://``. Raises `OptionsError` for what is none."""
     try:
         path = os.fsdecode(target)
     except TypeError:
@@ -17,4 +18,4 @@ def path_of(target: Any) -> str:
         raise OptionsError(f"A file format takes a path, not {kind}.", problems={"target": f"is {kind}"}) from None
     if "\0" in path:
         raise OptionsError("A path cannot hold NUL.", problems={"target": "has a NUL character"})
-    return path
+    return local_path(path)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Protocol
 
+from pipe_core.formats.remote_file import RemoteFile
 from pipe_core.kernel.errors import OptionsError, SinkError
 
 _HINTS = {
@@ -162,6 +163,13 @@ class StreamOutput:
             self.raw.close()
 
 
+def staged_object(target: RemoteFile) -> Output:
+    """A file of a store, written beside its target, which it replaces at the commit."""
+    from pipe_core.formats.remote_sink import StagedObject
+
+    return StagedObject(target)
+
+
 def is_stream(target: str) -> bool:
     """Whether *target* is standard output or exists as something that is neither a file nor a folder."""
     return target == "-" or (os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target))
@@ -175,7 +183,7 @@ def writing_errors(name: str) -> Iterator[None]:
     except (SinkError, OptionsError):
         raise
     except OSError as error:
-        hint = _HINTS.get(error.errno or 0, "")
+        hint = getattr(error, "hint", _HINTS.get(error.errno or 0, ""))  # a store knows better
         reason = error.strerror or str(error)
         raise SinkError(f"{name!r} cannot be written: {reason}. {hint}".rstrip(), sink=name) from error
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipe_core.kernel.contracts import Batch, Chunk, Extent, SizeNow, Source, Split
 from pipe_core.kernel.errors import SourceError, SourceNotFoundError
+from pipe_core.kernel.urls import redacted
 
 
 def is_pattern(target: str) -> bool:
@@ -26,20 +27,25 @@ class ManySources:
     Args:
         pattern: What was asked for.
         open_one: Makes the source of one path.
+        find: Gives the files that the pattern means, in order, with their sizes, where the pattern is a URL.
     """
 
     live = False
 
-    def __init__(self, pattern: str, open_one: Callable[[str], Source]) -> None:
+    def __init__(
+        self, pattern: str, open_one: Callable[[str], Source], find: Callable[[str], Mapping[str, int]] | None = None
+    ) -> None:
         self._pattern = pattern
         self._open_one = open_one
+        self._find = find
         self._paths: Sequence[str] = ()
+        self._sizes: Mapping[str, int] = {}
         self._fields: Sequence[str] | None = None
 
     @property
     def name(self) -> str:
-        """The pattern."""
-        return self._pattern
+        """The pattern; a URL without its secrets."""
+        return redacted(self._pattern)
 
     @property
     def fields(self) -> Sequence[str] | None:
@@ -49,7 +55,7 @@ class ManySources:
     @property
     def size(self) -> int | None:
         """The bytes of all files."""
-        return sum(os.path.getsize(path) for path in self._paths) or None
+        return sum(map(self._size_of, self._paths)) or None
 
     def open(self) -> None:
         """Find the files and look into the first one.
@@ -57,11 +63,13 @@ class ManySources:
         Raises:
             SourceNotFoundError: No file has such a name.
         """
-        self._paths = sorted(glob.glob(self._pattern, recursive=True))
+        if self._find is not None:
+            self._sizes = self._find(self._pattern)
+        self._paths = sorted(glob.glob(self._pattern, recursive=True)) if self._find is None else list(self._sizes)
         if not self._paths:
             raise SourceNotFoundError(
-                f"No file is called like '{self._pattern}'. Is the pattern right, and the working folder?",
-                source=self._pattern,
+                f"No file is called like '{self.name}'. Is the pattern right, and the working folder?",
+                source=self.name,
             )
         with _opened(self._open_one(self._paths[0])) as first:
             self._fields = first.fields
@@ -74,7 +82,7 @@ class ManySources:
                 if splits is not None:
                     yield from splits
                     continue
-            yield WholeFile(self._open_one, path)
+            yield WholeFile(self._open_one, path, self._size_of(path))
 
     def chunks(self, size: SizeNow) -> Iterator[Chunk]:
         """Chunks of the files, in order."""
@@ -94,26 +102,25 @@ class ManySources:
                 )
             yield source
 
+    def _size_of(self, path: str) -> int:
+        return os.path.getsize(path) if self._find is None else self._sizes[path]
+
     def close(self) -> None:
         """Every file was closed when it had been read."""
 
 
 @dataclass(slots=True)
 class WholeFile:
-    """A file that a worker reads from its beginning to its end."""
+    """A file that a worker reads from its beginning to its end. `bytes` is its length."""
 
-    open_one: Callable[[str], Source]
-    path: str
+    open_one: Callable[[str], Source] = field(repr=False)  # it holds options, the path perhaps a password
+    path: str = field(repr=False)
+    bytes: int
 
     @property
     def extent(self) -> Extent | None:
         """None: where it begins and ends is no guess."""
         return None
-
-    @property
-    def bytes(self) -> int:
-        """The length of the file."""
-        return os.path.getsize(self.path)
 
     def starting_at(self, begin: int) -> WholeFile:
         """Itself: it has no borders to correct."""

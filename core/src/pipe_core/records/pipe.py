@@ -18,6 +18,7 @@ from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import OptionsError, RunCancelledError, RunningError
 from pipe_core.kernel.settings import check
 from pipe_core.records.control import Control
+from pipe_core.records.places import shown
 from pipe_core.records.plan import Wishes, make_plan
 from pipe_core.records.report import FlowReport, FlowStatus
 from pipe_core.records.run import Run
@@ -232,7 +233,7 @@ class Pipe:
             return attempt
 
     def __repr__(self) -> str:
-        return f"<Pipe {self._wishes.source!r} -> {self._wishes.sink!r}>"
+        return f"<Pipe {shown(self._wishes.source)!r} -> {shown(self._wishes.sink)!r}>"
 
 
 def _hooks(name: str, given: Any) -> tuple[Any, ...]:

@@ -6,8 +6,9 @@ queue, or a finished object of a format.
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Any, Final, cast
@@ -15,6 +16,8 @@ from typing import Any, Final, cast
 from pipe_core.kernel.contracts import Format, Sink, Source
 from pipe_core.kernel.errors import OptionsError, PluginNotFoundError, SinkError
 from pipe_core.kernel.kernel import current_kernel
+from pipe_core.kernel.urls import is_pattern as is_url_pattern
+from pipe_core.kernel.urls import local_path, redacted, scheme_of, without_query
 from pipe_core.records.aio import AsyncItems, AsyncSink, is_async_callable, queue_items
 from pipe_core.records.many import ManySources, is_pattern
 from pipe_core.runtime.run_loop import RunLoop
@@ -22,6 +25,10 @@ from pipe_core.runtime.run_loop import RunLoop
 COMPRESSED: Final = frozenset({".gz", ".lz4", ".zst"})
 STANDARD: Final = "-"
 """Standard input or output."""
+OBJECTS: Final = "memory"
+"""The format of lists and the like: no URL means it, and fsspec has a store of that name."""
+STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "http", "https", "sftp", "ftp", "hdfs"})
+"""Schemes of stores that are known where fsspec is not installed, so that it can be named."""
 
 
 def as_source(given: Any, loop: RunLoop) -> Source:
@@ -36,6 +43,8 @@ def as_source(given: Any, loop: RunLoop) -> Source:
     target, options = _target(given)
     if _is_place(target):
         path = os.fspath(target)
+        if scheme_of(path) is not None and is_url_pattern(path) and is_remote(path):
+            return ManySources(path, partial(_source, options), partial(_find, options))
         return ManySources(path, partial(_source, options)) if is_pattern(path) else _source(options, path)
     if is_async_callable(getattr(target, "get", None)):
         target = queue_items(target, options.pop("sentinel", None))
@@ -50,6 +59,14 @@ def as_source(given: Any, loop: RunLoop) -> Source:
 
 def _source(options: dict[str, Any], path: str) -> Source:
     return _format(path, dict(options)).source(path)
+
+
+def _find(options: dict[str, Any], pattern: str) -> Mapping[str, int]:
+    """The files that a URL means, with their sizes."""
+    find = getattr(_format(pattern, dict(options)), "find", None)
+    if find is None:
+        raise OptionsError(f"The format of '{redacted(pattern)}' reads one file at a time. Name a single one.")
+    return cast(Mapping[str, int], find(pattern))
 
 
 def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
@@ -79,9 +96,15 @@ def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
 
 
 def _target(given: Any) -> tuple[Any, dict[str, Any]]:
-    """What was given apart from its options, with ``~`` as the shell has it."""
+    """What was given apart from its options, with ``~`` as the shell has it, and the path of a ``file://``."""
     target, options = _apart(given)
-    return (os.path.expanduser(target) if isinstance(target, str) else target), options
+    return (local_path(os.path.expanduser(target)) if isinstance(target, str) else target), options
+
+
+def shown(given: Any) -> Any:
+    """What was given as source or sink, without options and without the secrets of a URL: for people to see."""
+    target, _ = _apart(given)
+    return redacted(target) if isinstance(target, str) else target
 
 
 def _apart(given: Any) -> tuple[Any, dict[str, Any]]:
@@ -114,9 +137,10 @@ def format_name(target: str) -> str:
     if target == STANDARD:
         return "jsonl"
     scheme, separator, _ = target.partition("://")
-    if separator:
+    if separator and not is_remote(target):
         return current_kernel().format_for_scheme(scheme)
-    suffixes = [suffix.lower() for suffix in PurePath(target).suffixes]
+    suffixes = [suffix.lower() for suffix in PurePath(without_query(target)).suffixes]
+    target = redacted(target)
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     if not suffixes:
@@ -130,6 +154,26 @@ def format_name(target: str) -> str:
     except PluginNotFoundError as error:
         error.args = (f"{error} '{target}' ends in {suffixes[-1]}; for another format say {{'format': 'csv'}}.",)
         raise
+
+
+def is_remote(target: str) -> bool:
+    """Whether *target* is the URL of a file in a store: no format claims its scheme, and fsspec knows it."""
+    scheme = scheme_of(target)
+    if scheme is None:
+        return False
+    try:
+        return current_kernel().format_for_scheme(scheme) == OBJECTS
+    except PluginNotFoundError:
+        return scheme in _stores()
+
+
+def _stores() -> Collection[str]:
+    """The schemes that fsspec knows, without importing what is behind them."""
+    try:
+        fsspec = importlib.import_module("fsspec")
+    except ImportError:
+        return STORES
+    return cast(Collection[str], fsspec.available_protocols())
 
 
 def check_places(source: Source, sink: Sink | None, errors: Sink | None) -> None:
