@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pipe_core.formats.byte_range import ranges
 from pipe_core.formats.csv_rows import CsvLayout, CsvRows
@@ -26,6 +26,8 @@ class CsvSource:
         target: A path, a URL, or ``-`` for standard input.
         options: How the file is laid out.
     """
+
+    travels: ClassVar[tuple[type, ...]] = (RowsChunk,)
 
     def __init__(self, target: Any, options: CsvOptions) -> None:
         self._options = options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pipe_core.formats.encodings import UTF8
 from pipe_core.formats.group import regrouped
@@ -23,6 +23,8 @@ class JsonSource:
         target: A path, a URL, or ``-`` for standard input.
         options: Where the array is, the encoding, and the limits.
     """
+
+    travels: ClassVar[tuple[type, ...]] = (LinesChunk,)
 
     def __init__(self, target: Any, options: JsonOptions) -> None:
         self._file = InputFile(target, options.encoding, options.storage_options)

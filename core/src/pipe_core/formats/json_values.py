@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from pydantic_core import from_json
 from pipe_core.formats.group import Group
 from pipe_core.formats.rejections import shown
 from pipe_core.kernel.contracts import Batch, Rejection
+from pipe_core.kernel.portable import pack_rejected, unpack_rejected
 
 _PARSE: Final = partial(from_json, allow_inf_nan=False)
 _STEP: Final = 32
@@ -79,6 +80,15 @@ class LinesChunk:
         """Batches of at most *size* records."""
         for piece in Group(self.lines, self.rejected).pieces(size):
             yield values_batch(piece, self.layout)
+
+    def pack(self) -> list[Any]:
+        """The lines, the layout and the rejected records."""
+        return [self.lines, list(astuple(self.layout)), pack_rejected(self.rejected)]
+
+    @classmethod
+    def unpack(cls, lines: list[bytes], layout: list[Any], rejected: list[Any]) -> LinesChunk:
+        """The chunk that `pack` took apart."""
+        return cls(lines, JsonLayout(*layout), unpack_rejected(rejected))
 
 
 _Finder = Callable[[Any, bytes, JsonLayout], Rejection | None]

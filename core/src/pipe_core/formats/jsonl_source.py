@@ -35,6 +35,8 @@ class JsonlSource:
         options: Its encoding and its limits.
     """
 
+    travels: ClassVar[tuple[type, ...]] = (LinesChunk,)
+
     def __init__(self, target: Any, options: JsonlOptions) -> None:
         self._file = InputFile(target, options.encoding, options.storage_options)
         self._layout = JsonLayout(

@@ -6,12 +6,12 @@ import queue
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pipe_core.formats.options import MemoryOptions
 from pipe_core.kernel.contracts import Batch, SizeNow
 from pipe_core.kernel.copies import detached
-from pipe_core.kernel.errors import OptionsError, SourceError
+from pipe_core.kernel.errors import CodecError, OptionsError, SourceError
 
 _GLANCE: Final = 0.1
 """Seconds after which a read of an empty queue looks whether it is still wanted."""
@@ -31,6 +31,20 @@ class RecordsChunk:
         for start in range(0, len(self.records), size):
             yield _batch(self.records[start : start + size])
 
+    def pack(self) -> list[Any]:
+        """The records. Mappings among them become the dicts that they stand for."""
+        if set(map(type, self.records)) <= {dict}:
+            return [self.records]
+        try:
+            return [[dict(item) if isinstance(item, Mapping) else item for item in self.records]]
+        except Exception as error:  # user code: the class of a mapping
+            raise CodecError(f"A record cannot be made a dict: {type(error).__name__}: {error}") from error
+
+    @classmethod
+    def unpack(cls, records: list[Any]) -> RecordsChunk:
+        """The chunk of *records*."""
+        return cls(records)
+
 
 class MemorySource:
     """The items of a Python object.
@@ -42,6 +56,8 @@ class MemorySource:
         target: An iterable of records, or a queue with a blocking ``get``.
         options: The sentinel of a queue.
     """
+
+    travels: ClassVar[tuple[type, ...]] = (RecordsChunk,)
 
     def __init__(self, target: Any, options: MemoryOptions) -> None:
         self._is_queue = not isinstance(target, Iterable) and callable(getattr(target, "get", None))

@@ -9,6 +9,8 @@ from typing import Any
 from pipe_core.formats.group import Group
 from pipe_core.formats.record_maker import record_maker
 from pipe_core.kernel.contracts import Batch, Rejection
+from pipe_core.kernel.errors import CodecError
+from pipe_core.kernel.portable import pack_rejected, unpack_rejected
 
 
 @dataclass(slots=True)
@@ -32,6 +34,24 @@ class RowsChunk:
         """Batches of at most *size* records."""
         for piece in Group(self.rows, self.rejected).pieces(size):
             yield rows_batch(self.fields, piece)
+
+    def pack(self) -> list[Any]:
+        """The cells by columns: a column mostly has one type, and there are fewer columns than rows."""
+        rows = self.rows
+        if self.rejected:
+            rows = [row for i, row in enumerate(rows) if i not in self.rejected]
+        if not set(map(len, rows)) <= {len(self.fields)}:
+            raise CodecError("Some rows have more or fewer cells than there are fields.")
+        return [list(self.fields), list(map(list, zip(*rows, strict=True))), len(rows), pack_rejected(self.rejected)]
+
+    @classmethod
+    def unpack(cls, fields: list[str], columns: list[list[Any]], count: int, rejected: list[Any]) -> RowsChunk:
+        """The chunk that `pack` took apart."""
+        rows: list[list[Any]] = list(map(list, zip(*columns, strict=True))) if columns else [[]] * count
+        bad = unpack_rejected(rejected)
+        for i in sorted(bad):
+            rows.insert(i, [])
+        return cls(tuple(fields), rows, bad)
 
 
 def rows_batch(fields: tuple[str, ...], group: Group[list[Any]]) -> Batch:

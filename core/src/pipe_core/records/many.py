@@ -41,6 +41,7 @@ class ManySources:
         self._paths: Sequence[str] = ()
         self._sizes: Mapping[str, int] = {}
         self._fields: Sequence[str] | None = None
+        self.travels: tuple[type, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,6 +74,7 @@ class ManySources:
             )
         with _opened(self._open_one(self._paths[0])) as first:
             self._fields = first.fields
+            self.travels = getattr(first, "travels", ())
 
     def splits(self, size: SizeNow) -> Iterator[Split]:
         """Splits of the files, in order; a file that cannot be split is one."""

@@ -1,0 +1,165 @@
+"""Chunks of classes that do not travel, as the records that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import is_
+from typing import Any, Final
+
+from pipe_core.kernel.contracts import Batch, Chunk, Rejection
+from pipe_core.kernel.copies import detached
+from pipe_core.kernel.errors import CodecError
+from pipe_core.kernel.portable import pack_rejected, unpack_rejected
+from pipe_core.records.legible import legible
+from pipe_core.records.packed_error import error_of, plain_error
+
+_BATCH: Final = 1000
+_SHOWN: Final = 1000
+"""Characters that a rejection shows of a record that is too large to travel."""
+
+
+@dataclass(slots=True)
+class Piece:
+    """Consecutive records that were read already.
+
+    Attributes:
+        records: What there is to validate; None where rejected.
+        raws: The records as they were read, by index, where they differ from those in `records`.
+        rejected: The records that could not be read or cannot travel, by index.
+        failure: Behind the last record, the error that ended the reading, as plain data.
+    """
+
+    records: list[Any]
+    raws: dict[int, Any] = field(default_factory=dict)
+    rejected: dict[int, Rejection] = field(default_factory=dict)
+    failure: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def pack(self) -> list[Any]:
+        """Its parts as `unpack` wants them."""
+        return [self.records, list(self.raws), list(self.raws.values()), pack_rejected(self.rejected), self.failure]
+
+    @classmethod
+    def unpack(
+        cls, records: list[Any], places: list[int], raws: list[Any], rejected: list[Any], failure: list[Any] | None
+    ) -> Piece:
+        """The piece that `pack` took apart."""
+        return cls(records, dict(zip(places, raws, strict=True)), unpack_rejected(rejected), failure)
+
+    def cut(self, start: int, stop: int) -> Piece:
+        """The records from *start* to *stop*."""
+        return Piece(
+            self.records[start:stop],
+            {i - start: raw for i, raw in self.raws.items() if start <= i < stop},
+            {i - start: why for i, why in self.rejected.items() if start <= i < stop},
+        )
+
+    def halves(self) -> Iterator[Piece]:
+        """Two of them."""
+        middle = len(self.records) // 2
+        yield self.cut(0, middle)
+        yield self.cut(middle, len(self.records))
+
+    def legible(self, check: Callable[[Any], None]) -> Piece:
+        """The piece of one record which cannot travel as it is: rejected, or only its raw form made legible."""
+        raw = legible(self.raws.get(0, self.records[0]))
+        if (known := self.rejected.get(0)) is not None:
+            return Piece([None], {}, {0: Rejection(known.type, known.message, legible(known.raw))})
+        try:
+            check(self.records[0])
+        except CodecError as error:
+            return Piece([None], {}, {0: Rejection("CodecError", str(error), raw)})
+        return Piece(self.records, {0: raw})
+
+    def short(self) -> Piece:
+        """The piece of one record of which not even the legible form can travel: it is too large."""
+        why = self.rejected.get(0) or Rejection("CodecError", "The record is too large to travel.", self.raws.get(0))
+        return Piece([None], {}, {0: Rejection(why.type, why.message[:_SHOWN], str(why.raw)[:_SHOWN])})
+
+
+def pieces_of(chunk: Chunk) -> Iterator[Piece]:
+    """What *chunk* holds. An error that ends its reading is raised where its last batch would be read."""
+    batches = chunk.batches(_BATCH)
+    while True:
+        try:
+            batch = next(batches, None)
+        except Exception as error:  # of the source; it ends the run where the worker meets it, as in one process
+            yield Piece([], failure=plain_error(error))
+            return
+        if batch is None:
+            return
+        yield _piece(batch)
+
+
+def _piece(batch: Batch) -> Piece:
+    raws = {}
+    for i, record in enumerate(batch.records):
+        if i not in batch.rejected:
+            raw = batch.raw(i)
+            if not _is_same(record, raw):
+                raws[i] = dict(raw) if isinstance(raw, Mapping) else raw
+    return Piece(batch.records, raws, dict(batch.rejected))
+
+
+def _is_same(record: Any, raw: Any) -> bool:
+    """Whether *raw* is *record*, or a flat copy of it."""
+    if type(record) is dict and isinstance(raw, Mapping):
+        return list(record) == list(raw) and all(map(is_, record.values(), raw.values()))
+    return record is raw
+
+
+class LooseChunk:
+    """The records of some pieces, as a worker reads them.
+
+    Args:
+        pieces: In the order of the source.
+    """
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Batches of at most *size* records."""
+        whole = self._joined()
+        for start in range(0, len(whole), size):
+            yield _batch(whole.cut(start, start + size))
+        if whole.failure is not None:
+            raise error_of(whole.failure)
+
+    def _joined(self) -> Piece:
+        if len(self._pieces) == 1:
+            return self._pieces[0]
+        whole = Piece([])
+        for piece in self._pieces:
+            shift = len(whole)
+            whole.records += piece.records
+            whole.raws.update((i + shift, raw) for i, raw in piece.raws.items())
+            whole.rejected.update((i + shift, why) for i, why in piece.rejected.items())
+            whole.failure = piece.failure
+        return whole
+
+
+def _batch(piece: Piece) -> Batch:
+    records, raws, rejected = piece.records, piece.raws, piece.rejected
+
+    def raw(i: int) -> Any:
+        if i in rejected:
+            return rejected[i].raw
+        return raws[i] if i in raws else records[i]
+
+    return Batch([_fresh(record) if type(record) is dict else record for record in records], raw, rejected)
+
+
+def _fresh(record: dict[Any, Any]) -> Any:
+    try:
+        return detached(record)
+    except Exception:  # something in it cannot be copied, and is shared
+        return dict(record)
