@@ -175,7 +175,7 @@ class Executor(concurrent.futures.Executor):
                 return False
             self._drop(task)
             self._end(task, TaskStatus.FAILED)
-        self._backend.abandon(task.slot)
+            self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
         task.future.set_exception(error)
         self._settle()
         self._stop_when_idle()
