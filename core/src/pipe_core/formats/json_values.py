@@ -82,12 +82,16 @@ class LinesChunk:
             yield values_batch(piece, self.layout)
 
     def pack(self) -> list[Any]:
-        """The lines, the layout and the rejected records."""
-        return [self.lines, list(astuple(self.layout)), pack_rejected(self.rejected)]
+        """The lines, in one piece where none of them has a NUL; the layout; the rejected records."""
+        data = _BETWEEN.join(self.lines)
+        lines = data if data.count(_BETWEEN) == len(self.lines) - 1 else self.lines
+        return [lines, list(astuple(self.layout)), pack_rejected(self.rejected)]
 
     @classmethod
-    def unpack(cls, lines: list[bytes], layout: list[Any], rejected: list[Any]) -> LinesChunk:
+    def unpack(cls, lines: bytes | list[bytes], layout: list[Any], rejected: list[Any]) -> LinesChunk:
         """The chunk that `pack` took apart."""
+        if isinstance(lines, bytes):
+            lines = lines.split(_BETWEEN)
         return cls(lines, JsonLayout(*layout), unpack_rejected(rejected))
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from operator import is_
 from typing import Any, Final
 
-from pipe_core.kernel.contracts import Batch, Chunk, Rejection
+from pipe_core.kernel.contracts import Batch, Readable, Rejection
 from pipe_core.kernel.copies import detached
 from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.portable import pack_rejected, unpack_rejected
 from pipe_core.records.legible import legible
-from pipe_core.records.packed_error import error_of, plain_error
+from pipe_core.runtime.wire import open_error, pack_error
 
 _BATCH: Final = 1000
 _SHOWN: Final = 1000
@@ -27,13 +27,13 @@ class Piece:
         records: What there is to validate; None where rejected.
         raws: The records as they were read, by index, where they differ from those in `records`.
         rejected: The records that could not be read or cannot travel, by index.
-        failure: Behind the last record, the error that ended the reading, as plain data.
+        failure: Behind the last record, the error that ended the reading, as `pack_error` has it.
     """
 
     records: list[Any]
     raws: dict[int, Any] = field(default_factory=dict)
     rejected: dict[int, Rejection] = field(default_factory=dict)
-    failure: list[Any] | None = None
+    failure: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -44,7 +44,7 @@ class Piece:
 
     @classmethod
     def unpack(
-        cls, records: list[Any], places: list[int], raws: list[Any], rejected: list[Any], failure: list[Any] | None
+        cls, records: list[Any], places: list[int], raws: list[Any], rejected: list[Any], failure: bytes | None
     ) -> Piece:
         """The piece that `pack` took apart."""
         return cls(records, dict(zip(places, raws, strict=True)), unpack_rejected(rejected), failure)
@@ -80,14 +80,14 @@ class Piece:
         return Piece([None], {}, {0: Rejection(why.type, why.message[:_SHOWN], str(why.raw)[:_SHOWN])})
 
 
-def pieces_of(chunk: Chunk) -> Iterator[Piece]:
-    """What *chunk* holds. An error that ends its reading is raised where its last batch would be read."""
-    batches = chunk.batches(_BATCH)
+def pieces_of(readable: Readable) -> Iterator[Piece]:
+    """What a chunk or split holds. An error that ends its reading becomes the `failure` of the last piece."""
+    batches = readable.batches(_BATCH)
     while True:
         try:
             batch = next(batches, None)
         except Exception as error:  # of the source; it ends the run where the worker meets it, as in one process
-            yield Piece([], failure=plain_error(error))
+            yield Piece([], failure=pack_error(error))
             return
         if batch is None:
             return
@@ -118,27 +118,28 @@ class LooseChunk:
         pieces: In the order of the source.
     """
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("pieces",)
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
-        self._pieces = pieces
+        self.pieces = pieces
 
     def __len__(self) -> int:
-        return sum(map(len, self._pieces))
+        return sum(map(len, self.pieces))
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches of at most *size* records."""
-        whole = self._joined()
+        whole = self.joined()
         for start in range(0, len(whole), size):
             yield _batch(whole.cut(start, start + size))
         if whole.failure is not None:
-            raise error_of(whole.failure)
+            raise open_error(whole.failure)
 
-    def _joined(self) -> Piece:
-        if len(self._pieces) == 1:
-            return self._pieces[0]
+    def joined(self) -> Piece:
+        """All of them as one piece."""
+        if len(self.pieces) == 1:
+            return self.pieces[0]
         whole = Piece([])
-        for piece in self._pieces:
+        for piece in self.pieces:
             shift = len(whole)
             whole.records += piece.records
             whole.raws.update((i + shift, raw) for i, raw in piece.raws.items())

@@ -10,8 +10,8 @@ from typing import Any
 from pipe_core.kernel.contracts import Extent
 from pipe_core.records.legible import legible
 from pipe_core.records.packed_entries import entries_of, plain_entries
-from pipe_core.records.packed_error import error_of, plain_error
 from pipe_core.records.result import Failure, Pending, Result
+from pipe_core.runtime.wire import open_error, pack_error
 
 
 def plain_result(result: Result) -> list[Any]:
@@ -25,7 +25,7 @@ def plain_result(result: Result) -> list[Any]:
         None if result.entries is None else plain_entries(result.entries),
         [list(result.seconds), list(result.seconds.values())],
         None if extent is None else [extent.begin, extent.end, extent.of],
-        None if result.fatal is None else plain_error(result.fatal),
+        None if result.fatal is None else pack_error(result.fatal),
     ]
 
 
@@ -43,7 +43,7 @@ def result_of(plain: Sequence[Any]) -> Result:
         None if entries is None else entries_of(entries),
         dict(zip(*seconds, strict=True)),
         None if extent is None else Extent(*extent),
-        None if fatal is None else error_of(fatal),
+        None if fatal is None else open_error(fatal),
     )
 
 

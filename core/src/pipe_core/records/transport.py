@@ -28,6 +28,7 @@ from pipe_core.records.packed_result import legible_failures, plain_result, resu
 from pipe_core.records.result import Result
 from pipe_core.records.schema import Schema
 from pipe_core.records.types_of import classes_in, types_of
+from pipe_core.runtime.wire import dumps
 
 _HEAD: Final = Struct(">2sIdI")
 _LENGTH: Final = Struct(">Q")
@@ -39,6 +40,8 @@ _LOOSE: Final = -1
 _LEVELS: Final = 8
 """How much deeper than in itself a value stands in a chunk or result, at most."""
 _WRAPPED: Final = "$" + _LEVELS * "[0]"
+_NEEDED: Final[list[Any]] = [None, True, 1, 1.5, "text", b"\xff", ("text", b""), [], {"key": [1]}]
+"""What chunks and results are made of, whatever records hold."""
 
 
 class Untravelable(CodecError):
@@ -58,7 +61,8 @@ class Carrier:
         remake: Makes the codec on a worker, for one that cannot be pickled; without it the codec itself travels.
 
     Raises:
-        CodecError: A class in *travels* has no ``pack`` and ``unpack``.
+        CodecError: *codec* changes or refuses what results are made of, or a class in *travels* has no ``pack`` and
+            ``unpack``.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Carrier:
         for kind in travels:
             if not (hasattr(kind, "pack") and hasattr(kind, "unpack")):
                 raise CodecError(f"{kind.__qualname__} cannot travel as it is: it has no pack and unpack.")
+        _check_codec(codec)
         self._base = codec
         self._schema = schema
         self._travels = tuple(travels)
@@ -94,7 +99,8 @@ class Carrier:
                 return self._sealed(_CHUNK, [self._encode(value)])
             except CodecError:  # something in it cannot travel, or it is too long: record by record, then
                 pass
-        return self._sealed(_CHUNK, [frame for piece in pieces_of(chunk) for frame in self._frames(piece)])
+        pieces = chunk.pieces if isinstance(chunk, LooseChunk) else pieces_of(chunk)
+        return self._sealed(_CHUNK, [frame for piece in pieces for frame in self._frames(piece)])
 
     def open_chunk(self, data: bytes) -> Chunk:
         """The chunk that `pack_chunk` packed.
@@ -319,6 +325,23 @@ def _again(
     return carrier
 
 
+def _check_codec(codec: Codec) -> None:
+    for value in _NEEDED:
+        try:
+            found = codec.decode(codec.encode([value]))
+        except CodecError as error:
+            raise CodecError(f"{_unfit(codec, value)}: {error}") from error
+        if repr(found) != repr([value]):
+            raise CodecError(f"{_unfit(codec, value)}: {[value]!r} becomes {found!r}.")
+
+
+def _unfit(codec: Codec, value: Any) -> str:
+    return (
+        f"The codec {type(codec).__qualname__} cannot carry chunks and results between processes, because they hold "
+        f"{type(value).__name__} values. Use the codec msgpack"
+    )
+
+
 def _names(types: Sequence[type]) -> list[str]:
     return [f"{kind.__module__}.{kind.__qualname__}" for kind in types]
 
@@ -329,10 +352,8 @@ def _nothing(types: Sequence[type]) -> None:
 
 def _is_portable(kind: type) -> bool:
     """Whether the class itself can travel to a worker that lacks it."""
-    import cloudpickle
-
     try:
-        cloudpickle.dumps(kind)
+        dumps(kind)
     except Exception:  # whatever the pickling of something in it raises
         return False
     return True
