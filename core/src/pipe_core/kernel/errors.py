@@ -27,10 +27,11 @@ class PipeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with the message alone, which most of the classes below refuse.
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return rebuild, (type(self), self.args, self.__dict__)
 
 
-def _rebuild(kind: type[PipeError], args: tuple[Any, ...], attributes: dict[str, Any]) -> PipeError:
+def rebuild(kind: type[PipeError], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> PipeError:
+    """An error of the class *kind* again, from what it consists of and not by its ``__init__``."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(attributes)

@@ -11,13 +11,10 @@ import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Final
 
 from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.index import suggestion
-
-PRIVATE: Final = "_pipe_file_"
-"""How the names of modules begin that were imported from files."""
+from pipe_core.runtime.travel import PRIVATE
 
 _by_path: dict[str, ModuleType] = {}
 _lock = threading.RLock()

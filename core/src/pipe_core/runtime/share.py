@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 from pipe_core.kernel.errors import CodecError
+from pipe_core.runtime.wire import dumps
 
 T = TypeVar("T")
 
 _pulled: dict[str, Any] = {}
+_pulling = threading.Lock()
 
 
 class Shared(Generic[T]):
@@ -30,8 +33,19 @@ class Shared(Generic[T]):
         if self.digest not in _pulled:
             import cloudpickle
 
-            _pulled[self.digest] = cloudpickle.loads(self._place(self.digest))
+            with _pulling:  # once, and one value for all threads of a worker
+                if self.digest not in _pulled:
+                    _pulled[self.digest] = cloudpickle.loads(self._place(self.digest))
         return cast(T, _pulled[self.digest])
+
+    @property
+    def pulled(self) -> bool:
+        """Whether this process has pulled the value."""
+        return self.digest in _pulled
+
+    def forget(self) -> None:
+        """Let this process forget the value; another `get` pulls it again."""
+        _pulled.pop(self.digest, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._place is None:
@@ -51,10 +65,8 @@ def share(value: T, put: Callable[[str, bytes], Any] | None) -> Shared[T]:
     """
     if put is None:
         return Shared(f"{id(value):x}", None, value)
-    import cloudpickle
-
     try:
-        data = cloudpickle.dumps(value)
+        data = dumps(value)
     except Exception as error:
         raise CodecError(f"A value (a {type(value).__name__}) cannot be shared with processes: {error}") from error
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -69,4 +69,4 @@ class Task(Tracked):
 
     def frame(self) -> bytes:
         """The call as bytes, for `wire.run_frame` in another process."""
-        return wire.pack_call(self.fn, self.args, self.kwargs)
+        return wire.pack_call(self.fn, self.args, self.kwargs, context=self.context)

@@ -2,158 +2,224 @@
 
 `run_frame` is the trampoline: a function that every Python with pipe-core can import, given bytes, giving bytes. An
 executor's own pickler never sees a user's object, and an exception is never unpickled.
+
+A call is the wire version, the length of its facts, the level below which the driver logs nothing, the facts
+(msgpack; mostly none), the pickled call. An answer is the wire version, what follows, and that: the bytes of a
+result, a pickled result or an error; in lower case when logs and their length come behind it.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextvars
 import inspect
-import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pipe_core.kernel.contracts import Outcome
-from pipe_core.kernel.errors import CodecError, RemoteError
+from pipe_core.kernel.errors import CodecError
+from pipe_core.runtime import remote_logs, trace
+from pipe_core.runtime.remote_errors import open_error, pack_error
 
+__all__ = ["WIRE_VERSION", "dumps", "open_answer", "open_error", "pack_call", "pack_error", "run_frame"]
+
+WIRE_VERSION: Final = 1
+"""The form of calls and answers. A process refuses those of another one."""
+
+_VERSION: Final = bytes([WIRE_VERSION])
 _BYTES: Final = b"B"
 _PICKLED: Final = b"P"
 _ERROR: Final = b"E"
-_PLAIN: Final = (str, int, float, bool, bytes, type(None))
+_CALL_HEAD: Final = 4
+_ANSWER_HEAD: Final = 2
+_TAIL: Final = 4
 
 
-def pack_call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+def dumps(value: Any) -> bytes:
+    """*value* as bytes for another process, which opens them by ``cloudpickle.loads``.
+
+    By reference go installed distributions and the standard library. The script, files given by path and modules
+    beside the script or in the working folder go by value: the other process need not have them.
+
+    Raises:
+        Exception: It cannot travel; whatever pickle or the value's own code raises.
+    """
+    from pipe_core.runtime import pickling  # and with it cloudpickle
+
+    return pickling.dumps(value)
+
+
+# --- calls ---
+
+
+def pack_call(
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    context: contextvars.Context | None = None,
+) -> bytes:
     """The call as bytes.
+
+    Args:
+        fn: What to call.
+        args: Its arguments.
+        kwargs: Its arguments by name.
+        context: Where to look for what travels with the call (see `trace`); the current one if none is given.
 
     Raises:
         CodecError: The function or an argument cannot travel; says which.
     """
-    import cloudpickle
+    from pipe_core.runtime import pickling
 
+    head = _call_head(trace.collect(context))
     try:
-        return cast(bytes, cloudpickle.dumps((fn, args, dict(kwargs))))
+        return pickling.dumps((fn, args, dict(kwargs)), head)
     except Exception as error:
-        raise CodecError(f"{_culprit(fn, args, kwargs)} cannot travel to another process: {error}") from error
+        raise CodecError(_why_not(fn, args, kwargs, error)) from error
 
 
-def _culprit(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    import cloudpickle
+def _call_head(facts: Mapping[str, str]) -> bytes:
+    level = remote_logs.threshold()
+    if not facts:
+        return b"%c\0\0%c" % (WIRE_VERSION, level)
+    import msgpack
+
+    packed = msgpack.packb(facts, unicode_errors="backslashreplace")
+    if len(packed) > 0xFFFF:
+        raise CodecError("A call is given more than 64 kB to carry beside its arguments. A traceparent is 55 letters.")
+    return b"%c%b%c%b" % (WIRE_VERSION, len(packed).to_bytes(2, "big"), level, packed)
+
+
+def _why_not(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], error: Exception) -> str:
+    from pipe_core.runtime import pickling
 
     name = getattr(fn, "__qualname__", repr(fn))
-    parts = [("The function", fn), *((f"Argument {i}", value) for i, value in enumerate(args, 1))]
-    parts += [(f"Argument '{key}'", value) for key, value in kwargs.items()]
+    parts: list[tuple[str, Any]] = [(f"The function {name}", fn)]
+    parts += [(f"Argument {i} of {name} (a {type(value).__name__})", value) for i, value in enumerate(args, 1)]
+    parts += [(f"Argument '{key}' of {name} (a {type(value).__name__})", value) for key, value in kwargs.items()]
     for label, value in parts:
         try:
-            cloudpickle.dumps(value)
-        except Exception:
-            return f"{label} {name}" if value is fn else f"{label} of {name} (a {type(value).__name__})"
-    return f"The call of {name}"
+            pickling.dumps(value)
+        except Exception as its_own:
+            text = f"{label} cannot travel to another process: {its_own}"
+            return text.rstrip(".") + "." + pickling.blame(value, its_own)
+    return f"The call of {name} cannot travel to another process: {error}"
 
 
 def run_frame(frame: bytes) -> bytes:
     """Run the call that *frame* holds and give its answer. Never raises: whatever happens is in the answer."""
-    import cloudpickle
-
     try:
-        fn, args, kwargs = cloudpickle.loads(frame)
-        value = fn(*args, **kwargs)
-        if inspect.iscoroutine(value):
-            import asyncio
-
-            value = asyncio.run(value)
-        if type(value) is bytes:
-            return _BYTES + value
-        return _PICKLED + _pack_result(fn, value)
+        level, facts, call = _opened(frame)
+        remote_logs.listen(level)
+        answer = contextvars.copy_context().run(_answer, facts, call)
     except BaseException as error:  # also SystemExit: user code must not end a worker
-        return _ERROR + pack_error(error)
+        answer = _VERSION + _ERROR + pack_error(error)
+    logs = remote_logs.take()
+    return _with_logs(answer, logs) if logs else answer
 
 
-def _pack_result(fn: Callable[..., Any], value: Any) -> bytes:
-    import cloudpickle
+def _opened(frame: bytes) -> tuple[int, Mapping[str, str], memoryview]:
+    """The log level, the facts and the pickled call of a frame."""
+    view = memoryview(frame)
+    _check_version("call", view)
+    start = _CALL_HEAD + (view[1] << 8 | view[2] if len(view) >= _CALL_HEAD else 0)
+    if len(view) <= start:
+        raise CodecError(f"A call came in as {len(view)} bytes, and {start} are not even its head: it was cut off.")
+    if start == _CALL_HEAD:
+        return view[3], {}, view[start:]
+    import msgpack
 
     try:
-        return cast(bytes, cloudpickle.dumps(value))
+        facts = msgpack.unpackb(view[_CALL_HEAD:start])
+    except Exception as error:
+        raise CodecError(f"The head of a call is damaged: {error}") from error
+    if not isinstance(facts, dict):
+        raise CodecError("The head of a call is damaged: no names and values.")
+    return view[3], facts, view[start:]
+
+
+def _check_version(what: str, data: memoryview) -> None:
+    if not len(data):
+        raise CodecError(f"The bytes of a {what} are empty.")
+    if data[0] != WIRE_VERSION:
+        raise CodecError(
+            f"The bytes of a {what} have wire version {data[0]}, and this process speaks version {WIRE_VERSION}. "
+            "Driver and workers need the same version of pipe-core; or the bytes are something else."
+        )
+
+
+def _answer(facts: Mapping[str, str], call: memoryview) -> bytes:
+    trace.restore(facts)
+    fn, args, kwargs = _loaded(call)
+    value = fn(*args, **kwargs)
+    if inspect.iscoroutine(value):
+        from pipe_core.runtime import call_loop  # and with it asyncio, which most calls never need
+
+        value = call_loop.run(value)
+    if type(value) is bytes:
+        return _VERSION + _BYTES + value
+    from pipe_core.runtime import pickling
+
+    try:
+        return pickling.dumps(value, _VERSION + _PICKLED, back=True)
     except Exception as error:
         name = getattr(fn, "__qualname__", repr(fn))
         raise CodecError(f"The result of {name} (a {type(value).__name__}) cannot travel back: {error}") from error
 
 
-def open_answer(answer: bytes) -> Outcome:
-    """The outcome that an answer of `run_frame` stands for. Never raises: somebody waits for the outcome."""
+def _loaded(call: memoryview) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
     import cloudpickle
 
-    kind, rest = answer[:1], answer[1:]
-    if kind == _BYTES:
-        return Outcome(rest)
     try:
-        return Outcome(error=open_error(rest)) if kind == _ERROR else Outcome(cloudpickle.loads(rest))
+        fn, args, kwargs = cloudpickle.loads(call)
+    except Exception as error:
+        text = f"A call came in that cannot be opened here: {type(error).__name__}: {error}."
+        if isinstance(error, ModuleNotFoundError):
+            text += " Install it where the workers run, or keep it in the folder of the script."
+        raise CodecError(text) from error
+    return fn, args, kwargs
+
+
+# --- answers ---
+
+
+def _with_logs(answer: bytes, logs: bytes) -> bytes:
+    return b"".join((_VERSION, answer[1:2].lower(), answer[2:], logs, len(logs).to_bytes(_TAIL, "big")))
+
+
+def open_answer(answer: bytes) -> Outcome:
+    """The outcome that an answer of `run_frame` stands for. Never raises: somebody waits for the outcome.
+
+    What the worker logged goes to the loggers of this process first.
+    """
+    try:
+        kind, body = _opened_answer(memoryview(answer))
+        if kind == _BYTES:
+            return Outcome(bytes(body))
+        if kind == _ERROR:
+            return Outcome(error=open_error(bytes(body)))
+        import cloudpickle
+
+        return Outcome(cloudpickle.loads(body))
+    except CodecError as error:
+        return Outcome(error=error)
     except BaseException as error:  # making a value again runs the user's code
         failed = CodecError(f"A result came back that cannot be opened here: {type(error).__name__}: {error}")
         failed.__cause__ = error
         return Outcome(error=failed)
 
 
-def pack_error(error: BaseException) -> bytes:
-    """*error* as data: its class by name, its arguments where they are plain, its traceback as text."""
-    import msgpack
-
-    kind = type(error)
-    args = _arguments(error)
-    plain = all(type(value) in _PLAIN for value in args)
-    facts = {
-        "module": kind.__module__,
-        "name": kind.__qualname__,
-        "args": [_safe(value) for value in args] if plain else None,
-        "message": _text(error),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
-    return cast(bytes, msgpack.packb(facts, unicode_errors="backslashreplace"))
-
-
-def _arguments(error: BaseException) -> tuple[Any, ...]:
-    """What its class takes to make it again. Some say it only there: `OSError` with its file names, for example."""
-    try:
-        made = error.__reduce__()
-    except Exception:
-        return error.args
-    own = isinstance(made, tuple) and made[0] is type(error)
-    return cast("tuple[Any, ...]", made[1]) if own else error.args
-
-
-def _safe(value: Any) -> Any:
-    big = type(value) is int and not -(2**63) <= value < 2**64
-    return str(value) if big else value
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return f"<{type(error).__name__} whose text cannot be made>"
-
-
-def open_error(data: bytes) -> BaseException:
-    """The exception again: of its own class where that can be imported and rebuilt, else a `RemoteError`."""
-    import msgpack
-
-    facts = msgpack.unpackb(data)
-    error = _rebuilt(facts)
-    if error is None:
-        name = f"{facts['module']}.{facts['name']}"
-        error = RemoteError(f"{name}: {facts['message']}", type_name=name, remote_traceback=facts["traceback"])
-    error.add_note(f"Traceback of the worker:\n{facts['traceback']}")
-    return error
-
-
-def _rebuilt(facts: Mapping[str, Any]) -> BaseException | None:
-    if facts["args"] is None or facts["module"] == "__main__":
-        return None
-    try:
-        found: Any = importlib.import_module(facts["module"])
-        for part in facts["name"].split("."):
-            found = getattr(found, part)
-        if not (isinstance(found, type) and issubclass(found, BaseException)):
-            return None
-        error = found(*facts["args"])
-        return error if str(error) == facts["message"] else None
-    except Exception:
-        return None  # any class may refuse its arguments; the caller makes a RemoteError
+def _opened_answer(view: memoryview) -> tuple[bytes, memoryview]:
+    """What follows, and that. Hands on the logs behind it."""
+    _check_version("result", view)
+    kind, body = bytes(view[1:_ANSWER_HEAD]), view[_ANSWER_HEAD:]
+    if kind.islower():
+        kind = kind.upper()
+        size = int.from_bytes(body[-_TAIL:], "big")
+        if size + _TAIL > len(body):
+            raise CodecError("The logs behind a result are cut off.")
+        remote_logs.hand_on(bytes(body[-_TAIL - size : -_TAIL]))
+        body = body[: -_TAIL - size]
+    if kind not in (_BYTES, _PICKLED, _ERROR):
+        raise CodecError(f"A result of the unknown kind {kind!r} came back: the bytes are damaged.")
+    return kind, body

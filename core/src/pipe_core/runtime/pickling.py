@@ -1,0 +1,323 @@
+"""Values as bytes for another process: cloudpickle, and the code of modules that are only here travels with them.
+
+Only `wire` imports this module, and only when something travels: cloudpickle takes a while to import.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import sys
+import typing
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final
+
+import cloudpickle
+from cloudpickle import cloudpickle as _cloudpickle
+
+from pipe_core.kernel.errors import CodecError
+from pipe_core.runtime.travel import goes_by_value, is_private
+
+_LEFT_OUT: Final = frozenset(("__builtins__", "__cached__", "__loader__", "__spec__"))
+_NAMING: Final = ("__name__", "__package__", "__path__", "__file__")
+_MOST_OWNERS: Final = 100
+
+_own: weakref.WeakSet[type] = weakref.WeakSet()
+_received: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def dumps(value: Any, prefix: bytes = b"", *, back: bool = False) -> bytes:
+    """*value* as bytes behind *prefix*.
+
+    Args:
+        value: What travels.
+        prefix: What the bytes begin with.
+        back: It goes to the process that sent the call. Modules that this process could import, that one can import
+            too, and there they are the same objects as before.
+
+    Raises:
+        Exception: Whatever the value's own code raises, or pickle on meeting what cannot travel.
+    """
+    pickler = _Pickler(is_private if back else goes_by_value)
+    try:
+        return pickler.bytes(value, prefix)
+    except Exception:
+        if not pickler.met_modules:
+            raise
+    return _Pickler(pickler.by_value, sparing=True).bytes(value, prefix)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Decides by module what travels by value, without touching the registry that belongs to the user.
+
+    Args:
+        by_value: Whether the module of that name travels by value.
+        sparing: Leave out of whole modules what cannot travel and what no function on the way names.
+        inside: Modules that are being tried out further up the stack.
+    """
+
+    def __init__(
+        self, by_value: Callable[[object], bool], *, sparing: bool = False, inside: frozenset[str] = frozenset()
+    ) -> None:
+        self._file = io.BytesIO()
+        super().__init__(self._file)
+        self.by_value = by_value
+        self.met_modules = False
+        self._sparing = sparing
+        self._inside = inside
+        self._homes: dict[int, _Home] = {}
+        self._names: set[str] = set()
+
+    def bytes(self, value: Any, prefix: bytes = b"") -> bytes:
+        self._file.write(prefix)
+        self.dump(value)
+        return self._file.getvalue()
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is FunctionType:
+            return self._function(obj)
+        if issubclass(kind, type):
+            return self._class(obj)
+        if kind is ModuleType:
+            return self._module(obj)
+        special = _SPECIAL.get(kind)
+        if special is not None and (self.by_value(obj.__module__) or not _is_reachable(obj)):
+            return special(obj)
+        return NotImplemented
+
+    def _function(self, fn: FunctionType) -> Any:
+        if not self.by_value(fn.__module__):
+            return self._function_reduce(fn)
+        if self._sparing:
+            self._names |= _names(fn.__code__)
+        module = sys.modules.get(fn.__module__)
+        if module is not None and fn.__module__ != "__main__" and fn.__globals__ is vars(module):
+            self.globals_ref.setdefault(id(fn.__globals__), _Namespace(self._home(module)))
+        return self._dynamic_function_reduce(fn)
+
+    def _class(self, cls: type) -> Any:
+        reduced = self._class_reduced(cls)
+        if type(reduced) is not tuple or len(reduced) != 6:
+            return reduced
+        if not vars(cls).get("__pydantic_complete__", True):
+            _complete(cls)
+            reduced = self._class_reduced(cls)
+        if cls not in _received:
+            _own.add(cls)
+        return (*reduced[:5], _fill_class)
+
+    def _class_reduced(self, cls: type) -> Any:
+        by_value = self.by_value(cls.__module__)
+        return _cloudpickle._dynamic_class_reduce(cls) if by_value else super().reducer_override(cls)
+
+    def _module(self, module: ModuleType) -> Any:
+        name = module.__name__
+        if name == "__main__" or not self.by_value(name) or sys.modules.get(name) is not module:
+            return NotImplemented
+        self.met_modules = True
+        state = {} if name in self._inside else {k: v for k, v in vars(module).items() if k not in _LEFT_OUT}
+        if self._sparing:
+            state = self._spared(name, state)
+        return _same, (self._home(module),), state, None, None, _fill_module
+
+    def _spared(self, module: str, state: Mapping[str, Any]) -> dict[str, Any]:
+        kept, missing = {}, {}
+        for name, value in state.items():
+            try:
+                _Pickler(self.by_value, sparing=True, inside=self._inside | {module}).dump(value)
+                kept[name] = value
+            except Exception as error:
+                if name in self._names:
+                    text = f"{module}.{name} ({_article(value)}) is used and cannot travel: {error}."
+                    raise CodecError(text + blame(value, error)) from error
+                missing[name] = f"{type(error).__name__}: {error}"
+        if missing:
+            kept["__getattr__"] = _Missing(module, missing)
+        return kept
+
+    def _home(self, module: ModuleType) -> _Home:
+        key = id(vars(module))
+        if key not in self._homes:
+            self._homes[key] = _Home({name: vars(module)[name] for name in _NAMING if name in vars(module)})
+        return self._homes[key]
+
+
+# --- functions and modules: on the other side they share one namespace, as here ---
+
+
+class _Home:
+    """Stands for a module in the bytes, and is made an empty one of."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self._facts = facts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        facts = {key: list(value) if key == "__path__" else value for key, value in self._facts.items()}
+        return _make_module, (facts,)
+
+
+class _Namespace:
+    """Stands for the globals of a module in the bytes."""
+
+    def __init__(self, home: _Home) -> None:
+        self._home = home
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return vars, (self._home,)
+
+
+class _Missing:
+    """The ``__getattr__`` of a module that came without some of its attributes."""
+
+    def __init__(self, module: str, reasons: dict[str, str]) -> None:
+        self._module = module
+        self._reasons = reasons
+
+    def __call__(self, name: str) -> Any:
+        if name in self._reasons:
+            raise AttributeError(f"{self._module}.{name} cannot travel to another process: {self._reasons[name]}")
+        raise AttributeError(f"module '{self._module}' has no attribute '{name}'")
+
+
+def _make_module(facts: dict[str, Any]) -> ModuleType:
+    module = ModuleType(facts["__name__"])
+    vars(module).update(facts)
+    return module
+
+
+def _same(module: ModuleType) -> ModuleType:
+    return module
+
+
+def _fill_module(module: ModuleType, state: dict[str, Any]) -> None:
+    vars(module).update(state)
+
+
+def _names(code: CodeType) -> set[str]:
+    """Every name that the code uses as a global or an attribute, nested functions included."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= _names(constant)
+    return found
+
+
+# --- classes ---
+
+
+def _fill_class(cls: type, state: Any) -> None:
+    """Give a class its attributes, unless it is this process's own that comes home: the original stays as it is."""
+    if cls not in _own:
+        _received.add(cls)
+        _cloudpickle._class_setstate(cls, state)
+
+
+def _complete(cls: type) -> None:
+    """Build a model or a dataclass of pydantic that would be built at its first use, which is too late elsewhere."""
+    if hasattr(cls, "model_rebuild"):
+        cls.model_rebuild(raise_errors=False)
+    else:
+        from pydantic.dataclasses import rebuild_dataclass
+
+        rebuild_dataclass(cls, raise_errors=False)
+
+
+# --- what pickle would name, though the name means nothing elsewhere ---
+
+
+def _is_reachable(obj: Any) -> bool:
+    found: Any = sys.modules.get(obj.__module__)
+    for part in getattr(obj, "__qualname__", obj.__name__).split("."):
+        found = getattr(found, part, None)
+    return found is obj
+
+
+def _reduce_cached(fn: Any) -> tuple[Any, ...]:
+    parameters = fn.cache_parameters()
+    return _make_cached, (fn.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+
+def _make_cached(fn: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(fn)
+
+
+def _reduce_new_type(kind: Any) -> tuple[Any, ...]:
+    return _make_new_type, (kind.__qualname__, kind.__module__, kind.__supertype__)
+
+
+def _make_new_type(name: str, module: str, supertype: Any) -> Any:
+    kind = typing.NewType(name, supertype)  # type: ignore[misc]  # a name that only a run knows
+    kind.__module__ = module
+    return kind
+
+
+def _reduce_type_variable(variable: Any) -> tuple[Any, ...]:
+    return _cloudpickle._make_typevar, _cloudpickle._decompose_typevar(variable)
+
+
+_SPECIAL: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
+    type(functools.lru_cache(_same)): _reduce_cached,
+    typing.NewType: _reduce_new_type,
+    typing.TypeVar: _reduce_type_variable,
+}
+
+
+# --- who is to blame ---
+
+
+def blame(value: Any, error: Exception) -> str:
+    """A sentence that names what in *value* cannot travel; empty when nothing can be said beside *error*."""
+    if isinstance(error, CodecError):
+        return ""
+    met: list[Any] = []
+
+    class Tracing(_Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            met.append(obj)
+            return super().reducer_override(obj)
+
+    try:
+        Tracing(goes_by_value).bytes(value)
+    except Exception:
+        for owner in reversed(met[-_MOST_OWNERS:]):
+            for label, part in _parts(owner):
+                if not _travels(part):
+                    return f" {label} is what cannot: {_article(part)}."
+    return ""
+
+
+def _travels(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def _parts(owner: Any) -> Iterator[tuple[str, Any]]:
+    """What *owner* holds, with words for it."""
+    if isinstance(owner, FunctionType):
+        names, space = _names(owner.__code__), owner.__globals__
+        for name in sorted(names & space.keys()):
+            yield f"The global '{name}' of {space.get('__name__')}, which {owner.__qualname__} uses,", space[name]
+        for name, cell in zip(owner.__code__.co_freevars, owner.__closure__ or (), strict=True):
+            try:
+                yield f"The variable '{name}' around {owner.__qualname__}", cell.cell_contents
+            except ValueError:  # it has no value yet
+                continue
+    elif isinstance(owner, ModuleType | type):
+        kind = "module" if isinstance(owner, ModuleType) else "class"
+        for name, part in list(vars(owner).items()):
+            if not (name in _LEFT_OUT or name.startswith("__")):
+                yield f"The attribute '{name}' of the {kind} {owner.__name__}", part
+    else:
+        facts = getattr(owner, "__dict__", None)
+        for name, part in list(facts.items()) if type(facts) is dict else ():
+            yield f"The attribute '{name}' of {_article(owner)}", part
+
+
+def _article(value: Any) -> str:
+    return f"a {type(value).__name__}"

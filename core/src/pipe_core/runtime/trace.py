@@ -1,0 +1,35 @@
+"""What travels with a call beside its arguments: the trace that it belongs to, and the run.
+
+Both are context variables: whoever sets one around a submit finds it again where the call runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import Context, ContextVar
+from typing import Final
+
+traceparent: Final[ContextVar[str | None]] = ContextVar("pipe_traceparent", default=None)
+"""The W3C ``traceparent`` of the caller, ``00-<trace id>-<span id>-<flags>``; None when nobody traces."""
+
+run_id: Final[ContextVar[str | None]] = ContextVar("pipe_run_id", default=None)
+"""The id of the run that a call belongs to; None outside of runs. What workers log carries it."""
+
+_TRAVELLING: Final = {"traceparent": traceparent, "run": run_id}
+
+
+def collect(context: Context | None = None) -> dict[str, str]:
+    """What is set, by name: in *context*, or in the current one."""
+    found = {}
+    for name, variable in _TRAVELLING.items():
+        value = variable.get() if context is None else context.get(variable)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def restore(facts: Mapping[str, str]) -> None:
+    """Set in the current context what `collect` found elsewhere. A name of a newer version is skipped."""
+    for name, value in facts.items():
+        if name in _TRAVELLING:
+            _TRAVELLING[name].set(value)

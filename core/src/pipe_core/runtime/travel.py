@@ -1,0 +1,139 @@
+"""Which modules travel by value: those that a worker cannot be expected to have.
+
+Installed distributions and the standard library are imported again where a call runs. The script itself, files given by
+path, and modules beside the script or in the working folder exist here and perhaps nowhere else, so their functions
+and classes travel with their code.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import site
+import sys
+import sysconfig
+from types import ModuleType
+from typing import Final
+
+PRIVATE: Final = "_pipe_file_"
+"""How the names of modules begin that were imported from files given by path."""
+
+_MAIN: Final = ("__main__", "__mp_main__")
+_PACKAGED: Final = ("site-packages", "dist-packages")
+
+_decided: dict[str, bool] = {}
+
+
+def is_private(name: object) -> bool:
+    """Whether no other process can import the module *name*, wherever it runs: a script, or a file given by path."""
+    return type(name) is str and (name in _MAIN or name.startswith(PRIVATE))
+
+
+def goes_by_value(name: object) -> bool:
+    """Whether functions and classes of the module *name* travel with their code.
+
+    Decided once for each file, by the working folder of that moment: what a value's bytes say must not change while a
+    program runs.
+    """
+    if type(name) is not str:
+        return False
+    module = sys.modules.get(name)
+    if module is None or is_private(name):
+        return is_private(name)
+    file = getattr(module, "__file__", None) or _folder(module)
+    if type(file) is not str:
+        return False
+    found = _decided.get(file)
+    if found is None:
+        found = _decided[file] = _decide(name.partition(".")[0], file)
+    return found
+
+
+def _folder(module: ModuleType) -> str | None:
+    """Where a package without an ``__init__`` is."""
+    try:
+        return str(next(iter(module.__path__)))
+    except Exception:  # no package, or an object with ideas of its own about attributes
+        return None
+
+
+def _decide(top: str, file: str) -> bool:
+    if top == "pipe_core" or file.endswith((".so", ".pyd")):
+        return False
+    path = os.path.realpath(file)
+    homes = _homes()
+    if not _is_below(path, homes) or _is_below(path, _installed_folders()):
+        return False
+    if any(part in _PACKAGED for part in path.split(os.sep)):
+        return False
+    if _is_below(path, _linked_folders() - homes):
+        return False
+    return not _is_distributed(top)
+
+
+def _homes() -> frozenset[str]:
+    """The folder of the script and the working folder."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    found = {os.path.dirname(os.path.realpath(main))} if type(main) is str else set()
+    try:
+        found.add(os.path.realpath(os.getcwd()))
+    except OSError:  # it was removed
+        return frozenset(found)
+    return frozenset(found)
+
+
+def _is_below(path: str, folders: frozenset[str]) -> bool:
+    return any(path.startswith(folder if folder.endswith(os.sep) else folder + os.sep) for folder in folders)
+
+
+@functools.cache
+def _installed_folders() -> frozenset[str]:
+    paths = [path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib")]
+    return frozenset(map(os.path.realpath, [*paths, *_site_folders()]))
+
+
+def _site_folders() -> list[str]:
+    paths = sysconfig.get_paths()
+    return [paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()]
+
+
+@functools.cache
+def _linked_folders() -> frozenset[str]:
+    """The source folders of distributions that are installed as links (``pip install -e``) and only hold packages."""
+    found = set()
+    for folder in map(os.path.realpath, _site_folders()):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if name.endswith(".pth"):
+                found |= {os.path.realpath(os.path.join(folder, line)) for line in _lines(os.path.join(folder, name))}
+    return frozenset(path for path in found if os.path.isdir(path))
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as lines:
+            stripped = [line.strip() for line in lines]
+    except OSError:
+        return []
+    return [line for line in stripped if line and not line.startswith(("#", "import ", "import\t"))]
+
+
+def _is_distributed(top: str) -> bool:
+    """Whether an installed distribution says that it brings the module *top*."""
+    return _is_linked_distribution(top) or top in _distributed()
+
+
+def _is_linked_distribution(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        origin = distribution(name).read_text("direct_url.json")
+    except (PackageNotFoundError, ValueError, OSError):
+        return False
+    return origin is not None and '"editable": true' in origin.replace('":true', '": true')
+
+
+@functools.cache
+def _distributed() -> frozenset[str]:
+    from importlib.metadata import packages_distributions  # reads every distribution, which takes a while
+
+    return frozenset(packages_distributions())
