@@ -10,8 +10,8 @@ from pipe_core.formats.remote_file import RemoteFile, RemoteVersion, changed
 
 _MOST: Final = 8 * 1024 * 1024
 """Bytes of one request: as many as the largest split has."""
-_BEHIND: Final = 64 * 1024
-"""Bytes behind a split that come with it, for the end of its last record."""
+_BEHIND: Final = BLOCK + 4096
+"""Bytes behind a split that come with it: a feed reads whole blocks, and a record may begin in the last one."""
 
 
 class RangeReader(io.RawIOBase):

@@ -13,7 +13,6 @@ _CONTAINERS: Final = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _QUERY: Final = re.compile(r"[?](?=[^/]*=|\*{3}$)")
 """A query of any other scheme than the web's. There ``?`` may as well stand for a character, as in ``part-?.csv``."""
-_MAGIC: Final = re.compile(r"[*?\[]")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
@@ -36,7 +35,9 @@ def is_pattern(target: str) -> bool:
     """Whether a URL means many files. On the web only ``*`` does: ``?`` begins a query there."""
     _, _, rest = without_query(target).partition("://")
     _, _, path = rest.partition("/")
-    return "*" in path if scheme_of(target) in WEB else _MAGIC.search(path) is not None
+    if scheme_of(target) in WEB:
+        return "*" in path
+    return "*" in rest or "?" in rest or "[" in path  # in front of the path, a bracket begins an address
 
 
 def redacted(target: str) -> str:
