@@ -50,7 +50,9 @@ class RowsChunk:
     @classmethod
     def unpack(cls, fields: list[str], columns: list[Any], count: int, rejected: list[Any]) -> RowsChunk:
         """The chunk that `pack` took apart."""
-        rows: list[list[Any]] = list(map(list, zip(*map(_unpacked, columns), strict=True))) if columns else [[] for _ in range(count)]
+        rows: list[list[Any]] = (
+            list(map(list, zip(*map(_unpacked, columns), strict=True))) if columns else [[] for _ in range(count)]
+        )
         if len(rows) != count:
             raise CodecError(f"The chunk is malformed: it has {len(rows)} rows and not {count}.")
         bad = unpack_rejected(rejected)
