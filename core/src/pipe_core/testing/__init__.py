@@ -19,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pipe_core.testing.codecs import CodecConformance as CodecConformance
+    from pipe_core.testing.executors import ExecutorConformance as ExecutorConformance
     from pipe_core.testing.formats import FormatConformance as FormatConformance
     from pipe_core.testing.hooks import HookConformance as HookConformance
     from pipe_core.testing.kit import Conformance as Conformance
@@ -27,15 +28,23 @@ if TYPE_CHECKING:
 _HOMES = {
     "CodecConformance": "codecs",
     "Conformance": "kit",
+    "ExecutorConformance": "executors",
     "FormatConformance": "formats",
     "HookConformance": "hooks",
     "SchedulerConformance": "schedulers",
 }
 
-__all__ = ["CodecConformance", "Conformance", "FormatConformance", "HookConformance", "SchedulerConformance"]
+__all__ = [
+    "CodecConformance",
+    "Conformance",
+    "ExecutorConformance",
+    "FormatConformance",
+    "HookConformance",
+    "SchedulerConformance",
+]
 
 # Before they are imported: then a failing assertion of a kit shows its values, as one in a test file does.
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*_HOMES.values(), "leaks")))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*_HOMES.values(), "executing", "leaks")))
 
 
 def __getattr__(name: str) -> Any:

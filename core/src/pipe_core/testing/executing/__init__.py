@@ -1,0 +1,1 @@
+"""The tests of `ExecutorConformance`, a module for each thing that an executor promises."""
