@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
+from pipe_core.kernel.errors import UnsupportedCapabilityError
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime import wire
 from pipe_core.runtime.cores import cores
@@ -173,9 +174,12 @@ class Executor(concurrent.futures.Executor):
                 return True
             if self.capabilities.isolation != "thread":
                 return False
+            try:
+                self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
+            except UnsupportedCapabilityError:
+                return False
             self._drop(task)
             self._end(task, TaskStatus.FAILED)
-            self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
         task.future.set_exception(error)
         self._settle()
         self._stop_when_idle()
@@ -285,7 +289,7 @@ class Executor(concurrent.futures.Executor):
                 ended = Outcome(error=task.given_up)
             if ended.unstarted and not self._stopped:
                 self._returned.append(task)
-                self._changed.notify()
+                self._changed.notify_all()  # a shutdown may wait here too, and would keep a single one to itself
             else:
                 self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
         if ended.unstarted and not self._stopped:
