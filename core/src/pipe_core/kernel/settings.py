@@ -39,6 +39,7 @@ KINDS: Final[Mapping[str, str]] = {
     "on_error": "text",
     "max_errors": "number",
     "max_error_rate": "share",
+    "max_poison": "number",
     "error_payload": "text",
 }
 """Every setting and the kind of its value. ``Pipe`` and the other front doors have parameters of the same names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.errors import HookContractError, HookTimeout, RunCancelledError
@@ -13,6 +13,7 @@ from pipe_core.records.hooks import BoundHook
 from pipe_core.records.store import HookStore
 from pipe_core.records.validate import text
 from pipe_core.runtime.run_loop import RunLoop
+from pipe_core.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +35,11 @@ class HookRunner:
         fail: Told of every entry that a hook failed, and why.
         gate: Bounds those calls for all workers of a process.
         stopping: Whether the run is being stopped; a `KeyboardInterrupt` is the user's Ctrl-C then.
+        watchdog: Fed before and behind every call, where hooks that hang are ended by force.
+
+    Attributes:
+        doing: The hook that runs, its entries, and an iterator over them that stands behind the one in work; None in
+            place of the iterator where the hook has them all at once. For whoever looks for calls that hang.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class HookRunner:
         fail: Fail,
         gate: Callable[[], asyncio.Semaphore],
         stopping: Callable[[], bool],
+        watchdog: Watchdog,
     ) -> None:
         self._store = store
         self._loop = loop
@@ -54,6 +61,8 @@ class HookRunner:
         self._fail = fail
         self._gate = gate
         self._stopping = stopping
+        self._watchdog = watchdog
+        self.doing: tuple[BoundHook, Sequence[Entry], Iterator[Entry] | None] | None = None
         self._parts: dict[int, int] = {}
         self.dropped = 0
         self.expanded = 0
@@ -71,17 +80,24 @@ class HookRunner:
     def _run_sync(self, hook: BoundHook, entries: list[Entry]) -> list[Entry]:
         # On the way of every record: one call, one look at the clock and at the flag, one append.
         call, store, timeout, clock, stopping = hook.call, self._store, self._timeout, time.monotonic, self._stopping
+        watchdog = self._watchdog
         going_on: list[Entry] = []
         append = going_on.append
+        left = iter(entries)
+        self.doing = (hook, entries, left)
         before = clock()
-        for entry in entries:
+        watchdog.feed(before)
+        for entry in left:
             try:
                 answer = call(entry, store)
             except BaseException as error:  # a hook may raise anything, SystemExit included: its entry fails
                 self._failed(entry, hook, error)
                 before = clock()
+                watchdog.feed(before)
                 continue
             now = clock()
+            if now > watchdog.due:
+                watchdog.feed(now)
             if now - before > _QUICK and stopping():
                 raise RunCancelledError("The run was stopped.")
             if now - before > timeout:
@@ -91,6 +107,7 @@ class HookRunner:
             else:
                 going_on += self._answered(hook, [entry], answer)
             before = now
+        self.doing = None
         return going_on
 
     def _run_async(self, hook: BoundHook, entries: list[Entry]) -> list[Entry]:
@@ -115,6 +132,7 @@ class HookRunner:
         from pipe_core.runtime.loops import cancelled_from_outside
 
         started = time.monotonic()
+        self._watchdog.feed(started)
         try:
             async with asyncio.timeout(self._timeout if self._timeout != math.inf else None):
                 answer = await hook.call(subject, self._store)
@@ -161,12 +179,16 @@ class HookRunner:
         if hook.is_async:
             return self._loop().run(self._awaited(hook, list(chunk)))
         started = time.monotonic()
+        self._watchdog.feed(started)
+        self.doing = (hook, chunk, None)
         try:
             answer = hook.call(list(chunk), self._store)
         except BaseException as error:  # a hook may raise anything, SystemExit included: its entries fail
             if isinstance(error, KeyboardInterrupt) and self._stopping():
                 raise
             return None, error.with_traceback(None)  # its frames hold the entries, and the error would hold them
+        finally:
+            self.doing = None
         seconds = time.monotonic() - started
         return answer, self._overrun(hook, seconds) if seconds > self._timeout else None
 

@@ -22,11 +22,13 @@ class Limits:
         records: Read no more than so many.
         errors: Stop when more than so many records failed.
         rate: Stop when more than this share of the records read failed, from the hundredth record on.
+        poison: Stop when more than so many records killed or hung their workers.
     """
 
     records: int | None = None
     errors: int | None = None
     rate: float | None = None
+    poison: int | None = None
 
     def left(self, report: FlowReport) -> int | None:
         """How many records may still be read; None for any number."""
@@ -82,3 +84,17 @@ class Limits:
             f"position {example['position']}: {example['message']}. Correct the input or schema, or allow more.",
             report=report,
         )
+
+    def check_poison(self, report: FlowReport) -> None:
+        """Raise if too many records kill their workers.
+
+        Raises:
+            TooManyErrorsError: They do.
+        """
+        if self.poison is not None and report.poisoned > self.poison:
+            raise TooManyErrorsError(
+                f"Stopped after {report.read} records: {report.poisoned} records killed or hung every worker that "
+                f"touched them, max_poison = {self.poison} allows no more. Run the first of them by itself on 'sync' "
+                f"to see what happens, or allow more.",
+                report=report,
+            )

@@ -48,7 +48,7 @@ class Pipe:
         post_validation_hooks: Hooks on entries that passed validation, on `validated_data`.
         executor: Where the work runs: a name, a URL, ``(name, options)`` or an executor. Default ``"sync"``.
         chunk_size: Records in a chunk. Default: follows the time that chunks take.
-        max_inflight: How many chunks may be read and not yet committed. Default 20.
+        max_inflight: How many chunks may be read and not yet committed. Default 20, or twice the workers if that is more.
         max_bytes_inflight: How many bytes they may stand for. Default 64 MiB.
         ordered: Keep the order of the source. Without it chunks may overtake each other; splits of a file never do.
         codec: How chunks travel to other processes. Default ``"msgpack"``.
@@ -57,6 +57,7 @@ class Pipe:
         on_error: ``"collect"`` failed records, or ``"fail"`` at the first.
         max_errors: Stop when more than so many records failed.
         max_error_rate: Stop when more than this share of the records read failed, from the hundredth on.
+        max_poison: Stop when more than so many records killed every worker that touched them. Default 100.
         hook_timeout: Seconds for one call of a hook; `math.inf` for no limit. Default 300.
         concurrency: Calls of an async hook in flight. Default 10.
         error_payload: What the error sink shows of a record: ``"full"``, ``"redacted"`` (field names) or ``"hash"``.
@@ -88,6 +89,7 @@ class Pipe:
         on_error: Literal["collect", "fail"] | None = None,
         max_errors: int | None = None,
         max_error_rate: float | None = None,
+        max_poison: int | None = None,
         hook_timeout: float | None = None,
         concurrency: int | None = None,
         error_payload: Literal["full", "redacted", "hash"] | None = None,
@@ -118,6 +120,7 @@ class Pipe:
                     "on_error": on_error,
                     "max_errors": max_errors,
                     "max_error_rate": max_error_rate,
+                    "max_poison": max_poison,
                     "hook_timeout": hook_timeout,
                     "concurrency": concurrency,
                     "error_payload": error_payload,

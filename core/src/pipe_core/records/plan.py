@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
@@ -23,14 +23,21 @@ from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.run_loop import RunLoop
 from pipe_core.runtime.select import choose_executor
 
+if TYPE_CHECKING:
+    from pipe_core.records.transport import Carrier
+
 DEFAULTS: Final[Mapping[str, Any]] = {
-    "max_inflight": 20,
     "max_bytes_inflight": 64 * 1024 * 1024,
     "concurrency": 10,
     "hook_timeout": 300.0,
     "on_error": "collect",
     "error_payload": "full",
+    "max_poison": 100,
 }
+MAX_INFLIGHT: Final = 20
+"""Chunks that may be read and not yet committed; more where there are more than ten workers, so that none is idle."""
+PREFETCH: Final = 2
+"""Chunks that a busy worker of another process holds ready."""
 BATCH: Final = 100
 """Records validated at a time. Larger batches cost more in garbage collection than they save in calls."""
 
@@ -59,10 +66,12 @@ class Wishes:
     observers: Sequence[Any] | None
     settings: Mapping[str, Any]
 
-    def setting(self, name: str) -> Setting:
-        """The value of a setting: the call's own, then what the settings say, then the default."""
+    def setting(self, name: str, executor: Executor | None = None) -> Setting:
+        """The value of a setting: the call's own, then the executor's, then what the settings say, then the default."""
         if self.settings.get(name) is not None:
             return Setting(self.settings[name], "the call")
+        if executor is not None and name in executor.defaults:
+            return Setting(executor.defaults[name], f"the executor '{executor.name}'")
         return current_kernel().settings.get(name, DEFAULTS.get(name))
 
 
@@ -81,13 +90,16 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
     Raises:
         PipeError: Something is wrong; whatever was opened is closed again.
     """
-    values = _values(wishes)
+    _values(wishes)
     with contextlib.ExitStack() as opened:
         observers = current_kernel().observers(wishes.observers)
         # Starting workers comes first: they take the longest.
-        executor, owns = choose_executor(wishes.executor, default="sync", observers=observers)
+        executor, owns = choose_executor(
+            wishes.executor, default="sync", observers=observers, prefetch=PREFETCH, waits=True
+        )
         if owns:
             opened.callback(executor.shutdown)
+        values = _values(wishes, executor)
         schema = Schema(wishes.schema) if wishes.schema is not None else None
         ends = Ends(
             as_source(wishes.source, loop), as_sink(wishes.sink, loop), as_sink(wishes.errors, loop, hostile=True)
@@ -99,8 +111,10 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         if wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
             return None
         _open(opened, ends, schema, pre, wishes.mode)
+        carrier = _carrier(wishes, executor, schema, ends.source)
+        hard = executor.capabilities.hard_timeout and carrier is not None
         plan = Plan(
-            program=_program(report.run, schema, pre, post, ends, values, exact, loop, control, streams),
+            program=_program(report.run, schema, pre, post, ends, values, exact, loop, control, streams, carrier, hard),
             source=ends.source,
             sink=ends.sink,
             errors=ends.errors,
@@ -112,19 +126,22 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
             exact=exact or values["chunk_size"],
             whole=exact is not None or any(hook.needs_position for hook in pre + post),
             ordered=wishes.ordered,
-            max_inflight=values["max_inflight"],
+            max_inflight=values["max_inflight"] or max(MAX_INFLIGHT, 2 * executor.slots),
             max_bytes_inflight=int(values["max_bytes_inflight"]),
+            unit=_unit(pre + post, exact),
         )
         _describe(report, plan, wishes)
         opened.pop_all()
         return plan
 
 
-def _values(wishes: Wishes) -> dict[str, Any]:
-    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate")
-    settings = {"mode": Setting(wishes.mode, "the call"), **{name: wishes.setting(name) for name in names}}
+def _values(wishes: Wishes, executor: Executor | None = None) -> dict[str, Any]:
+    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate", "max_inflight")
+    settings = {"mode": Setting(wishes.mode, "the call"), **{name: wishes.setting(name, executor) for name in names}}
     _check_choices(settings)
-    return {name: setting.value for name, setting in settings.items()}
+    values = {name: setting.value for name, setting in settings.items()}
+    values["one_by_one"] = executor is not None and executor.defaults.get("use_batch_validation") is False
+    return values
 
 
 def _bound(wishes: Wishes, ends: Ends) -> tuple[tuple[BoundHook, ...], tuple[BoundHook, ...]]:
@@ -158,6 +175,8 @@ def _program(
     loop: RunLoop,
     control: Control,
     streams: bool,
+    carrier: Carrier | None,
+    hard_timeout: bool,
 ) -> Program:
     return Program(
         run=run,
@@ -169,11 +188,37 @@ def _program(
         error_payload=values["error_payload"],
         hook_timeout=values["hook_timeout"],
         concurrency=values["concurrency"],
-        batch_size=exact or BATCH,
+        batch_size=exact or (1 if values["one_by_one"] else BATCH),
         wants_entries=streams,
         loop=loop,
         stopping=control.stopping,
+        carrier=carrier,
+        hard_timeout=hard_timeout,
     )
+
+
+def _carrier(wishes: Wishes, executor: Executor, schema: Schema | None, source: Source) -> Carrier | None:
+    """What packs chunks and results for other processes; None where nothing travels."""
+    compression = wishes.setting("compression", executor)
+    here = executor.capabilities.in_process
+    if here and compression.value is None and _codec(wishes) is None:
+        return None
+    options = {"compression": compression} if compression.value is not None else {}
+    choice = current_kernel().choose("codecs", wishes.codec, options, default="msgpack")  # a wrong value is an error
+    if here:
+        return None
+    from pipe_core.records.transport import Carrier
+
+    return Carrier(choice.make(), schema, getattr(source, "travels", ()), choice.make)
+
+
+def _codec(wishes: Wishes) -> Any:
+    return wishes.codec if wishes.codec is not None else current_kernel().settings.get("codec").value
+
+
+def _unit(hooks: Sequence[BoundHook], exact: int | None) -> int:
+    """How many records must stay together even where one of them kills its worker."""
+    return exact or 1 if any(hook.kind == "chunk" and not hook.repeatable for hook in hooks) else 1
 
 
 def _check_choices(settings: Mapping[str, Setting]) -> None:
@@ -230,7 +275,7 @@ def _header_hint(fields: Sequence[str]) -> str:
 def _limits(limit: int | None, values: Mapping[str, Any]) -> Limits:
     _check_limit(limit)
     errors = 0 if values["on_error"] == "fail" else values["max_errors"]
-    return Limits(limit, errors, values["max_error_rate"])
+    return Limits(limit, errors, values["max_error_rate"], values["max_poison"])
 
 
 def _check_limit(limit: object) -> None:
@@ -252,13 +297,15 @@ def _describe(report: FlowReport, plan: Plan, wishes: Wishes) -> None:
 
 
 def _note_unused(report: FlowReport, executor: Executor, wishes: Wishes) -> None:
-    compression = wishes.setting("compression")
-    codec = wishes.codec if wishes.codec is not None else current_kernel().settings.get("codec").value
-    if compression.value is None and codec is None:
+    if not executor.capabilities.in_process:
+        report.codec = _codec_name(wishes)
         return
-    options = {"compression": compression} if compression.value is not None else {}
-    current_kernel().choose("codecs", wishes.codec, options, default="msgpack")  # a wrong value is always an error
-    used = " and ".join(name for name, value in (("codec", codec), ("compression", compression.value)) if value)
-    nothing = executor.capabilities.in_process
-    why = "nothing travels" if nothing else "values travel by the pool's own means"
-    report.notes.append(f"{used} had no use: on the executor '{executor.name}' {why}")
+    compression = wishes.setting("compression").value
+    used = " and ".join(name for name, value in (("codec", _codec(wishes)), ("compression", compression)) if value)
+    if used:
+        report.notes.append(f"{used} had no use: on the executor '{executor.name}' nothing travels")
+
+
+def _codec_name(wishes: Wishes) -> str:
+    entry = current_kernel().choose("codecs", wishes.codec, {}, default="msgpack").entry
+    return str(entry.name)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipe_core.kernel.contracts import Encoder
 from pipe_core.records.hooks import BoundHook
+from pipe_core.records.result import Phase
 from pipe_core.records.schema import ErrorSerializer, Schema
 
 if TYPE_CHECKING:
     import asyncio
 
+    from pipe_core.records.transport import Carrier
     from pipe_core.runtime.run_loop import RunLoop
 
 ErrorPayload = Literal["full", "redacted", "hash"]
@@ -44,6 +46,8 @@ class Program:
         wants_entries: Keep entries, for a run that streams them.
         workers: The workers of this process, by thread.
         stopping: Asked between batches; True ends the work early.
+        carrier: Packs what travels to other processes; None in one process.
+        hard_timeout: Whether a worker whose hook takes too long ends itself by force.
     """
 
     run: str
@@ -60,6 +64,8 @@ class Program:
     loop: RunLoop | None = None
     stopping: Callable[[], bool] = _never
     workers: dict[int, Ending] = field(default_factory=dict)
+    carrier: Carrier | None = None
+    hard_timeout: bool = False
     _gate: asyncio.Semaphore | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,6 +103,17 @@ class Program:
     def error_row(self) -> Callable[[dict[str, Any]], Any] | None:
         """Makes a row for the error sink, still without its position; None when there is none."""
         return self.error_encoder.bind(ErrorSerializer()) if self.error_encoder is not None else None
+
+    def failed_row(
+        self, phase: Phase, errors: list[dict[str, Any]], raw: Any, data: Any, hook: str | None, attempt: int = 1
+    ) -> Any:
+        """The row of a rejected record for the error sink, still without its position; None when there is none."""
+        if self.error_row is None:
+            return None
+        raw, data = self.shown(raw), self.shown(data)
+        return self.error_row(
+            {"phase": phase, "errors": errors, "raw": raw, "data": data, "hook": hook, "attempt": attempt}
+        )
 
     def shown(self, record: Any) -> Any:
         """What an error row may show of *record*."""

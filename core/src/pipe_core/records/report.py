@@ -58,6 +58,10 @@ class FlowReport:
         phases: Seconds spent by phase, added up over all workers.
         executor: The executor's name.
         codec: The codec's name, None where nothing had to travel.
+        worker_deaths: Workers that ended while they processed records.
+        poisoned: Records that killed or hung every worker that touched them; they are among `failed`.
+        transport: What travelled to workers and back, where anything did: bytes before and after compression, and the
+            seconds that compressing took.
         delivery: ``"exactly-once"`` or ``"at-least-once"``: what the sinks allow.
         sink, errors: Where the records went, and where the rejected ones went.
         exception: Why the run failed, else None.
@@ -72,6 +76,9 @@ class FlowReport:
         self.read = self.valid = self.failed = self.dropped = self.expanded = 0
         self.bytes_read = 0
         self.chunks = 0
+        self.worker_deaths = 0
+        self.poisoned = 0
+        self.transport: dict[str, float] | None = None
         self.phases: dict[str, float] = {}
         self.first_failures: list[dict[str, Any]] = []
         self.executor = ""
@@ -275,7 +282,10 @@ class FlowReport:
             "first_failures": copy.deepcopy(self.first_failures),
             "executor": self.executor,
             "workers": self.workers,
+            "worker_deaths": self.worker_deaths,
+            "poisoned": self.poisoned,
             "codec": self.codec,
+            "transport": self.transport,
             "delivery": self.delivery,
             "chunks": self.chunks,
             "exception": _described(self.exception),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import (
@@ -20,22 +21,28 @@ from pipe_core.kernel.errors import (
     RunError,
     SourceError,
     TooManyErrorsError,
+    WorkerKilled,
 )
 from pipe_core.kernel.events import Observers
 from pipe_core.kernel.facts import RunInfo, TaskInfo
 from pipe_core.records.commit import APPEND_SECONDS, Again, Commit
 from pipe_core.records.control import Control
+from pipe_core.records.dispatch import Dispatch
 from pipe_core.records.feed import Feed, Piece
 from pipe_core.records.limits import Limits
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
-from pipe_core.records.result import Result
-from pipe_core.records.worker import process
+from pipe_core.records.result import Phase, Result
+from pipe_core.records.stalls import Stall, Stalls
+from pipe_core.records.suspects import Death, Part, Suspect
 from pipe_core.runtime.executor import Executor
-from pipe_core.runtime.share import Shared
+from pipe_core.runtime.exits import exit_text
 from pipe_core.runtime.window import Window
 
 logger = logging.getLogger("pipe_core.records")
+
+GRACE: Final = 1.0
+"""Seconds that workers have to end what they do when a run ends before its time."""
 
 
 @dataclass(slots=True)
@@ -56,10 +63,17 @@ class Plan:
     ordered: bool
     max_inflight: int
     max_bytes_inflight: int
+    unit: int
 
 
-def _process(program: Shared[Program], readable: Any, position: int | None, most: int | None) -> Result:
-    return process(readable, program.get(), position, most)
+@dataclass(eq=False, slots=True)
+class Try:
+    """One piece, or a part of a suspect one, that was handed over."""
+
+    number: int
+    piece: Piece
+    part: Part | None
+    began: float
 
 
 class Run:
@@ -75,13 +89,15 @@ class Run:
         self._plan = plan
         self.report = report
         self._control = control
-        self._events: queue.SimpleQueue[tuple[int, Future[Result]] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[Try, Future[Any]] | None] = queue.SimpleQueue()
         self._pieces: dict[int, Piece] = {}
-        self._began: dict[int, float] = {}
+        self._suspects: dict[int, Suspect] = {}
+        self._out: dict[Future[Any], Try] = {}
         for hook in plan.program.hooks:
             if hook.kind == "run" and hasattr(hook.source, "begin"):
                 hook.source.begin()  # before it travels, so that workers get it without an earlier run's memory
-        self._program = plan.executor.share(plan.program)
+        self._dispatch = Dispatch(plan.executor, plan.program)
+        self._stalls = Stalls(plan.program, plan.executor)
         self._wake: Callable[[], None] = lambda: self._events.put(None)
         self._feed = Feed(plan.source, exact=plan.exact, whole=plan.whole, wake=self._wake)
         # Splits are committed in order whatever was asked for: their borders are checked against their neighbours.
@@ -132,24 +148,26 @@ class Run:
         self._hand_over(number, piece)
         return True
 
-    def _hand_over(self, number: int, piece: Piece, most: int | None = None) -> None:
-        self._pieces[number] = piece
-        self._began[number] = time.perf_counter()
-        self._tell_task("pipe_task_submitted", number, "pending")
-        future = self._plan.executor.submit(_process, self._program, piece.readable, piece.position, most)
-        future.add_done_callback(partial(self._ended, number))
+    def _hand_over(self, number: int, piece: Piece, most: int | None = None, part: Part | None = None) -> None:
+        tried = Try(number, piece, part, time.perf_counter())
+        if part is None:
+            self._pieces[number] = piece
+        self._tell_task("pipe_task_submitted", tried, "pending")
+        future = self._dispatch.submit(piece, most)
+        self._out[future] = tried
+        future.add_done_callback(partial(self._ended, tried))
 
-    def _ended(self, number: int, future: Future[Result]) -> None:
-        self._events.put((number, future))  # nothing else: decisions are made by whoever drives
+    def _ended(self, tried: Try, future: Future[Any]) -> None:
+        self._events.put((tried, future))  # nothing else: decisions are made by whoever drives
 
     def _wait(self) -> None:
         due = self._feed.due() if self._window.fits(self._feed.next_size) else None
         if self._plan.mode == "append":
-            rest = max(0.0, self._committed + APPEND_SECONDS - time.monotonic())
-            due = rest if due is None else min(due, rest)
+            due = _sooner(due, max(0.0, self._committed + APPEND_SECONDS - time.monotonic()))
         try:
-            event = self._events.get(timeout=due)
+            event = self._events.get(timeout=_sooner(due, self._stalls.due))
         except queue.Empty:
+            self._look_for_stalls()
             return
         self._note(event)
 
@@ -157,21 +175,76 @@ class Run:
         while not self._events.empty():
             self._note(self._events.get())
 
-    def _note(self, event: tuple[int, Future[Result]] | None) -> None:
-        if event is not None:
-            number, future = event
-            self._window.finish(number, future)
+    def _note(self, event: tuple[Try, Future[Any]] | None) -> None:
+        if event is None:
+            return
+        tried, future = event
+        del self._out[future]
+        error = future.exception()
+        self._tell_task("pipe_task_finished", tried, "completed" if error is None else "failed")
+        if isinstance(error, WorkerKilled | Stall):
+            self._suspect(tried, error)
+        elif tried.part is None:
+            self._window.finish(tried.number, future)
+        else:
+            self._settle_part(tried, tried.part, future)
+
+    # --- workers that died ---
+
+    def _suspect(self, tried: Try, error: WorkerKilled | Stall) -> None:
+        """A worker died, or hangs: its records run again in smaller parts until the culprit is found."""
+        self.report.worker_deaths += isinstance(error, WorkerKilled)
+        suspect, part = self._suspects.get(tried.number), tried.part
+        if suspect is None or part is None:
+            piece = self._pieces[tried.number]
+            suspect = self._suspects[tried.number] = Suspect(piece, self._plan.program, self._plan.unit)
+            part = suspect.first
+        death = error.death if isinstance(error, Stall) else self._death(error, tried)
+        if suspect.killed(part, death):
+            self.report.poisoned += 1
+            self._plan.limits.check_poison(self.report)
+        self._go_on(tried.number, suspect)
+
+    def _death(self, error: WorkerKilled, tried: Try) -> Death:
+        program, limit = self._plan.program, self._plan.program.hook_timeout
+        hooks = program.hooks
+        hook = hooks[error.hook - 1].name if error.hook else hooks[0].name if len(hooks) == 1 else None
+        hung = program.hard_timeout and hooks and time.perf_counter() - tried.began >= limit
+        phase: Phase = "worker" if error.hook is None else "pre" if error.hook <= len(program.pre) else "post"
+        if hung and error.exit_code in (1, None):
+            message = f"{hook or 'a hook'}: took more than hook_timeout = {limit:g} s; its worker was killed"
+            return Death("HookTimeout", message, error.at, hook, phase)
+        return Death("WorkerKilled", f"its worker ended: {exit_text(error.exit_code)}", error.at, hook, phase)
+
+    def _settle_part(self, tried: Try, part: Part, future: Future[Any]) -> None:
+        try:
+            part.result = self._result(future)
+        except PipeError as error:
+            part.result = Result(fatal=error)
+        self._go_on(tried.number, self._suspects[tried.number])
+
+    def _go_on(self, number: int, suspect: Suspect) -> None:
+        for part, piece in suspect.due():
+            self._hand_over(number, piece, part=part)
+        result = suspect.result()
+        if result is not None:
+            self._window.finish(number, result)
+
+    def _look_for_stalls(self) -> None:
+        for readable, stall in self._stalls.found():
+            for future, tried in list(self._out.items()):
+                if tried.piece.readable is readable and self._plan.executor.give_up(future, stall):
+                    self.report.notes.append(f"a thread still hangs in {stall.death.hook}; it was left behind")
 
     def _commit_ready(self) -> Iterator[list[Any]]:
-        for number, future in self._window.ready():
+        for number, outcome in self._window.ready():
             self._control.wait_while_paused()
             if self._control.aborted:
                 return
-            result = self._result(future)
-            self._tell_task("pipe_task_finished", number, "completed")
+            result = outcome if isinstance(outcome, Result) else self._result(outcome)
             if self._take(number, result):
                 piece = self._pieces.pop(number)
-                del self._began[number]
+                self._suspects.pop(number, None)
                 self.report.bytes_read += piece.size
                 self._feed.learn(result, piece)
             if self._commit.entries:
@@ -182,9 +255,9 @@ class Run:
         self._commit_append()
         self._tell_progress()
 
-    def _result(self, future: Future[Result]) -> Result:
+    def _result(self, future: Future[Any]) -> Result:
         try:
-            return future.result()
+            return self._dispatch.result(future)
         except PipeError:
             raise
         except BrokenExecutor as error:
@@ -202,13 +275,21 @@ class Run:
         try:
             self._commit.take(result, self._pieces[number].position)
         except Again as again:
-            piece = self._pieces[number]
-            if again.begin is not None:
-                piece = Piece(piece.readable.starting_at(again.begin), piece.size)  # type: ignore[attr-defined]  # only splits have extents
             self._window.reopen(number)
-            self._hand_over(number, piece, again.most)
+            self._again(number, again)
             return False
         return True
+
+    def _again(self, number: int, again: Again) -> None:
+        piece, suspect = self._pieces[number], self._suspects.get(number)
+        if again.begin is not None:
+            self._suspects.pop(number, None)
+            piece = Piece(piece.readable.starting_at(again.begin), piece.size)  # type: ignore[attr-defined]  # only splits have extents
+        elif suspect is not None and again.most is not None:
+            suspect.shorten(again.most)
+            self._go_on(number, suspect)
+            return
+        self._hand_over(number, piece, again.most)
 
     def _commit_append(self) -> None:
         now = time.monotonic()
@@ -231,24 +312,47 @@ class Run:
 
     def finish(self, error: BaseException | None) -> None:
         """Make the sinks durable or leave them as they were, and give everything back. Never called twice."""
-        if self._plan.owns_executor:
-            self._plan.executor.shutdown(wait=True, cancel_futures=True)
-        self._drain()
+        orderly = self._drain(GRACE if error is not None else math.inf)
         if self._plan.program.loop is not None:
             self._plan.program.loop.cancel()  # an asynchronous source that still waits for its next record
         blocked = self._feed.close()
         if blocked is not None:
             self.report.notes.append(f"the source {blocked} was still blocked in a read; its thread was left behind")
-        for problem in self._plan.program.close():
-            self.report.notes.append(f"{problem.__notes__[0]}: {type(problem).__name__}: {problem}")
+        self.report.notes += self._dispatch.close(orderly=orderly)
+        if self._plan.owns_executor:
+            if orderly:
+                self._plan.executor.shutdown(cancel_futures=True)
+            else:
+                self._plan.executor.terminate()
+        self._describe_transport()
         self._end_sinks(error)
         if not blocked:
             self._plan.source.close()
 
-    def _drain(self) -> None:
-        """Cancel what has not started and wait for the rest: nothing runs after the run."""
-        while self._window.running and not self._plan.owns_executor:
-            self._note(self._events.get())
+    def _drain(self, seconds: float) -> bool:
+        """Cancel what has not started and wait for the rest: nothing runs after the run. False for what still does."""
+        until = time.monotonic() + seconds
+        for future in list(self._out):
+            future.cancel()
+        while self._out:
+            left = None if until == math.inf else until - time.monotonic()
+            try:
+                event = self._events.get(timeout=left) if left is None or left > 0 else self._events.get_nowait()
+            except queue.Empty:
+                self.report.notes.append(f"{len(self._out)} chunks were still being processed when the run ended")
+                return False
+            if event is not None:
+                self._out.pop(event[1], None)
+        return True
+
+    def _describe_transport(self) -> None:
+        carrier = self._dispatch.carrier
+        if carrier is not None:
+            self.report.transport = {
+                "bytes": carrier.raw_bytes,
+                "bytes_sent": carrier.frame_bytes,
+                "compress_seconds": carrier.compress_seconds,
+            }
 
     def _end_sinks(self, error: BaseException | None) -> None:
         try:
@@ -287,9 +391,10 @@ class Run:
     def _tell_failure(self, failure: Any) -> None:
         self._plan.observers.tell("pipe_entry_failed", run=self.info, failure=failure)
 
-    def _tell_task(self, event: str, number: int, status: str) -> None:
+    def _tell_task(self, event: str, tried: Try, status: str) -> None:
         if self._plan.observers.hears(event):
-            task = TaskInfo(number, "chunk", status, 1, self._began[number], time.perf_counter())
+            attempt = 1 if tried.part is None else tried.part.deaths + 1
+            task = TaskInfo(tried.number, "chunk", status, attempt, tried.began, time.perf_counter())
             self._plan.observers.tell(event, run=self.info, task=task)
 
     def _tell_progress(self) -> None:
@@ -301,3 +406,10 @@ class Run:
     def tell_finished(self) -> None:
         """Tell the observers that the run has ended."""
         self._plan.observers.tell("pipe_run_finished", run=self.info, report=self.report)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    """The shorter of two waits, where None is for ever."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -92,13 +92,7 @@ class Work:
             self.result.failures.append(failure)
 
     def _error_row(self, phase: Phase, errors: list[dict[str, Any]], raw: Any, data: Any, hook: str | None) -> Any:
-        program = self._program
-        if program.error_row is None:
-            return None
-        raw, data = program.shown(raw), program.shown(data)
-        return program.error_row(
-            {"phase": phase, "errors": errors, "raw": raw, "data": data, "hook": hook, "attempt": 1}
-        )
+        return self._program.failed_row(phase, errors, raw, data, hook)
 
     # --- records that the driver decides on ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import operator
 import threading
 import time
@@ -21,10 +22,18 @@ from pipe_core.records.store import HookStore
 from pipe_core.records.validate import apply, reasons, text
 from pipe_core.records.views import added_keys, is_view_of
 from pipe_core.records.work import Work
+from pipe_core.runtime import beat
 from pipe_core.runtime.run_loop import RunLoop
+from pipe_core.runtime.watchdog import Watchdog
 
 
-def process(readable: Readable, program: Program, position: int | None = None, most: int | None = None) -> Result:
+def process(
+    readable: Readable,
+    program: Program,
+    position: int | None = None,
+    most: int | None = None,
+    check: Callable[..., None] | None = None,
+) -> Result:
     """Process one chunk or split.
 
     Args:
@@ -32,12 +41,13 @@ def process(readable: Readable, program: Program, position: int | None = None, m
         program: What to do with it.
         position: The number of its first record in the source, where that is known.
         most: Stop behind so many records.
+        check: Raises for a row that cannot travel; that record fails then.
     """
     try:
         worker = _own_worker(program)
     except RunError as error:
         return Result(fatal=error)
-    return worker.process(readable, position, most)
+    return worker.process(readable, position, most, check)
 
 
 def _own_worker(program: Program) -> Worker:
@@ -73,6 +83,11 @@ class Worker:
         self._needs_positions = any(hook.needs_position for hook in program.hooks)
         self._uses_entries = bool(program.hooks) or program.wants_entries
         self._run_hooks = tuple(hook for hook in program.hooks if hook.kind == "run")
+        self._numbers = {id(hook): number for number, hook in enumerate(program.hooks, 1)}
+        self._watchdog = Watchdog(program.hook_timeout if program.hard_timeout and program.hooks else math.inf)
+        self._check: Callable[..., None] | None = None
+        self.readable: Readable | None = None
+        self.runner: HookRunner | None = None
 
     # --- life ---
 
@@ -120,8 +135,11 @@ class Worker:
 
     # --- the way of a chunk ---
 
-    def process(self, readable: Readable, position: int | None, most: int | None) -> Result:
+    def process(
+        self, readable: Readable, position: int | None, most: int | None, check: Callable[..., None] | None = None
+    ) -> Result:
         """Read, run hooks, validate, run hooks, make rows."""
+        self.readable, self._check = readable, check
         work = Work(self._program, position)
         mark = work.mark()
         try:
@@ -139,6 +157,9 @@ class Worker:
         except HookContractError as error:
             work.reset(mark)
             work.result.fatal = error
+        finally:
+            self._watchdog.rest()
+            self.readable = self.runner = None
         return work.finished()
 
     def _batches(self, readable: Readable, most: int | None, work: Work) -> Iterator[Batch]:
@@ -148,6 +169,7 @@ class Worker:
             started = time.perf_counter()
             batch = next(batches, None)
             work.spent("read", started)
+            beat.row[beat.AT] = work.result.read
             if batch is None:
                 work.result.extent = getattr(readable, "extent", None)
                 return
@@ -196,9 +218,11 @@ class Worker:
         started = time.perf_counter()
         work.phase = phase
         for hook in hooks:
+            beat.row[beat.HOOK] = self._numbers[id(hook)]
             self._show_positions(hook, entries, work)
             run = hook.kind == "run"
             entries = work.ask(hook, entries, runner, batch) if run else runner.run(hook, entries)
+        beat.row[beat.HOOK] = 0
         work.spent(phase, started)
         return entries
 
@@ -217,7 +241,7 @@ class Worker:
             entry.metadata[f"hook_error_{hook.name}"] = text(error)
             work.fail_entry(entry, work.phase, batch, hook.name)
 
-        return HookRunner(
+        self.runner = HookRunner(
             self._store,
             self._loop,
             timeout=self._program.hook_timeout,
@@ -225,7 +249,9 @@ class Worker:
             fail=fail,
             gate=lambda: self._program.gate,
             stopping=self._program.stopping,
+            watchdog=self._watchdog,
         )
+        return self.runner
 
     def _validated(self, records: list[Any], work: Work) -> tuple[list[Any], list[tuple[int, BaseException]]]:
         if self._validate is None:
@@ -260,23 +286,28 @@ class Worker:
         if self._row is None:
             return [], []
         started = time.perf_counter()
-        done = apply(self._row, values, self._program.stopping)
+        row = self._row if self._check is None else _checked(self._row, self._check)
+        done = apply(row, values, self._program.stopping)
         work.spent("encode", started)
         return done
 
     def _encoded_entries(self, entries: list[Entry], batch: Batch, work: Work) -> None:
+        if self._check is not None:
+            entries = self._travelling(self._check, entries, batch, work)
         if self._program.post and self._row is not None:
             rows, unwritten = self._encoded_as_changed(entries, work)
         else:
             rows, unwritten = self._encoded([entry._value for entry in entries], work)
-        for k, error in unwritten:
-            entry = entries[k]
-            entry.status = EntryStatus.FAILED
-            entry.errors.append(_plain_error(error))
-            work.fail_entry(entry, "encode", batch)
-        if unwritten:
-            entries = _without(entries, unwritten)
-        work.accept_entries(entries, rows)
+        work.accept_entries(_written(entries, unwritten, batch, work), rows)
+
+    def _travelling(self, check: Callable[..., None], entries: list[Entry], batch: Batch, work: Work) -> list[Entry]:
+        """Those of *entries* that can travel, where entries themselves or what run-scoped hooks made of them do."""
+
+        def travels(entry: Entry) -> None:
+            check(*(value for value, _ in entry._verdicts or ()), *([entry] if self._program.wants_entries else ()))
+
+        _, stuck = apply(travels, entries, self._program.stopping)
+        return _written(entries, stuck, batch, work)
 
     def _encoded_as_changed(
         self, entries: list[Entry], work: Work
@@ -286,7 +317,8 @@ class Worker:
         if self._untouched(entries, values):
             return self._encoded(values, work)
         started = time.perf_counter()
-        done = apply(self._changed_row, entries, self._program.stopping)
+        row = self._changed_row if self._check is None else _checked(self._changed_row, self._check)
+        done = apply(row, entries, self._program.stopping)
         work.spent("encode", started)
         return done
 
@@ -307,6 +339,27 @@ class Worker:
         views = [entry.validated_data for entry in entries]
         own = all(map(operator.is_, views, map(_OWN_FIELDS, values)))
         return own and set(map(tuple, views)) == {self._closed}
+
+
+def _checked(row: Callable[[Any], Any], check: Callable[..., None]) -> Callable[[Any], Any]:
+    def made(value: Any) -> Any:
+        made = row(value)
+        check(made)
+        return made
+
+    return made
+
+
+def _written(
+    entries: list[Entry], unwritten: Sequence[tuple[int, BaseException]], batch: Batch, work: Work
+) -> list[Entry]:
+    """*entries* without those that could not be written down, which fail."""
+    for k, error in unwritten:
+        entry = entries[k]
+        entry.status = EntryStatus.FAILED
+        entry.errors.append(_plain_error(error))
+        work.fail_entry(entry, "encode", batch)
+    return _without(entries, unwritten) if unwritten else entries
 
 
 _OWN_FIELDS = operator.attrgetter("__dict__")

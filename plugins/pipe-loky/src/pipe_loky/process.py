@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 import threading
 from typing import Final
 
@@ -12,6 +11,7 @@ from loky.backend.context import get_context
 
 from pipe_core import WorkerKilled
 from pipe_core.runtime.beat import AT, HOOK, STARTED, Board
+from pipe_core.runtime.exits import exit_text
 from pipe_loky.worker import STOP, work
 
 _PATIENCE: Final = 5.0
@@ -90,7 +90,7 @@ class Worker:
             return None
         code = self._process.exitcode
         return WorkerKilled(
-            f"The worker process {self._process.pid} ended while it ran the call: {_told(code)}.",
+            f"The worker process {self._process.pid} ended while it ran the call: {exit_text(code)}.",
             exit_code=code,
             at=int(notes[AT]) if notes[AT] >= 0 else None,
             hook=int(notes[HOOK]) or None,
@@ -107,18 +107,3 @@ class Worker:
         poll.register(self._connection.fileno(), select.POLLIN)
         poll.register(watched, select.POLLIN)
         return watched, poll
-
-
-def _told(code: int | None) -> str:
-    if code is None:
-        return "nobody knows why"
-    if code >= 0:
-        return f"exit code {code}"
-    import signal
-
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = " (killed, perhaps for want of memory)" if name == "SIGKILL" and sys.platform == "linux" else ""
-    return f"{name}{hint}"

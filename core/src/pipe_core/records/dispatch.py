@@ -1,0 +1,116 @@
+"""Dispatch: pieces go to the executor, results come back, whatever lies between.
+
+In one process both are objects. To other processes chunks go as frames of the codec, splits as the plain data that
+they are, and results come back as frames; the program is shared once with every worker.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.kernel.contracts import Readable
+from pipe_core.kernel.errors import UnsupportedCapabilityError
+from pipe_core.records.feed import Piece
+from pipe_core.records.program import Program
+from pipe_core.records.result import Result
+from pipe_core.records.worker import process
+from pipe_core.runtime.executor import Executor
+from pipe_core.runtime.share import Shared
+
+if TYPE_CHECKING:
+    from pipe_core.records.transport import Carrier
+
+
+class Dispatch:
+    """Hands pieces of one run to its executor.
+
+    Args:
+        executor: Where they are processed.
+        program: What a worker needs once.
+    """
+
+    def __init__(self, executor: Executor, program: Program) -> None:
+        self._executor = executor
+        self._program = program
+        self._shared = executor.share(program)
+        self._carrier = program.carrier
+        self._types: Shared[tuple[type, ...]] | None = None
+        self._types_known = 0
+
+    @property
+    def carrier(self) -> Carrier | None:
+        """Packs what travels; None in one process."""
+        return self._carrier
+
+    def submit(self, piece: Piece, most: int | None = None) -> Future[Any]:
+        """Process *piece*, or its first *most* records. The future is for `result`."""
+        if self._carrier is None:
+            return self._executor.submit(_process_here, self._shared, piece.readable, piece.position, most)
+        packed = self._packed(self._carrier, piece.readable)
+        return self._executor.submit(_process_there, self._shared, self._types, packed, piece.position, most)
+
+    def result(self, future: Future[Any]) -> Result:
+        """The result of a future that has ended. Raises what its call raised."""
+        answer = future.result()
+        if self._carrier is None:
+            found: Result = answer
+            return found
+        return self._carrier.open_result(answer)
+
+    def _packed(self, carrier: Carrier, readable: Readable) -> Any:
+        if hasattr(readable, "extent"):
+            return readable  # a split: plain data without records
+        frame = carrier.pack_chunk(readable)  # type: ignore[arg-type]  # what is no split is a chunk
+        extra = carrier.extra_types
+        if len(extra) > self._types_known:
+            self._types, self._types_known = self._executor.share(tuple(extra)), len(extra)
+        return frame
+
+    def close(self, *, orderly: bool) -> list[str]:
+        """Tear down the hooks of every worker that lives; what went wrong is returned.
+
+        Args:
+            orderly: Whether the workers of other processes can still be asked. They do it by themselves at their end.
+        """
+        if self._carrier is None:
+            return _told(self._program)
+        if not orderly:
+            return []
+        try:
+            outcomes = self._executor.everywhere(_close_there, self._shared)
+        except (UnsupportedCapabilityError, RuntimeError):
+            return []
+        return [problem for outcome in outcomes for problem in outcome.value or ()]
+
+
+def _process_here(program: Shared[Program], readable: Readable, position: int | None, most: int | None) -> Result:
+    return process(readable, program.get(), position, most)
+
+
+def _process_there(
+    shared: Shared[Program], types: Shared[tuple[type, ...]] | None, packed: Any, position: int | None, most: int | None
+) -> bytes:
+    from pipe_core.records.transport import Untravelable
+
+    program = shared.get()
+    carrier = program.carrier
+    assert carrier is not None  # who packs has one
+    if types is not None:
+        carrier.learn(types.get())
+    readable = carrier.open_chunk(packed) if isinstance(packed, bytes) else packed
+    try:
+        return carrier.pack_result(process(readable, program, position, most))
+    except Untravelable:
+        # Once more, with a look at every row: only the records whose rows cannot travel fail.
+        return carrier.pack_result(process(readable, program, position, most, check=carrier.check))
+
+
+def _close_there(shared: Shared[Program]) -> list[str]:
+    told = _told(shared.get()) if shared.pulled else []
+    shared.forget()
+    return told
+
+
+def _told(program: Program) -> list[str]:
+    return [f"{problem.__notes__[0]}: {type(problem).__name__}: {problem}" for problem in program.close()]
