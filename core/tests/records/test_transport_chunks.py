@@ -146,7 +146,7 @@ def test_a_worker_that_has_not_learned_a_class_says_so() -> None:
     driver, worker = pair(get_codec("msgpack"))
     data = driver.pack_chunk(RecordsChunk([{"a": Color.RED}]))
     assert driver.extra_types == (Color,)
-    with pytest.raises(CodecError, match="needs 1 classes .* and 0 are there"):
+    with pytest.raises(CodecError, match=r"needs 1 classes .* and 0 are there"):
         worker.open_chunk(data)
     worker.learn(driver.extra_types)
     assert content(worker.open_chunk(data))[0][0] == [{"a": Color.RED}]
