@@ -22,6 +22,7 @@ from pipe_core.runtime.travel import goes_by_value, is_private
 
 _LEFT_OUT: Final = frozenset(("__builtins__", "__cached__", "__loader__", "__spec__"))
 _NAMING: Final = ("__name__", "__package__", "__path__", "__file__")
+_BUILT: Final = ("__pydantic_validator__", "__pydantic_serializer__", "__pydantic_complete__")
 _MOST_OWNERS: Final = 100
 
 _own: weakref.WeakSet[type] = weakref.WeakSet()
@@ -40,13 +41,22 @@ def dumps(value: Any, prefix: bytes = b"", *, back: bool = False) -> bytes:
     Raises:
         Exception: Whatever the value's own code raises, or pickle on meeting what cannot travel.
     """
-    pickler = _Pickler(is_private if back else goes_by_value)
-    try:
-        return pickler.bytes(value, prefix)
-    except Exception:
-        if not pickler.met_modules:
-            raise
-    return _Pickler(pickler.by_value, sparing=True).bytes(value, prefix)
+    by_value = is_private if back else goes_by_value
+    sparing = modelling = False
+    while True:
+        pickler = _Pickler(by_value, sparing=sparing, modelling=modelling)
+        try:
+            return pickler.bytes(value, prefix)
+        except _ModelMet:
+            modelling = True
+        except Exception:
+            if sparing or not pickler.met_modules:
+                raise
+            sparing = True
+
+
+class _ModelMet(Exception):
+    """What is pickled holds a class of pydantic, which needs an order of its own. Most values do not."""
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
@@ -55,24 +65,32 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
     Args:
         by_value: Whether the module of that name travels by value.
         sparing: Leave out of whole modules what cannot travel and what no function on the way names.
+        modelling: Write what models validate with behind everything else.
         inside: Modules that are being tried out further up the stack.
     """
 
     def __init__(
-        self, by_value: Callable[[object], bool], *, sparing: bool = False, inside: frozenset[str] = frozenset()
+        self,
+        by_value: Callable[[object], bool],
+        *,
+        sparing: bool = False,
+        modelling: bool = False,
+        inside: frozenset[str] = frozenset(),
     ) -> None:
         self._file = io.BytesIO()
         super().__init__(self._file)
         self.by_value = by_value
         self.met_modules = False
+        self.models: list[tuple[type, dict[str, Any]]] = []
         self._sparing = sparing
+        self._modelling = modelling
         self._inside = inside
         self._homes: dict[int, _Home] = {}
         self._names: set[str] = set()
 
     def bytes(self, value: Any, prefix: bytes = b"") -> bytes:
         self._file.write(prefix)
-        self.dump(value)
+        self.dump(_Whole(value, self) if self._modelling else value)
         return self._file.getvalue()
 
     def reducer_override(self, obj: Any) -> Any:
@@ -107,7 +125,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             reduced = self._class_reduced(cls)
         if cls not in _received:
             _own.add(cls)
+        if "__pydantic_validator__" in vars(cls):
+            if not self._modelling:
+                raise _ModelMet
+            reduced = (*reduced[:2], self._without_validators(cls, reduced[2]), None, None)
         return (*reduced[:5], _fill_class)
+
+    def _without_validators(self, cls: type, state: Any) -> Any:
+        attributes = {name: value for name, value in state[0].items() if name not in _BUILT}
+        self.models.append((cls, {name: state[0][name] for name in _BUILT if name in state[0]}))
+        return attributes, state[1]
 
     def _class_reduced(self, cls: type) -> Any:
         by_value = self.by_value(cls.__module__)
@@ -127,7 +154,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         kept, missing = {}, {}
         for name, value in state.items():
             try:
-                _Pickler(self.by_value, sparing=True, inside=self._inside | {module}).dump(value)
+                inner = _Pickler(self.by_value, sparing=True, modelling=True, inside=self._inside | {module})
+                inner.dump(value)
                 kept[name] = value
             except Exception as error:
                 if name in self._names:
@@ -225,6 +253,43 @@ def _complete(cls: type) -> None:
         rebuild_dataclass(cls, raise_errors=False)
 
 
+# Validators and serializers are built from a schema as soon as they are read. A schema names classes whose validators
+# may be made of parts of that same schema, which is still half empty then. So all of them come behind everything else.
+
+
+class _Whole:
+    """A value and, behind it, what its models validate with."""
+
+    def __init__(self, value: Any, pickler: _Pickler) -> None:
+        self._value = value
+        self._pickler = pickler
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _first, (self._value, _Rest(self._pickler))
+
+
+class _Rest:
+    """The models that were met until this is pickled, and then those that were met while they were."""
+
+    def __init__(self, pickler: _Pickler) -> None:
+        self._pickler = pickler
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        models, self._pickler.models = self._pickler.models, []
+        return (_build, (models[::-1], _Rest(self._pickler))) if models else (bool, ())
+
+
+def _first(value: Any, _: object) -> Any:
+    return value
+
+
+def _build(models: list[tuple[type, dict[str, Any]]], _: object) -> None:
+    for cls, attributes in models:
+        if cls not in _own:
+            for name, value in attributes.items():
+                setattr(cls, name, value)
+
+
 # --- what pickle would name, though the name means nothing elsewhere ---
 
 
@@ -276,11 +341,13 @@ def blame(value: Any, error: Exception) -> str:
 
     class Tracing(_Pickler):
         def reducer_override(self, obj: Any) -> Any:
-            met.append(obj)
-            return super().reducer_override(obj)
+            reduced = super().reducer_override(obj)
+            if reduced is not NotImplemented or not isinstance(obj, FunctionType | ModuleType | type):
+                met.append(obj)
+            return reduced
 
     try:
-        Tracing(goes_by_value).bytes(value)
+        Tracing(goes_by_value, modelling=True).bytes(value)
     except Exception:
         for owner in reversed(met[-_MOST_OWNERS:]):
             for label, part in _parts(owner):

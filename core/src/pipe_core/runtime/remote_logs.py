@@ -32,6 +32,7 @@ _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 
 _driver: int | None = None
 _collector: _Collector | None = None
+_inherited: list[tuple[logging.Logger, logging.Handler]] = []
 _lock = threading.Lock()
 
 
@@ -110,18 +111,38 @@ def _is_plain(value: Any) -> bool:
     return type(value) in (str, float, bool, type(None))
 
 
+def _remember_inherited() -> None:
+    """Note in a fresh fork which handlers are its parent's."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    found = [
+        (logger, handler) for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers
+    ]
+    _inherited[:] = [(logger, handler) for logger, handler in found if handler is not _collector]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_remember_inherited)
+
+
+def _install() -> _Collector:
+    global _collector  # one a process
+    with _lock:
+        if _collector is None:
+            _collector = _Collector()
+            logging.root.addHandler(_collector)
+        while _inherited:  # the driver has the same ones, and every record would be shown twice
+            logger, handler = _inherited.pop()
+            logger.removeHandler(handler)
+        return _collector
+
+
 def listen(threshold: int) -> None:
     """Collect what is logged from now on at *threshold* or above, if this process is a worker."""
-    global _collector  # one a process
     collector = _collector
-    if collector is None:
+    if collector is None or _inherited:
         if _driver == os.getpid():  # its own handlers hear it
             return
-        with _lock:
-            if _collector is None:
-                _collector = _Collector()
-                logging.root.addHandler(_collector)
-            collector = _collector
+        collector = _install()
     if collector.threshold != threshold:
         collector.want(threshold)
 

@@ -1,8 +1,8 @@
 """Which modules travel by value: those that a worker cannot be expected to have.
 
 Installed distributions and the standard library are imported again where a call runs. The script itself, files given by
-path, and modules beside the script or in the working folder exist here and perhaps nowhere else, so their functions
-and classes travel with their code.
+path, and modules beside these or in the working folder exist here and perhaps nowhere else, so their functions and
+classes travel with their code.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ def _decide(top: str, file: str) -> bool:
 
 
 def _homes() -> frozenset[str]:
-    """The folder of the script and the working folder."""
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    found = {os.path.dirname(os.path.realpath(main))} if type(main) is str else set()
+    """The folders of the script and of files given by path, and the working folder."""
+    modules = [module for name, module in list(sys.modules.items()) if is_private(name)]
+    files = [getattr(module, "__file__", None) for module in modules]
+    found = {os.path.dirname(os.path.realpath(file)) for file in files if type(file) is str}
     try:
         found.add(os.path.realpath(os.getcwd()))
     except OSError:  # it was removed
