@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -253,6 +254,18 @@ def test_causes_and_cycles_are_told() -> None:
 
     assert "KeyError: 'first'" in note
     assert "direct cause" in note
+
+
+def test_the_traceback_begins_where_the_call_does(processes: Executor) -> None:
+    async def failing() -> None:
+        raise ValueError("x")
+
+    for fn in (lambda: int("x"), failing):
+        found = processes.submit(fn).exception()
+        assert type(found) is ValueError
+        assert re.match(
+            r"Traceback of the worker:\nTraceback.*:\n  File \".*test_remote_errors.py\"", found.__notes__[0]
+        )
 
 
 def test_an_endless_recursion_comes_back() -> None:

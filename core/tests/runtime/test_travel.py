@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -497,6 +498,15 @@ def test_a_distribution_installed_as_a_link_goes_by_reference(home: Path, monkey
         travel._linked_folders.cache_clear()
 
 
+def test_a_module_that_is_another_one_now_is_looked_at_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = ModuleType("some_name_of_nobody"), ModuleType("some_name_of_nobody")
+    first.__file__, second.__file__ = str(home / "first.py"), "/elsewhere/second.py"
+    monkeypatch.setitem(sys.modules, "some_name_of_nobody", first)
+    assert goes_by_value("some_name_of_nobody")
+    monkeypatch.setitem(sys.modules, "some_name_of_nobody", second)
+    assert not goes_by_value("some_name_of_nobody")
+
+
 def test_a_removed_working_folder_is_survived(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = home / "gone"
     gone.mkdir()
@@ -529,7 +539,7 @@ def _module_function(x: int) -> int:
 def test_what_we_lean_on_in_cloudpickle_is_there() -> None:
     from cloudpickle import cloudpickle as inside
 
-    for name in ("_dynamic_class_reduce", "_class_setstate", "_make_typevar", "_decompose_typevar"):
+    for name in ("_class_reduce", "_dynamic_class_reduce", "_class_setstate", "_make_typevar", "_decompose_typevar"):
         assert callable(getattr(inside, name)), name
     for name in ("_function_reduce", "_dynamic_function_reduce"):
         assert callable(getattr(cloudpickle.Pickler, name)), name

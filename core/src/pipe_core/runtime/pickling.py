@@ -138,7 +138,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
 
     def _class_reduced(self, cls: type) -> Any:
         by_value = self.by_value(cls.__module__)
-        return _cloudpickle._dynamic_class_reduce(cls) if by_value else super().reducer_override(cls)
+        return _cloudpickle._dynamic_class_reduce(cls) if by_value else _cloudpickle._class_reduce(cls)
 
     def _module(self, module: ModuleType) -> Any:
         name = module.__name__

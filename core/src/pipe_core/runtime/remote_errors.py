@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, Final, cast
 
 from pipe_core.kernel.errors import PipeError, RemoteError, rebuild
@@ -22,11 +23,20 @@ _INTEGER: Final = 2
 def pack_error(error: BaseException) -> bytes:
     """*error* as data: its class by name, its arguments where they are plain, its traceback as text. Never raises."""
     try:
-        return _packed(_facts(error) | {"traceback": "".join(traceback.format_exception(error))})
+        shown = traceback.format_exception(type(error), error, _of_the_call(error.__traceback__))
+        return _packed(_facts(error) | {"traceback": "".join(shown)})
     except BaseException as second:  # the error's own code, or too deep for what is left of the stack
         kind = type(error)
         text = f"{_name(kind)[1]} (its traceback cannot be shown: {type(second).__name__})\n"
         return _packed({"kind": _name(kind), "message": _text(error), "traceback": text})
+
+
+def _of_the_call(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first line on that is not about how the call got there."""
+    found = trace
+    while found is not None and str(found.tb_frame.f_globals.get("__name__")).startswith("pipe_core.runtime."):
+        found = found.tb_next
+    return found or trace
 
 
 def _facts(error: BaseException) -> dict[str, Any]:

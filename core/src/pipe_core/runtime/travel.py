@@ -21,6 +21,7 @@ PRIVATE: Final = "_pipe_file_"
 _MAIN: Final = ("__main__", "__mp_main__")
 _PACKAGED: Final = ("site-packages", "dist-packages")
 
+_known: dict[str, tuple[ModuleType | None, bool]] = {}
 _decided: dict[str, bool] = {}
 
 
@@ -38,8 +39,13 @@ def goes_by_value(name: object) -> bool:
     if type(name) is not str:
         return False
     module = sys.modules.get(name)
-    if module is None or is_private(name):
-        return is_private(name)
+    known = _known.get(name)
+    if known is None or known[0] is not module:
+        known = _known[name] = (module, is_private(name) or (module is not None and _lives_here(name, module)))
+    return known[1]
+
+
+def _lives_here(name: str, module: ModuleType) -> bool:
     file = getattr(module, "__file__", None) or _folder(module)
     if type(file) is not str:
         return False
