@@ -451,6 +451,16 @@ def test_pieces_of_a_file_of_the_web_are_read_by_workers(web: str) -> None:
     assert read_splits(make("csv").source(f"http://{web}/a.csv"), 50_000) is None
 
 
+def test_more_bytes_than_were_asked_for_are_not_taken_for_them(web: str) -> None:
+    source = make("csv").source(f"http://{web}/a.csv")
+    source.open()
+    _, second, *_ = source.splits(lambda: 50_000) or ()
+    source.close()
+    Web.ranges = False
+    with pytest.raises(SourceError, match=rf"{len(CSV):,} bytes came where 18\d,\d\d\d were asked for"):
+        list(second.batches(1000))
+
+
 def test_errors_of_the_web_are_told_apart_and_hide_the_query(web: str) -> None:
     with pytest.raises(SourceNotFoundError, match=r"no file 'http://127\.0\.0\.1:\d+/none\.csv\?\*\*\*'"):
         Pipe(f"http://{web}/none.csv?token=CANARY", []).run()

@@ -203,6 +203,19 @@ def test_a_pattern_reads_many_objects(client: Any, options: dict[str, Any]) -> N
         Pipe(("s3://bucket/out/part-*.csv", options), []).run()
 
 
+def test_what_the_store_said_before_is_asked_again(client: Any, options: dict[str, Any]) -> None:
+    put(client, "in/part-1.csv", b"id\n1\n")
+    assert Pipe(("s3://bucket/in/part-*.csv", options), []).run().read == 1
+    assert len(fsspec.filesystem("s3", **options["storage_options"]).ls("bucket/in")) == 1  # and it remembers
+    put(client, "in/part-1.csv", b"id\n" + b"1\n" * 300_000)
+    put(client, "in/part-2.csv", b"id\n2\n")
+    assert Pipe(("s3://bucket/in/part-1.csv", options), []).run().read == 300_000
+    assert Pipe(("s3://bucket/in/part-*.csv", options), []).run().read == 300_001
+    client.delete_object(Bucket="bucket", Key="in/part-1.csv")
+    assert Pipe(("s3://bucket/in/part-*.csv", options), []).run().read == 1
+    Pipe([{"a": 1}], ("s3://bucket/in/part-1.csv", options)).run()
+
+
 def test_an_object_that_is_replaced_is_never_mixed(client: Any, options: dict[str, Any]) -> None:
     put(client, "in.csv", CSV)
     source = make("csv", **options).source("s3://bucket/in.csv")

@@ -142,6 +142,7 @@ class RemoteFile:
         if self.scheme not in WEB and (size := self._size_of_this()) is not None:
             return {self.url: size}
         with self.errors():
+            system.invalidate_cache()
             found = system.glob(path, detail=True)
         # What the file system left out of its path: the scheme, and a user and host where there are some.
         before = self.url[: -len(path)] if path and self.url.endswith(path) else f"{self.scheme}://"
