@@ -68,8 +68,8 @@ class Ground(Conformance):
 
     def _choice(self) -> Choice | None:
         """The plugin, where the executor is one that was chosen by name."""
-        asked = self._asked()
-        if callable(asked):
+        asked = type(self).executor
+        if not asked or callable(asked):
             return None
         found = current_kernel().choose("executors", asked, {}, default=None)
         return found if isinstance(found, Choice) else None
@@ -174,7 +174,7 @@ class Ground(Conformance):
 def _end_by_force(executor: Executor) -> None:
     """So that nothing of it holds up the tests that follow, nor the end of the interpreter."""
     try:
-        within(5.0, executor.terminate)
+        within(2.0, executor.terminate)
     except BaseException:  # it is wrong already: the test that found out has said so
         return
     finally:
