@@ -29,7 +29,18 @@ class Schema:
     def __init__(self, kind: Any) -> None:
         self.kind = kind
         self.name = getattr(kind, "__name__", str(kind))
-        self._adapter = _adapter(kind)
+        self._known: list[Any] | None = None
+        self._adapter  # noqa: B018  # what is wrong with the schema is said now
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        adapter = _adapter(self.kind)
+        if self._known is not None and self._facts() != self._known:
+            raise SchemaError(
+                f"{self.name} arrived on a worker with other fields than it has on the driver: {self._facts()}, and "
+                f"there {self._known}. Are the versions of pydantic the same on both sides?"
+            )
+        return adapter
 
     @property
     def validate(self) -> Callable[[Any], Any]:
@@ -70,8 +81,12 @@ class Schema:
         """The names under which fields without a default are read, aliases included."""
         return _required(self.kind)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Schema, (self.kind,)
+    def _facts(self) -> list[Any]:
+        return [self.fields, self.closed, sorted(self.required)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # On a worker the adapter is made at its first use: a model that comes by value is whole only behind all else.
+        return {"kind": self.kind, "name": self.name, "_known": self._facts()}
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:
