@@ -1,47 +1,33 @@
 """Transport: chunks go to worker processes and results come back as frames of the run's codec.
 
-Nothing here is pickled. Around the frames of the codec stands a small head::
-
-    2 bytes   what it is: a chunk or a result
-    4 bytes   how many classes of the table of types it needs
-    8 bytes   seconds that the sender spent compressing and has not told of yet
-    4 bytes   how many frames follow
-    8 bytes   the length of each
-    4 bytes   CRC-32 of all that
+Nothing here is pickled. What stands around the frames is in `border`, how chunks become plain data in their own
+classes or else in `loose_chunk`, how results do in `packed_result`.
 """
 
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Callable, Sequence
-from struct import Struct
 from typing import Any, Final, cast
 
 from pipe_core.kernel.contracts import Chunk, Codec
 from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.portable import Portable
+from pipe_core.records import border
 from pipe_core.records.entry import Entry
 from pipe_core.records.loose_chunk import LooseChunk, Piece, pieces_of
 from pipe_core.records.packed_entries import plain_entries
 from pipe_core.records.packed_result import legible_failures, plain_result, result_of
 from pipe_core.records.result import Result
 from pipe_core.records.schema import Schema
-from pipe_core.records.types_of import classes_in, types_of
-from pipe_core.runtime.wire import dumps
+from pipe_core.records.type_table import TypeTable
+from pipe_core.records.types_of import types_of
 
-_HEAD: Final = Struct(">2sIdI")
-_LENGTH: Final = Struct(">Q")
-_CHECKSUM: Final = Struct(">I")
-_CHUNK: Final = b"C\x01"
-_RESULT: Final = b"R\x01"
 _LOOSE: Final = -1
 """Stands where the place of the chunk's class would stand."""
 _LEVELS: Final = 8
 """How much deeper than in itself a value stands in a chunk or result, at most."""
 _WRAPPED: Final = "$" + _LEVELS * "[0]"
-_NEEDED: Final[list[Any]] = [None, True, 1, 1.5, "text", b"\xff", ("text", b""), [], {"key": [1]}]
-"""What chunks and results are made of, whatever records hold."""
 
 
 class Untravelable(CodecError):
@@ -52,7 +38,7 @@ class Carrier:
     """Packs chunks on the driver and opens them on a worker, packs results there and opens them on the driver.
 
     One for a run. It travels in the program and then makes its table of types again: out of the schema, so that the
-    classes are those that the worker's schema makes.
+    classes are those that the worker's schema makes. May be used by many threads at once.
 
     Args:
         codec: How values become bytes. With a method ``with_types(types)`` it also takes instances of classes.
@@ -75,19 +61,17 @@ class Carrier:
         for kind in travels:
             if not (hasattr(kind, "pack") and hasattr(kind, "unpack")):
                 raise CodecError(f"{kind.__qualname__} cannot travel as it is: it has no pack and unpack.")
-        _check_codec(codec)
-        self._base = codec
-        self._schema = schema
-        self._travels = tuple(travels)
-        self._remake = remake
-        self._lock = threading.Lock()
+        border.check_codec(codec)
+        self._begin((codec, schema, tuple(travels), remake, None, ()))
+
+    def _begin(self, state: tuple[Any, ...]) -> None:
+        self._codec, self._schema, self._travels, self._remake, self._expected, self._extra = state
+        self._lock = threading.RLock()
+        self._table: TypeTable | None = None
+        self._refused: set[type] = set()
         self._codecs: list[Codec] = []
         self._frame_bytes = 0
         self._told = self._heard = 0.0
-        self._own = tuple(filter(self._takes, types_of(schema)))
-        self._refused: set[type] = set()
-        self._table: tuple[tuple[type, ...], Codec, Codec]
-        self._learn(())
 
     # --- chunks ---
 
@@ -96,11 +80,11 @@ class Carrier:
         if type(chunk) in self._travels:
             try:
                 value = [self._travels.index(type(chunk)), *cast(Portable, chunk).pack()]
-                return self._sealed(_CHUNK, [self._encode(value)])
+                return self._joined(border.CHUNK, [self._encode(value)])
             except CodecError:  # something in it cannot travel, or it is too long: record by record, then
                 pass
         pieces = chunk.pieces if isinstance(chunk, LooseChunk) else pieces_of(chunk)
-        return self._sealed(_CHUNK, [frame for piece in pieces for frame in self._frames(piece)])
+        return self._joined(border.CHUNK, [frame for piece in pieces for frame in self._frames(piece)])
 
     def open_chunk(self, data: bytes) -> Chunk:
         """The chunk that `pack_chunk` packed.
@@ -108,7 +92,7 @@ class Carrier:
         Raises:
             CodecError: *data* is damaged, or needs types that this carrier has not learned.
         """
-        values = self._opened(_CHUNK, data)
+        values = self._parted(border.CHUNK, data)
         try:
             if not values or values[0][0] == _LOOSE:
                 return LooseChunk([Piece.unpack(*parts) for _, *parts in values])
@@ -140,13 +124,13 @@ class Carrier:
         Raises:
             Untravelable: A row, a verdict or an entry cannot travel, or all of it is too long for a frame.
         """
-        encode = self._table[1].encode
+        encode = self._ready().codec.encode
         try:
-            return self._sealed(_RESULT, [encode(plain_result(result))])
+            return self._joined(border.RESULT, [encode(plain_result(result))])
         except CodecError:
             result = legible_failures(result, self.can_travel)
         try:
-            return self._sealed(_RESULT, [encode(plain_result(result))])
+            return self._joined(border.RESULT, [encode(plain_result(result))])
         except CodecError as error:
             raise Untravelable(f"A result cannot travel back to the driver: {error}", path=error.path) from error
 
@@ -156,7 +140,7 @@ class Carrier:
         Raises:
             CodecError: *data* is damaged.
         """
-        values = self._opened(_RESULT, data)
+        values = self._parted(border.RESULT, data)
         try:
             (value,) = values
             return result_of(value)
@@ -176,7 +160,7 @@ class Carrier:
         for _ in range(_LEVELS):
             value = [value]
         try:
-            self._table[2].encode(value)
+            self._ready().probe.encode(value)
         except CodecError as error:
             path = error.path and f"${error.path.removeprefix(_WRAPPED)}"
             message = str(error).replace(error.path, path) if error.path and path else str(error)
@@ -194,69 +178,73 @@ class Carrier:
 
     @property
     def types(self) -> tuple[type, ...]:
-        """The table of types."""
-        return self._table[0]
+        """The table of types: those of the schema, and behind them `extra_types`."""
+        return self._ready().types
 
     @property
     def extra_types(self) -> tuple[type, ...]:
-        """Those types that were met in records. They only ever get more, behind those that are there."""
-        return self.types[len(self._own) :]
+        """The types that were met in records. They only ever get more, behind those that are there."""
+        return self._ready().extra
 
     def learn(self, types: Sequence[type]) -> None:
         """Take over the `extra_types` of the driver. Cheap when they are known."""
+        if len(types) > len(self.extra_types):
+            with self._lock:
+                if len(types) > len(self.extra_types):
+                    self._use(self._ready().more(types))
+
+    def _ready(self) -> TypeTable:
+        return self._table or self._first_table()
+
+    def _first_table(self) -> TypeTable:
+        """The table of the schema. Made when it is needed: while a carrier is unpickled, classes are not whole yet.
+
+        Raises:
+            CodecError: The schema names other classes here than on the driver.
+        """
         with self._lock:
-            if len(types) > len(self.extra_types):
-                self._learn(types)
+            if self._table is not None:
+                return self._table
+            codec = cast(Codec, self._remake() if self._codec is None else self._codec)
+            table = TypeTable(codec, types_of(self._schema), self._extra)
+            if self._expected not in (None, table.names):
+                raise CodecError(
+                    f"The schema names other classes on the worker than on the driver: {', '.join(table.names)}, and "
+                    f"there {', '.join(self._expected)}. Install the same version of pydantic on both sides."
+                )
+            return self._use(table)
 
-    def _learn(self, extra: Sequence[type]) -> None:
-        types = (*self._own, *extra)
-        with_types = getattr(self._base, "with_types", None)
-        codec, probe = (with_types(types), with_types(types)) if with_types else (self._base, self._base)
-        self._codecs.append(codec)
-        self._table = types, codec, probe
-
-    def _takes(self, kind: type) -> bool:
-        """Whether the codec takes instances of *kind*, once it is in the table."""
-        try:
-            return bool(getattr(self._base, "with_types", _nothing)((kind,)))
-        except CodecError:
-            return False
+    def _use(self, table: TypeTable) -> TypeTable:
+        self._codecs.append(table.codec)
+        self._table = table
+        return table
 
     def _encode(self, value: Any) -> bytes:
+        table = self._ready()
         try:
-            return self._table[1].encode(value)
+            return table.codec.encode(value)
         except CodecError:
-            found = self._new_types(value)
+            found = table.new_types(value, self._refused)
             if not found:
                 raise
         self.learn((*self.extra_types, *found))
-        return self._table[1].encode(value)
-
-    def _new_types(self, value: Any) -> list[type]:
-        """The classes in *value* that are missing in the table and may be in it."""
-        known = self._refused.union(self.types)
-        new = [kind for kind in classes_in(value) if kind not in known]
-        found = [kind for kind in new if self._takes(kind) and _is_portable(kind)]
-        self._refused.update(set(new).difference(found))
-        return found
+        return self._ready().codec.encode(value)
 
     # --- frames ---
 
-    def _sealed(self, mark: bytes, frames: list[bytes]) -> bytes:
-        lengths = b"".join([_LENGTH.pack(len(frame)) for frame in frames])
-        head = _HEAD.pack(mark, len(self.types), self._untold(), len(frames)) + lengths
+    def _joined(self, mark: bytes, frames: list[bytes]) -> bytes:
         self._count(frames)
-        return b"".join([head, _CHECKSUM.pack(zlib.crc32(head)), *frames])
+        return border.join(mark, len(self.types), self._untold(), frames)
 
-    def _opened(self, mark: bytes, data: bytes) -> list[Any]:
-        needed, seconds, frames = _apart(mark, data)
-        types, codec, _ = self._table
-        if needed > len(types):
+    def _parted(self, mark: bytes, data: bytes) -> list[Any]:
+        needed, seconds, frames = border.part(mark, data)
+        table = self._ready()
+        if needed > len(table.types):
             raise CodecError(
-                f"The frame needs {needed} classes in the table of types, and {len(types)} are there. "
+                f"The frame needs {needed} classes in the table of types, and {len(table.types)} are there. "
                 f"Let the worker learn the extra_types of the driver's carrier first."
             )
-        values = [codec.decode(frame) for frame in frames]
+        values = [table.codec.decode(frame) for frame in frames]
         self._count(frames)
         with self._lock:
             self._heard += seconds
@@ -284,7 +272,7 @@ class Carrier:
         return sum(getattr(codec, "compress_seconds", 0.0) for codec in self._codecs)
 
     def _untold(self) -> float:
-        """Seconds spent here since the last frame that went to the driver."""
+        """Seconds spent here since the last time that the other side was told."""
         with self._lock:
             now = self._own_seconds()
             untold, self._told = now - self._told, now
@@ -296,86 +284,10 @@ class Carrier:
 
     # --- how it travels itself ---
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        codec = None if self._remake else self._base
-        return _again, (codec, self._schema, self._travels, self._remake, _names(self._own), self.extra_types)
+    def __getstate__(self) -> tuple[Any, ...]:
+        table = self._ready()
+        codec = None if self._remake else table.base
+        return codec, self._schema, self._travels, self._remake, table.names, table.extra
 
-
-def _again(
-    codec: Codec | None,
-    schema: Schema | None,
-    travels: Sequence[type],
-    remake: Callable[[], Codec] | None,
-    names: list[str],
-    extra: Sequence[type],
-) -> Carrier:
-    """The carrier on a worker.
-
-    Raises:
-        CodecError: The schema names other classes here than on the driver.
-    """
-    carrier = Carrier(cast(Codec, remake() if remake else codec), schema, travels, remake)
-    here = _names(carrier.types)
-    if here != names:
-        raise CodecError(
-            f"The schema names other classes on the worker than on the driver: {', '.join(here)}, and there "
-            f"{', '.join(names)}. Install the same version of pydantic on both sides."
-        )
-    carrier.learn(extra)
-    return carrier
-
-
-def _check_codec(codec: Codec) -> None:
-    for value in _NEEDED:
-        try:
-            found = codec.decode(codec.encode([value]))
-        except CodecError as error:
-            raise CodecError(f"{_unfit(codec, value)}: {error}") from error
-        if repr(found) != repr([value]):
-            raise CodecError(f"{_unfit(codec, value)}: {[value]!r} becomes {found!r}.")
-
-
-def _unfit(codec: Codec, value: Any) -> str:
-    return (
-        f"The codec {type(codec).__qualname__} cannot carry chunks and results between processes, because they hold "
-        f"{type(value).__name__} values. Use the codec msgpack"
-    )
-
-
-def _names(types: Sequence[type]) -> list[str]:
-    return [f"{kind.__module__}.{kind.__qualname__}" for kind in types]
-
-
-def _nothing(types: Sequence[type]) -> None:
-    """What a codec without a table of types makes of *types*."""
-
-
-def _is_portable(kind: type) -> bool:
-    """Whether the class itself can travel to a worker that lacks it."""
-    try:
-        dumps(kind)
-    except Exception:  # whatever the pickling of something in it raises
-        return False
-    return True
-
-
-def _apart(mark: bytes, data: bytes) -> tuple[int, float, list[bytes]]:
-    """How many types a chunk or result needs, the seconds that it tells of, and its frames.
-
-    Raises:
-        CodecError: It is damaged, or something else.
-    """
-    if data[:2] != mark or len(data) < _HEAD.size:
-        raise CodecError(f"This is no {'chunk' if mark == _CHUNK else 'result'}: it begins with {data[:8]!r}.")
-    _, needed, seconds, count = _HEAD.unpack_from(data)
-    end = _HEAD.size + count * _LENGTH.size
-    begin = end + _CHECKSUM.size
-    if begin > len(data) or _CHECKSUM.unpack_from(data, end)[0] != zlib.crc32(data[:end]):
-        raise CodecError("The head of a chunk or result is damaged: its checksum does not fit its bytes.")
-    frames = []
-    for (length,) in _LENGTH.iter_unpack(data[_HEAD.size : end]):
-        frames.append(data[begin : begin + length])
-        begin += length
-    if begin != len(data):
-        raise CodecError(f"A chunk or result is damaged: its head tells of {begin:,} bytes and it has {len(data):,}.")
-    return needed, seconds, frames
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._begin(state)
