@@ -1,0 +1,1 @@
+"""The executor ``hello``: calls in threads of the same process."""

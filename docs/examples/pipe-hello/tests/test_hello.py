@@ -1,0 +1,5 @@
+from pipe_core.testing import ExecutorConformance
+
+
+class TestHello(ExecutorConformance):
+    executor = "hello"
