@@ -54,7 +54,7 @@ class LokyBackend(Backend):
                 failed = 0 if worker.useful else failed + 1
             self._refuse(slot)
         finally:
-            self._leave()
+            self._leave(slot)
 
     def _started(self, slot: int) -> Worker | None:
         with self._lock:
@@ -103,8 +103,9 @@ class LokyBackend(Backend):
             )
             self._done(call, Outcome(error=lost))
 
-    def _leave(self) -> None:
+    def _leave(self, slot: int) -> None:
         with self._lock:
+            self._workers[slot] = None
             self._left -= 1
             if self._left:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 from typing import Final
 
@@ -74,8 +75,12 @@ class Worker:
 
     def kill(self) -> None:
         """End it now."""
-        if self._process.is_alive():
-            self._process.kill()
+        if not self._process.is_alive():
+            return
+        if hasattr(signal, "SIGKILL") and self._process.pid is not None:  # loky's own kill() is for Windows only
+            os.kill(self._process.pid, signal.SIGKILL)
+        else:
+            self._process.terminate()
 
     def bury(self) -> WorkerKilled | None:
         """Collect what is left of it. Returns what to tell the one whose call it ran, if it ran any."""
