@@ -103,6 +103,7 @@ async def slow(x): return work(x)
 
 PACKAGE = {
     "pkg/__init__.py": "import pkg.a\nfrom . import b\nNAME = 'pkg'\ndef top(): return pkg.a.f(1)\n",
+    "lazy.py": "guard = __import__('threading').Lock()\ndef __getattr__(name): return name.upper()\n",
     "pkg/a.py": "import pkg\nfrom . import b\ndef f(x): return (pkg.NAME, b.g(x))\n",
     "pkg/b.py": "import pkg.a\ndef g(x): return x + 1\ndef h(): return pkg.a.f(2)\n",
     "spaced/deep/c.py": "def c(): return 'c'\n",
@@ -245,6 +246,9 @@ def test_what_cannot_travel_is_named_before_anything_is_sent(project: Path) -> N
         assert type(found) is AttributeError
         assert "helpers.LOCK cannot travel to another process: TypeError: cannot pickle" in str(found), found
         assert "module 'helpers' has no attribute 'nothing'" in str(error(by_name, "nothing"))
+
+        import lazy
+        assert value(lambda: lazy.anything) == "ANYTHING"
 
         class Hook:
             def __init__(self):

@@ -66,7 +66,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         by_value: Whether the module of that name travels by value.
         sparing: Leave out of whole modules what cannot travel and what no function on the way names.
         modelling: Write what models validate with behind everything else.
-        inside: Modules that are being tried out further up the stack.
+        trying: Modules stand for themselves: what they hold is tried out on its own.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         *,
         sparing: bool = False,
         modelling: bool = False,
-        inside: frozenset[str] = frozenset(),
+        trying: bool = False,
     ) -> None:
         self._file = io.BytesIO()
         super().__init__(self._file)
@@ -84,7 +84,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         self.models: list[tuple[type, dict[str, Any]]] = []
         self._sparing = sparing
         self._modelling = modelling
-        self._inside = inside
+        self._trying = trying
         self._homes: dict[int, _Home] = {}
         self._names: set[str] = set()
 
@@ -145,7 +145,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         if name == "__main__" or not self.by_value(name) or sys.modules.get(name) is not module:
             return NotImplemented
         self.met_modules = True
-        state = {} if name in self._inside else {k: v for k, v in vars(module).items() if k not in _LEFT_OUT}
+        if self._trying:
+            return _same, (self._home(module),)
+        state = {name: value for name, value in vars(module).items() if name not in _LEFT_OUT}
         if self._sparing:
             state = self._spared(name, state)
         return _same, (self._home(module),), state, None, None, _fill_module
@@ -154,8 +156,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         kept, missing = {}, {}
         for name, value in state.items():
             try:
-                inner = _Pickler(self.by_value, sparing=True, modelling=True, inside=self._inside | {module})
-                inner.dump(value)
+                _Pickler(self.by_value, modelling=True, trying=True).dump(value)
                 kept[name] = value
             except Exception as error:
                 if name in self._names:
@@ -163,7 +164,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
                     raise CodecError(text + blame(value, error)) from error
                 missing[name] = f"{type(error).__name__}: {error}"
         if missing:
-            kept["__getattr__"] = _Missing(module, missing)
+            kept["__getattr__"] = _Missing(module, missing, kept.get("__getattr__"))
         return kept
 
     def _home(self, module: ModuleType) -> _Home:
@@ -200,13 +201,16 @@ class _Namespace:
 class _Missing:
     """The ``__getattr__`` of a module that came without some of its attributes."""
 
-    def __init__(self, module: str, reasons: dict[str, str]) -> None:
+    def __init__(self, module: str, reasons: dict[str, str], own: Callable[[str], Any] | None) -> None:
         self._module = module
         self._reasons = reasons
+        self._own = own
 
     def __call__(self, name: str) -> Any:
         if name in self._reasons:
             raise AttributeError(f"{self._module}.{name} cannot travel to another process: {self._reasons[name]}")
+        if self._own is not None:
+            return self._own(name)
         raise AttributeError(f"module '{self._module}' has no attribute '{name}'")
 
 
