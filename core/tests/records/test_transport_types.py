@@ -214,13 +214,14 @@ class Unnamed:
 class Holder(BaseModel, Generic[T]):
     point: T
     level: Level
+    everything: Everything
     rest: Any
 
 
 def test_classes_that_a_worker_cannot_import_come_back_as_they_were(tmp_path: Path) -> None:
     schema = Schema(Holder[Point])
     driver = Carrier(get_codec("msgpack", compression="lz4"), schema, (RecordsChunk,))
-    record = {"point": (1, "red"), "level": 2}
+    record = {"point": (1, "red"), "level": 2, "everything": CASES[-1][1]}
     frame = driver.pack_chunk(RecordsChunk([{**record, "rest": Unnamed(Level.LOW)}, {**record, "rest": None}]))
     program = Program("run", schema, wants_entries=True)
     sent = dumps((driver, program, process, dumps(driver.extra_types), frame))
@@ -230,7 +231,8 @@ def test_classes_that_a_worker_cannot_import_come_back_as_they_were(tmp_path: Pa
     result = driver.open_result(run.stdout)
     assert result.failures == []
     one, two = [entry._value for entry in result.entries or ()]
-    assert one == Holder[Point](point=Point(1, Color.RED), level=Level.HIGH, rest=Unnamed(Level.LOW))
+    expected = {"point": Point(1, Color.RED), "level": Level.HIGH, "everything": CASES[-1][1]}
+    assert one == Holder[Point](**expected, rest=Unnamed(Level.LOW))
     assert type(one) is Holder[Point]
     assert type(one.rest) is Unnamed
     assert two.rest is None

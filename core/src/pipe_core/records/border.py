@@ -1,11 +1,15 @@
 """What stands around the frames of a chunk or a result on their way between processes.
 
-2 bytes   what it is: a chunk or a result
-4 bytes   how many classes of the table of types it needs
-8 bytes   seconds that the sender spent compressing and has not told of yet
-4 bytes   how many frames follow
-8 bytes   the length of each
-4 bytes   CRC-32 of all that
+=====  ======================================================================
+bytes  content
+=====  ======================================================================
+2      what it is: a chunk or a result
+4      how many classes of the table of types it needs
+8      seconds that the sender spent compressing and has not told of yet
+4      how many frames follow
+8      the length of each
+4      CRC-32 of all that
+=====  ======================================================================
 """
 
 from __future__ import annotations

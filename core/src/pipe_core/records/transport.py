@@ -224,10 +224,12 @@ class Carrier:
         try:
             return table.codec.encode(value)
         except CodecError:
-            found = table.new_types(value, self._refused)
-            if not found:
+            with self._lock:
+                found = self._ready().new_types(value, self._refused)
+                if found:
+                    self._use(self._ready().more((*self.extra_types, *found)))
+            if self._ready() is table:
                 raise
-        self.learn((*self.extra_types, *found))
         return self._ready().codec.encode(value)
 
     # --- frames ---
