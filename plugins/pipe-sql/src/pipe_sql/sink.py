@@ -1,0 +1,194 @@
+"""Tables as sinks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from pipe_core import OptionsError, SinkError
+from pipe_core.kernel.contracts import Mode
+from pipe_core.kernel.index import suggestion
+from pipe_sql import catalog
+from pipe_sql.catalog import Table
+from pipe_sql.encoder import Group, SqlEncoder
+from pipe_sql.failures import FAILURES, DatabaseError
+from pipe_sql.options import SqlOptions
+from pipe_sql.place import Place
+from pipe_sql.postgres_store import PostgresStore
+from pipe_sql.sqlite_store import SqliteStore
+from pipe_sql.writing import Store, Target
+
+
+class SqlSink:
+    """Rows into a table, all of them at the commit.
+
+    A table that does not exist is made with the first record. One that exists stays as it is: ``overwrite`` replaces
+    its rows, not its columns.
+
+    Args:
+        place: The database.
+        options: Which table, and how.
+    """
+
+    def __init__(self, place: Place, options: SqlOptions) -> None:
+        self._place = place
+        self._options = options
+        self._table: Table | None = None
+        self._store: Store | None = None
+        if options.db_schema is not None and place.dialect == "sqlite":
+            raise OptionsError("SQLite has no schemas: leave out 'db_schema'.", problems={"db_schema": "no schemas"})
+
+    @property
+    def name(self) -> str:
+        """The URL without its password, and the table."""
+        parts = (self._options.db_schema, self._options.table)
+        return f"{self._place.name}?table={'.'.join(part for part in parts if part is not None)}"
+
+    @property
+    def delivery(self) -> Literal["exactly-once"]:
+        """Exactly once: rows are committed together or not at all."""
+        return "exactly-once"
+
+    def exists(self) -> bool:
+        """Whether the table has rows."""
+        if self._is_new_file():
+            return False
+        try:
+            with closing(self._place.connect()) as connection:
+                table = catalog.describe(connection, self._place, self._target.table, self._target.schema)
+                return table is not None and self._has_rows(connection)
+        except FAILURES as error:
+            raise self._target.error(self._place.understood(error).reason) from None
+        except DatabaseError as error:
+            raise self._target.error(error.reason) from None
+
+    def encoder(self) -> SqlEncoder:
+        """What workers need to make rows."""
+        columns = None if self._table is None else dict(self._table.columns)
+        return SqlEncoder(self._place.dialect, self._options.nan, columns)
+
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Check the table, and begin.
+
+        Raises:
+            TargetExistsError: There are rows, and *mode* is ``error`` or ``ignore``.
+            SinkError: The database does not answer or refuses, or the table lacks a column.
+        """
+        try:
+            if self._is_new_file():
+                self._check_folder()
+                self._check_key(None)
+                self._store = SqliteStore(self._target, mode, None)
+                return
+            connection = self._place.connect()
+            try:
+                self._open_with(connection, mode, fields)
+            except BaseException:
+                connection.close()
+                raise
+        except FAILURES as error:
+            raise self._target.error(self._place.understood(error).reason) from None
+        except DatabaseError as error:
+            raise self._target.error(error.reason) from None
+
+    def write(self, payload: Sequence[Group], count: int) -> None:
+        """Take the next rows."""
+        store = self._opened
+        for group in payload:
+            store.write(group)
+
+    def commit(self) -> None:
+        """Make the rows visible, all at once."""
+        self._opened.commit()
+
+    def abort(self, keep: bool = False) -> str | None:
+        """Leave the table as it was at the last commit. With *keep*, SQLite's rows are kept in ``<path>.partial``."""
+        store, self._store = self._store, None
+        if store is None:
+            return None
+        try:
+            return store.abort(keep)
+        finally:
+            store.close()
+
+    def close(self) -> None:
+        """Close the connection. What was neither committed nor aborted is aborted."""
+        self.abort()
+
+    # --- opening ---
+
+    @property
+    def _target(self) -> Target:
+        options = self._options
+        key = options.key or ()
+        if not key and options.on_conflict != "error" and self._table is not None and self._table.keys:
+            key = self._table.keys[0]
+        return Target(self._place, self.name, options.table or "", options.db_schema, key, options)
+
+    @property
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise SinkError(f"{self.name} is not open for writing.", sink=self.name)
+        return self._store
+
+    def _open_with(self, connection: Connection, mode: Mode, fields: Sequence[str] | None) -> None:
+        self._table = catalog.describe(connection, self._place, self._options.table or "", self._options.db_schema)
+        self._check_key(self._table)
+        if self._table is not None:
+            self._check_fields(self._table, fields)
+            if mode in ("error", "ignore") and self._has_rows(connection):
+                raise self._target.exists()
+        connection.rollback()
+        if self._place.dialect == "postgresql":
+            self._store = PostgresStore(connection, self._target, mode, self._table)
+            return
+        self._check_writable(connection)
+        connection.close()
+        self._store = SqliteStore(self._target, mode, self._table)
+
+    def _check_fields(self, table: Table, fields: Sequence[str] | None) -> None:
+        for field in fields or ():
+            if field not in table.columns:
+                raise SinkError(
+                    f"The table '{self._options.table}' in {self._place.name} has no column '{field}'."
+                    f"{suggestion(field, table.columns)} Its columns: {', '.join(table.columns)}.",
+                    sink=self.name,
+                )
+
+    def _check_key(self, table: Table | None) -> None:
+        """The key must be one: without it, nobody can tell what a conflict is."""
+        key = self._target.key
+        if self._options.on_conflict != "error" and not key:
+            raise self._target.error(
+                f"on_conflict='{self._options.on_conflict}' needs a key. Name its columns as 'key'"
+            )
+        if table is None or not key or any(set(known) == set(key) for known in table.keys):
+            return
+        known = " or ".join(f"({', '.join(names)})" for names in table.keys)
+        raise self._target.error(
+            f"no primary key or unique index of the table is ({', '.join(key)})"
+            + (f". There is {known}" if known else ", nor is there any")
+        )
+
+    def _has_rows(self, connection: Connection) -> bool:
+        return bool(catalog.rows(connection, f"SELECT 1 FROM {self._target.quoted} LIMIT 1"))
+
+    # --- files ---
+
+    def _is_new_file(self) -> bool:
+        return self._place.path is not None and not os.path.exists(self._place.path)
+
+    def _check_folder(self) -> None:
+        folder = os.path.dirname(self._place.path or "")
+        if not os.path.isdir(folder):
+            raise DatabaseError("its folder does not exist: make it first")
+        if not os.access(folder, os.W_OK):
+            raise DatabaseError("write access to its folder is missing")
+
+    def _check_writable(self, connection: Connection) -> None:
+        if not os.access(self._place.path or "", os.W_OK):
+            raise DatabaseError("write access to the file is missing")

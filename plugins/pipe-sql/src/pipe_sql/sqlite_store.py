@@ -1,0 +1,191 @@
+"""Rows into a SQLite file: kept beside it until the commit, which moves them in one transaction.
+
+So the file is locked for the moment of the commit only, and a source may read the same file meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from pipe_core import PipeError
+from pipe_sql.catalog import Table
+from pipe_sql.encoder import Group
+from pipe_sql.failures import FAILURES
+from pipe_sql.kinds import sqlite_type
+from pipe_sql.place import open_sqlite
+from pipe_sql.writing import Counted, Target
+
+
+class SqliteStore:
+    """Rows on their way into a table.
+
+    Args:
+        target: The table.
+        mode: What to do with rows that are in it.
+        table: What it has, where there is one already.
+    """
+
+    def __init__(self, target: Target, mode: str, table: Table | None) -> None:
+        self._target = target
+        self._path = target.place.path or ""
+        self._mode = mode
+        self._made = table is None
+        self._staged = target.place.quoted(target.table, "main")
+        self._kinds: dict[str, frozenset[str]] = {}
+        self._shape: tuple[str, ...] | None = None
+        self._in_file: frozenset[str] = frozenset()
+        self._first = True
+        self._count = 0
+        self._waiting = 0
+        # A database without a name is a temporary file, gone with the connection, even if that is killed.
+        self._staging = sqlite3.connect("", timeout=target.place.timeout, isolation_level=None, check_same_thread=False)
+        try:
+            self._staging.execute("PRAGMA main.journal_mode = OFF")
+            if table is not None:
+                self._mirror()
+            self._staging.execute("BEGIN")
+        except BaseException:
+            self._staging.close()
+            raise
+
+    def write(self, group: Group) -> None:
+        """Take the rows. What breaks a rule of the table shows here, unless it is about rows that were there before."""
+        columns, kinds, rows = group
+        with self._errors():
+            self._fit(columns, kinds)
+        counted = Counted(rows)
+        try:
+            self._staging.executemany(self._target.insert(columns, into=self._staged), counted)
+        except FAILURES as error:
+            reason = self._target.place.understood(error)
+            raise self._target.refused(reason, f"row {self._count + counted.taken:,} of those") from None
+        self._count += len(rows)
+        self._waiting += len(rows)
+
+    def commit(self) -> None:
+        """Move the rows into the table, in one transaction."""
+        if not self._waiting and not (self._first and self._mode == "overwrite" and not self._made):
+            return
+        self._staging.execute("COMMIT")
+        with self._errors(), self._attached():
+            self._move()
+            self._first = False
+        with self._errors():
+            if self._kinds:
+                self._staging.execute(f"DELETE FROM {self._staged}")
+            self._staging.execute("BEGIN")
+        self._waiting = 0
+
+    def abort(self, keep: bool) -> str | None:
+        """Forget the rows. With *keep* they are in a SQLite file ``<path>.partial``."""
+        if not keep or not self._waiting:
+            return None
+        partial = f"{self._path}.partial"
+        with self._errors():
+            if self._staging.in_transaction:
+                self._staging.execute("COMMIT")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+            self._staging.execute("VACUUM INTO ?", (partial,))
+        self._waiting = 0
+        return partial
+
+    def close(self) -> None:
+        """Close the temporary database."""
+        self._staging.close()
+
+    # --- staging ---
+
+    def _mirror(self) -> None:
+        """Make a table with the same rules, so that what breaks them shows at once and not at the end."""
+        with contextlib.closing(open_sqlite(self._path, self._target.place.timeout)) as connection:
+            statements = connection.execute(
+                "SELECT sql FROM sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL "
+                "AND type IN ('table', 'index') ORDER BY type DESC",
+                (self._target.table,),
+            ).fetchall()
+        for (statement,) in statements:
+            self._staging.execute(statement)
+
+    def _fit(self, columns: tuple[str, ...], kinds: Sequence[frozenset[str]]) -> None:
+        if self._target.options.on_conflict == "update" and self._shape not in (None, columns):
+            raise self._target.error("with on_conflict='update' all records must have the same fields")
+        self._shape = columns
+        for name, found in zip(columns, kinds, strict=True):
+            if self._made and name not in self._kinds:
+                self._add(name, columns)
+            self._kinds[name] = self._kinds.get(name, frozenset()) | found
+
+    def _add(self, name: str, columns: tuple[str, ...]) -> None:
+        if not self._kinds:
+            self._staging.execute(self._target.make([(one, "") for one in columns], into=self._staged))
+            self._kinds = dict.fromkeys(columns, frozenset())
+        elif name not in self._kinds:
+            self._staging.execute(f"ALTER TABLE {self._staged} ADD COLUMN {self._target.place.quoted(name)}")
+
+    # --- moving ---
+
+    @contextlib.contextmanager
+    def _attached(self) -> Iterator[None]:
+        existed = os.path.exists(self._path)
+        self._staging.execute("ATTACH DATABASE ? AS target", (self._path,))
+        done = False
+        try:
+            self._staging.execute("BEGIN IMMEDIATE")
+            yield
+            self._staging.execute("COMMIT")
+            done = True
+        finally:
+            if self._staging.in_transaction:
+                self._staging.execute("ROLLBACK")
+            self._staging.execute("DETACH DATABASE target")
+            if not done and not existed:
+                os.unlink(self._path)
+
+    def _move(self) -> None:
+        there = self._target.place.quoted(self._target.table, "target")
+        if self._made:
+            self._make(there)
+        elif self._first and self._mode == "overwrite":
+            self._staging.execute(f"DELETE FROM {there}")
+        elif (
+            self._first and self._mode == "error" and self._staging.execute(f"SELECT 1 FROM {there} LIMIT 1").fetchone()
+        ):
+            raise self._target.exists()
+        if not self._kinds:
+            return
+        names = tuple(self._kinds)
+        rows = f"SELECT {self._target.columns(names)} FROM {self._staged} NOT INDEXED WHERE true"
+        try:
+            self._staging.execute(self._target.insert(names, into=there, rows=rows))
+        except sqlite3.IntegrityError as error:
+            which = f"one of the rows {self._count - self._waiting + 1:,} to {self._count:,}"
+            raise self._target.refused(self._target.place.understood(error), which) from None
+
+    def _make(self, there: str) -> None:
+        """Make the table, or add the columns that it has not had yet.
+
+        The types are those that all rows have. Where more rows may follow they are not known, and there are none.
+        """
+        if not self._in_file:
+            open_end = self._mode == "append"
+            types = [(name, "" if open_end else sqlite_type(kinds)) for name, kinds in self._kinds.items()]
+            self._staging.execute(self._target.make(types, into=there))
+        else:
+            for name in self._kinds.keys() - self._in_file:
+                self._staging.execute(f"ALTER TABLE {there} ADD COLUMN {self._target.place.quoted(name)}")
+        self._in_file = frozenset(self._kinds)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PipeError:
+            raise
+        except FAILURES as error:
+            raise self._target.error(self._target.place.understood(error).reason) from None
+        except OSError as error:
+            raise self._target.error(error.strerror or str(error)) from error
