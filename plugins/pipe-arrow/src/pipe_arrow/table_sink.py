@@ -1,0 +1,192 @@
+"""Records as files of columns, or as folders of them, which appear whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from pipe_arrow.column_types import Conflict, leaves, rounded, type_of, unified
+from pipe_arrow.group_cutter import GroupCutter
+from pipe_arrow.output import FileOutput, FolderOutput, Output
+from pipe_arrow.plain_values import MOST_FIELDS
+from pipe_arrow.python_values import values
+from pipe_arrow.table_encoder import TableEncoder
+from pipe_arrow.writers import Writing
+from pipe_core.formats.staging import writing_errors
+from pipe_core.kernel.contracts import Mode
+from pipe_core.kernel.errors import SinkError, TargetExistsError
+
+
+class TableSink:
+    """Records as a file; as part files in a folder when the target ends in ``/`` or, with ``append``, is a folder.
+
+    Args:
+        path: The target.
+        writing: What files are written.
+        fixed: Types of columns that were given.
+        suffixes: Of files of the format.
+    """
+
+    def __init__(
+        self, path: str, writing: Writing, fixed: Mapping[str, pa.DataType], suffixes: tuple[str, ...]
+    ) -> None:
+        self._path = path
+        self._writing = writing
+        self._fixed = fixed
+        self._suffixes = suffixes
+        self._kind: pa.DataType = pa.struct([])
+        self._cutter = GroupCutter(writing.group_size)
+        self._output: Output | None = None
+        self._encoder = TableEncoder(writing.format, fixed)
+        self._count = 0
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self._path
+
+    @property
+    def delivery(self) -> Literal["exactly-once", "at-least-once"]:
+        """Exactly once: files and folders appear whole."""
+        return "exactly-once"
+
+    def exists(self) -> bool:
+        """Whether there is something already."""
+        return os.path.exists(self._path.rstrip("/" + os.sep) or self._path)
+
+    def encoder(self) -> TableEncoder:
+        """What workers need to make rows."""
+        return self._encoder
+
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
+        self._kind = pa.struct([(name, self._fixed.get(name, pa.null())) for name in fields or ()])
+        with self._errors():
+            if self.exists() and mode in ("error", "ignore"):
+                text = f"{self.name!r} exists already. Use mode='overwrite', or another path."
+                raise TargetExistsError(text, sink=self.name)
+            self._output = self._opened(mode)
+
+    def _opened(self, mode: Mode) -> Output:
+        is_folder = os.path.isdir(self._path)
+        if self._path.endswith(("/", os.sep)) or (is_folder and mode == "append"):
+            output = FolderOutput(self._path.rstrip("/" + os.sep), self._writing, self._suffixes, mode == "append")
+            self._kind = unified(output.kind, self._kind)
+            return output
+        if mode == "append":
+            raise SinkError(
+                f"{self.name!r} is to be appended to, but a file of the format {self._writing.format} has an end. "
+                f"Write part files to a folder: end its name in '/', as in {self.name + '/'!r}.",
+                sink=self.name,
+            )
+        if is_folder:
+            raise SinkError(
+                f"{self.name!r} is a folder. To replace its part files end its name in '/'; mode='append' adds some.",
+                sink=self.name,
+            )
+        return FileOutput(self._path, self._writing)
+
+    def write(self, payload: list[dict[str, Any]] | bytes, count: int) -> None:
+        """Take the next rows. Row groups are written as soon as they are full."""
+        output = self._began()
+        with self._errors():
+            for table in self._encoder.tables(payload):
+                self._widen(table)
+                for group in self._cutter.add(table, lambda: output.room):
+                    output.write(group, self._columns())
+                self._count += table.num_rows
+
+    def commit(self) -> None:
+        """Make the files durable, and visible under their names."""
+        if self._output is not None:
+            with self._errors():
+                self._flush(self._output)
+                if self._output.publish(self._columns()):
+                    self._output = None
+
+    def abort(self, keep: bool = False) -> str | None:
+        """Leave the target as it was; with *keep*, what was written is at the place returned."""
+        output, self._output = self._output, None
+        if output is None:
+            return None
+        try:
+            if keep:
+                with self._errors():
+                    self._flush(output)
+                    return output.keep(self._columns())
+            return None
+        finally:
+            with suppress(OSError):
+                output.discard()
+
+    def close(self) -> None:
+        """What was neither committed nor aborted is aborted."""
+        self.abort()
+
+    def _began(self) -> Output:
+        if self._output is None:
+            raise SinkError(f"{self.name!r} is not open for writing.", sink=self.name)
+        return self._output
+
+    def _flush(self, output: Output) -> None:
+        if self._cutter.waiting:
+            output.write(self._cutter.rest(), self._columns())
+
+    def _columns(self) -> pa.DataType:
+        """The columns as they are written: those that there are, and those that somebody gave a type."""
+        kinds = {field.name: field.type for field in self._kind}
+        found = [(name, self._fixed[name] if name in self._fixed else rounded(kind)) for name, kind in kinds.items()]
+        return pa.struct(found + [(name, kind) for name, kind in self._fixed.items() if name not in kinds])
+
+    def _widen(self, table: pa.Table) -> None:
+        """Find the types that hold the records so far, and those of *table*."""
+        try:
+            self._kind = unified(self._kind, pa.struct(list(table.schema)))
+        except Conflict as conflict:
+            i = self._first_misfit(table, conflict.path[0])
+            raise self._refused(conflict, f"Record {self._count + i:,} of the output does not fit: there") from None
+        if (count := leaves(self._kind)) > MOST_FIELDS:
+            raise SinkError(
+                f"{self.name!r} would have {count:,} columns, more than {MOST_FIELDS:,}. Are names used as values in "
+                f"nested objects? Give such a column a type: types={{'column': pyarrow.map_(...)}}.",
+                sink=self.name,
+            )
+
+    def _first_misfit(self, table: pa.Table, name: str) -> int:
+        kind = self._kind.field(name).type
+        for i, cell in enumerate(values(table.column(name).combine_chunks())):
+            try:
+                unified(kind, type_of((cell,)))
+            except Conflict:
+                return i
+        return 0
+
+    def _refused(self, conflict: Conflict, what: str) -> SinkError:
+        column = ".".join(conflict.path)
+        return SinkError(
+            f"{what} the column {column!r} is {conflict.second}, before it was {conflict.first}. Give the field "
+            f"one type in the schema, or name the column's type: types={{{column!r}: 'string'}}.",
+            sink=self.name,
+        )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Whatever writing raises becomes a `SinkError` that says what to do."""
+        try:
+            with writing_errors(self.name):
+                yield
+        except Conflict as conflict:
+            raise SinkError(
+                f"{self.name!r} cannot be written: the column {'.'.join(conflict.path)!r} has {conflict.first}, and "
+                f"{conflict.second} in another record, or the format has no type for it. Give the column a type with "
+                f"the option types.",
+                sink=self.name,
+            ) from None
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            text = f"{self.name!r} cannot be written as {self._writing.format}: {reason}. Another type for the column?"
+            raise SinkError(text, sink=self.name) from error

@@ -1,0 +1,163 @@
+"""Files of columns as a source: splits for the workers, or chunks of records."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from pipe_arrow.folder import part_files
+from pipe_arrow.pieces import TableChunk, TableSplit, chunk_of
+from pipe_arrow.reading import Reading, RowGroup, reading_errors
+from pipe_core.kernel.contracts import SizeNow
+from pipe_core.kernel.errors import SourceError
+
+_MOST_ROWS = 1 << 17
+_MOST_BYTES = 64 << 20
+"""A row group with more is cut into ranges of records, so that no worker has to hold what became of all of it."""
+
+
+class TableSource:
+    """The records of a file, or of the files in a folder in the order of their names.
+
+    Args:
+        path: The file or folder.
+        how: What is read.
+        suffixes: Of the files that are read in a folder.
+    """
+
+    def __init__(self, path: str, how: Reading, suffixes: tuple[str, ...]) -> None:
+        self._path = path
+        self._how = how
+        self._suffixes = suffixes
+        self._files: list[tuple[str, list[RowGroup]]] = []
+        self._fields: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self._path
+
+    @property
+    def live(self) -> bool:
+        """False: files do not block."""
+        return False
+
+    @property
+    def fields(self) -> tuple[str, ...] | None:
+        """The names of the columns. Known after `open`."""
+        return self._fields
+
+    @property
+    def size(self) -> int:
+        """The bytes of all row groups."""
+        return sum(group.bytes for _, groups in self._files for group in groups)
+
+    def open(self) -> None:
+        """Read what each file says of itself. Raises `SourceError`."""
+        self._files = []
+        for path in found_files(self._path, self._suffixes):
+            name = self.name if path == self._path else path
+            with reading_errors(name), self._how.opened(path) as file:
+                self._check_fields(name, tuple(file.schema.names))
+                self._files.append((os.path.abspath(path), list(file.groups)))
+
+    def splits(self, size: SizeNow) -> Iterator[TableSplit]:
+        """Row groups, small ones together, up to about ``size()`` bytes; large ones in ranges of records."""
+        for path, groups in self._files:
+            first = 0
+            while first < len(groups):
+                if ranges := _ranges(groups[first]):
+                    for begin, end, length in ranges:
+                        yield TableSplit(path, self._how, first, first, length, begin, end)
+                    first += 1
+                    continue
+                last, length, most = first, groups[first].bytes, size()
+                while last + 1 < len(groups) and length + groups[last + 1].bytes <= most:
+                    if _ranges(groups[last + 1]):
+                        break
+                    last += 1
+                    length += groups[last].bytes
+                yield TableSplit(path, self._how, first, last, length)
+                first = last + 1
+
+    def chunks(self, size: SizeNow) -> Iterator[TableChunk]:
+        """Chunks of ``size()`` records. What came before an error is given first."""
+        batches = self._batches()
+        waiting: list[pa.RecordBatch] = []
+        rows = 0
+        while True:
+            try:
+                data = next(batches, None)
+                failure = None
+            except SourceError as error:
+                data, failure = None, error
+            if data is not None:
+                waiting.append(data)
+                rows += data.num_rows
+            while rows >= (count := max(size(), 1)) or (rows and data is None):
+                table = pa.Table.from_batches(waiting)
+                yield chunk_of(table.slice(0, count), self._how.truncate)
+                waiting = table.slice(count).to_batches()
+                rows = max(rows - count, 0)
+            if failure is not None:
+                raise failure
+            if data is None:
+                return
+
+    def close(self) -> None:
+        """Files are open only while they are read."""
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        count = 0
+
+        def position() -> int:
+            return count
+
+        for path, groups in self._files:
+            with reading_errors(path, position), self._how.opened(path) as file:
+                for i in range(len(groups)):
+                    for data in file.batches(i):
+                        yield data
+                        count += data.num_rows
+
+    def _check_fields(self, name: str, fields: tuple[str, ...]) -> None:
+        if self._fields is not None and fields != self._fields:
+            raise SourceError(
+                f"The columns of {name!r} ({', '.join(fields)}) are not those of the first file "
+                f"({', '.join(self._fields)}). Choose common ones with the option columns.",
+                source=name,
+                position=0,
+            )
+        self._fields = fields
+
+
+def found_files(path: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The file *path*, or the files in the folder *path*.
+
+    Raises:
+        SourceError: There is none.
+    """
+    with reading_errors(path):
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            return [path]
+        if not stat.S_ISDIR(mode):
+            raise SourceError(f"{path!r} is neither a file nor a folder of files.", source=path, position=0)
+        files = part_files(path, suffixes)
+        if not files:
+            text = f"{path!r} is a folder without any file that ends in {' or '.join(suffixes)}."
+            raise SourceError(text, source=path, position=0)
+        return files
+
+
+def _ranges(group: RowGroup) -> list[tuple[int, int, int]]:
+    """The ranges of a large row group, with the bytes that each stands for; none for others."""
+    if group.rows is None or (group.rows <= _MOST_ROWS and group.size <= _MOST_BYTES):
+        return []
+    count = min(max(-(-group.rows // _MOST_ROWS), -(-group.size // _MOST_BYTES)), group.rows)
+    ends = [group.rows * i // count for i in range(count + 1)]
+    marks = [group.bytes * i // count for i in range(count + 1)]
+    return [(ends[i], ends[i + 1], marks[i + 1] - marks[i]) for i in range(count)]
