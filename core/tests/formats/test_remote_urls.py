@@ -12,8 +12,9 @@ from reading import make
 from pipe_core import OptionsError, Pipe, PluginNotFoundError
 from pipe_core.formats.compression import compression_of
 from pipe_core.formats.delimiter import delimiter_of
+from pipe_core.formats.paths import remote_file
 from pipe_core.formats.remote_errors import scrubbed, secrets_of
-from pipe_core.formats.remote_file import RemoteFile, remote_file
+from pipe_core.formats.remote_file import RemoteFile
 from pipe_core.kernel.urls import is_pattern, local_path, redacted, scheme_of, without_query
 from pipe_core.records.places import format_name
 
@@ -161,7 +162,7 @@ def test_fsspec_is_imported_for_urls_alone(tmp_path: Path) -> None:
     program = (
         "import sys; from pipe_core import Pipe; "
         "Pipe('a.csv', 'b.jsonl').run(); Pipe('a*.csv', 'c.csv.gz').run(); "
-        "print(sorted({'fsspec', 's3fs', 'aiohttp', 'urllib.request', 'pipe_core.formats.remote_reader'} "
+        "print(sorted({'fsspec', 's3fs', 'aiohttp', 'urllib.request', 'pipe_core.formats.remote_file'} "
         "& set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)

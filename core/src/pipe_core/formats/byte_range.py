@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 from pipe_core.formats.input_file import reading_errors
 from pipe_core.formats.line_feed import LineFeed, line_start
-from pipe_core.formats.remote_file import RemoteVersion
 from pipe_core.kernel.contracts import Batch, Extent, SizeNow
+
+if TYPE_CHECKING:
+    from pipe_core.formats.remote_file import RemoteVersion
 
 
 class Layout(Protocol):

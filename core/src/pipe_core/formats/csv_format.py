@@ -8,7 +8,6 @@ from typing import Any
 from pipe_core.formats.csv_sink import CsvSink
 from pipe_core.formats.csv_source import CsvSource
 from pipe_core.formats.options import CsvOptions
-from pipe_core.formats.remote_file import found_files
 
 
 class CsvFormat:
@@ -23,6 +22,8 @@ class CsvFormat:
 
     def find(self, pattern: str, /) -> Mapping[str, int]:
         """The files that a URL such as ``s3://bucket/part-*.csv`` means, by name, with their sizes."""
+        from pipe_core.formats.remote_file import found_files
+
         return found_files(pattern, self._options.storage_options)
 
     def sink(self, target: Any, /) -> CsvSink:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
-from pipe_core.formats.paths import path_of
-from pipe_core.formats.remote_file import RemoteFile, remote_file
+from pipe_core.formats.paths import path_of, remote_file
 from pipe_core.formats.staging import (
     GrowingFile,
     Output,
@@ -21,6 +20,9 @@ from pipe_core.formats.staging import (
 )
 from pipe_core.kernel.contracts import Encoder, Mode
 from pipe_core.kernel.errors import SinkError, TargetExistsError
+
+if TYPE_CHECKING:
+    from pipe_core.formats.remote_file import RemoteFile
 
 
 class FileSink:

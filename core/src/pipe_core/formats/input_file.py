@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from pipe_core.formats.compression import Decompressed, compression_of
 from pipe_core.formats.encodings import BOM, UTF8, Transcoded, Unmarked, cuts_anywhere, plain_name
 from pipe_core.formats.line_feed import ByteStream, LineFeed
-from pipe_core.formats.paths import path_of
-from pipe_core.formats.remote_file import RemoteVersion, remote_file
+from pipe_core.formats.paths import path_of, remote_file
 from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
 
 if TYPE_CHECKING:
+    from pipe_core.formats.remote_file import RemoteVersion
     from pipe_core.formats.remote_reader import ForwardReader, RangeReader
 
 

@@ -9,7 +9,6 @@ from pipe_core.formats.encodings import require_utf8
 from pipe_core.formats.json_sink import JsonSink
 from pipe_core.formats.json_source import JsonSource
 from pipe_core.formats.options import JsonOptions
-from pipe_core.formats.remote_file import found_files
 
 
 class JsonFormat:
@@ -24,6 +23,8 @@ class JsonFormat:
 
     def find(self, pattern: str, /) -> Mapping[str, int]:
         """The files that a URL such as ``s3://bucket/part-*.csv`` means, by name, with their sizes."""
+        from pipe_core.formats.remote_file import found_files
+
         return found_files(pattern, self._options.storage_options)
 
     def sink(self, target: Any, /) -> JsonSink:

@@ -10,7 +10,6 @@ from pipe_core.formats.file_sink import FileSink
 from pipe_core.formats.jsonl_rows import JsonlEncoder
 from pipe_core.formats.jsonl_source import JsonlSource
 from pipe_core.formats.options import JsonlOptions
-from pipe_core.formats.remote_file import found_files
 
 
 class JsonlFormat:
@@ -25,6 +24,8 @@ class JsonlFormat:
 
     def find(self, pattern: str, /) -> Mapping[str, int]:
         """The files that a URL such as ``s3://bucket/part-*.csv`` means, by name, with their sizes."""
+        from pipe_core.formats.remote_file import found_files
+
         return found_files(pattern, self._options.storage_options)
 
     def sink(self, target: Any, /) -> FileSink:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.formats.remote_errors import ACCESS, StoreError, store_errors
 from pipe_core.kernel.errors import OptionsError, PipeError, PluginDependencyError, SourceError
-from pipe_core.kernel.urls import WEB, redacted, scheme_of
+from pipe_core.kernel.urls import WEB, redacted
 
 if TYPE_CHECKING:
     from pipe_core.formats.remote_reader import ForwardReader, RangeReader
@@ -29,24 +29,6 @@ _STAMPS: Final = (
     *("LastModified", "last_modified", "Last-Modified", "updated", "mtime", "modified", "created"),
 )
 """Facts that change when a file is replaced, the best ones first. Every file system has its own."""
-
-
-def remote_file(target: str, options: Mapping[str, Any] | None = None) -> RemoteFile | None:
-    """The file of a store that the URL *target* names; None for a path.
-
-    Args:
-        target: A path or URL.
-        options: What the URL's file system is told, such as credentials.
-
-    Raises:
-        OptionsError: There are options for a path.
-    """
-    if scheme_of(target) is not None:
-        return RemoteFile(target, dict(options or {}))
-    if options:
-        problem = f"storage_options are for URLs, and {target!r} is a path"
-        raise OptionsError(f"{problem}. Leave them out.", problems={"storage_options": problem})
-    return None
 
 
 def found_files(pattern: str, options: Mapping[str, Any] | None = None) -> dict[str, int]:

@@ -10,10 +10,12 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from pipe_core.formats.remote_file import RemoteFile
 from pipe_core.kernel.errors import OptionsError, SinkError
+
+if TYPE_CHECKING:
+    from pipe_core.formats.remote_file import RemoteFile
 
 _HINTS = {
     errno.ENOENT: "Its folder does not exist: make it first.",

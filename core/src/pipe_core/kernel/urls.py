@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 HIDDEN: Final = "***"
 WEB: Final = frozenset({"http", "https"})
@@ -72,6 +71,7 @@ def local_path(target: str) -> str:
     """The path that a URL such as ``file:///data/orders.csv`` means; anything else as it is."""
     if not target.lower().startswith("file://"):
         return target
+    from urllib.parse import urlsplit
     from urllib.request import url2pathname  # which brings half of a web client
 
     return url2pathname(urlsplit(target).path)
