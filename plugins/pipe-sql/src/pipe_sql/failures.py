@@ -23,7 +23,7 @@ class DatabaseError(Exception):
 
     def __init__(self, reason: str, *, missing: bool = False, constraint: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = reason.rstrip(".")
         self.missing = missing
         self.constraint = constraint
 

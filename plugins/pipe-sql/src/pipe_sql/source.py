@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -52,6 +52,7 @@ class SqlSource:
         self._rows = 0
         self._row_bytes = 1
         self._by_records = False
+        self._pieces: Generator[SqlChunk, None, None] | None = None
 
     @property
     def name(self) -> str:
@@ -208,10 +209,14 @@ class SqlSource:
     def chunks(self, size: SizeNow) -> Iterator[SqlChunk]:
         """Chunks of ``size()`` rows, in order."""
         self._by_records = True
-        return self._pages(size) if self._ordered else self._cursor(size)
+        self._pieces = self._pages(size) if self._ordered else self._cursor(size)
+        return self._pieces
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the cursor and the connection."""
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            pieces.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -232,7 +237,7 @@ class SqlSource:
             yield SqlSplit(reading, lower, upper, False, count * self._row_bytes)
             lower, given = upper, given + count * self._row_bytes
 
-    def _pages(self, size: SizeNow) -> Iterator[SqlChunk]:
+    def _pages(self, size: SizeNow) -> Generator[SqlChunk, None, None]:
         reading, last, before = self._planned_reading, self._last, None
         while last is not None:
             count = max(1, size())
@@ -247,7 +252,7 @@ class SqlSource:
             yield SqlChunk(reading, rows)
             before = reading.key_of(rows[-1])
 
-    def _cursor(self, size: SizeNow) -> Iterator[SqlChunk]:
+    def _cursor(self, size: SizeNow) -> Generator[SqlChunk, None, None]:
         """Chunks in the order in which the database gives the rows."""
         reading = self._planned_reading
         if self._place.dialect == "sqlite":
