@@ -151,8 +151,8 @@ def test_what_is_neither_file_nor_folder_is_no_source(tmp_path: Path) -> None:
         get_format("parquet").source(tmp_path / "a.parquet").open()
 
 
-@pytest.mark.parametrize("target", ["-", "a.parquet.gz", "a.parquet.zst"])
-def test_streams_and_compressed_files_are_refused(target: str) -> None:
+@pytest.mark.parametrize("target", ["-", "a.parquet.gz", "a.parquet.zst", "s3://bucket/a.parquet"])
+def test_streams_compressed_files_and_urls_are_refused(target: str) -> None:
     for make in (get_format("parquet").source, get_format("parquet").sink):
         with pytest.raises(OptionsError):
             make(target)
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
             overwritten(format, path, records, options)
         assert names(tmp_path) == ["out"]
         if disk.writes < failing:
-            assert failing > 5
+            assert failing > 3
             assert read(format, path).records == records
             return
     pytest.fail("it never succeeded")

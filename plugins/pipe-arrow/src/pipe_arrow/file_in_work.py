@@ -41,13 +41,15 @@ class _Staged:
 
     @contextmanager
     def _own_failure(self) -> Iterator[None]:
-        """Raises what the file raised, whatever the writer made of it."""
+        """Raises why not everything was written, whatever the writer made of it."""
         try:
             yield
         except Exception as error:
             if self.output.failure is None:
                 raise
             raise self.output.failure from error
+        if self.output.failure is not None:
+            raise self.output.failure
 
 
 class FileInWork:

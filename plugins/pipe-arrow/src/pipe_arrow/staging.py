@@ -15,8 +15,16 @@ _BUFFER: Final = 1 << 20
 class StagedFile:
     """A hidden file beside *target*. pyarrow and fastavro write into it; only `publish` and `discard` close it.
 
+    Writing never raises, because an exception ends the process in some of pyarrow's writers: whoever had something
+    written looks at `failure` afterwards.
+
     Args:
         target: Where it goes. A symbolic link is followed: the link stays, the file that it names is replaced.
+
+    Attributes:
+        target: Where it goes.
+        path: Where it is.
+        failure: Why not everything was written.
     """
 
     def __init__(self, target: str) -> None:
@@ -29,7 +37,7 @@ class StagedFile:
         os.chmod(self.path, 0o600)
         self._file = _buffered(number)
         self._gone = False
-        self.failure: OSError | None = None  # as it was raised; not every writer passes it on unchanged
+        self.failure: OSError | None = None
 
     @property
     def closed(self) -> bool:
@@ -45,11 +53,11 @@ class StagedFile:
         return True
 
     def write(self, data: Any, /) -> int:
-        """Write all of *data*. What a writer wants to write after the end of the file is nobody's."""
-        if self._gone:
-            return len(data)
-        with self._remembered():
-            return self._file.write(data)
+        """Write all of *data*. What comes behind a failure, or behind the end of the file, is nobody's."""
+        if self.failure is None and not self._gone:
+            with self._remembered():
+                self._file.write(data)
+        return len(data)
 
     def tell(self) -> int:
         """How many bytes were written."""
@@ -65,7 +73,7 @@ class StagedFile:
 
     def flush(self) -> None:
         """Write out what waits."""
-        if not self._gone:
+        if self.failure is None and not self._gone:
             with self._remembered():
                 self._file.flush()
 
@@ -101,7 +109,6 @@ class StagedFile:
             yield
         except OSError as error:
             self.failure = error
-            raise
 
     def _end(self) -> None:
         self._gone = True

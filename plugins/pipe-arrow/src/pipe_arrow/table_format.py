@@ -63,6 +63,11 @@ class TableFormat:
                 f"{self._name} is read and written in files, not in streams: its end says what is in it. Give a path.",
                 problems={"target": "is a stream"},
             )
+        if "://" in path:
+            raise OptionsError(
+                f"{path!r} is a URL, and the format {self._name} reads and writes local files. Copy it first.",
+                problems={"target": "is a URL"},
+            )
         if path.lower().endswith(_COMPRESSED):
             suffix = os.path.splitext(path)[1]
             raise OptionsError(
