@@ -217,11 +217,10 @@ class CallTests(Ground):
         assert self._same(ready, bytes.swapcase, data) == data.swapcase()
         assert self._same(ready, len, ["x" * 1000] * 10_000) == 10_000
 
-    def test_calls_held_ready_behind_a_running_one_are_not_lost(self) -> None:
+    def test_calls_held_ready_behind_a_running_one_are_not_lost(self, prefetching: Executor) -> None:
         """With a prefetch, as runs of records ask for it."""
-        with self._made(prefetch=3) as executor:
-            futures = [executor.submit(pow, i, 2) for i in range(_MANY)]
-            assert self._results(futures) == [i * i for i in range(_MANY)]
+        futures = [prefetching.submit(pow, i, 2) for i in range(_MANY)]
+        assert self._results(futures) == [i * i for i in range(_MANY)]
 
     # --- anything that can be called ---
 

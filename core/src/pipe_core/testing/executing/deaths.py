@@ -126,18 +126,39 @@ class DeathTests(Ground):
         self._check_alive(ready)
         assert not pids & {self._result(ready.submit(os.getpid)) for _ in range(2 * ready.slots)}
 
-    def test_calls_held_ready_behind_a_dying_one_run_elsewhere(self, tmp_path: Path) -> None:
+    def test_workers_do_not_hear_of_ctrl_c(self, ready: Executor) -> None:
+        """It is sent to them as well, and is their driver's to answer: they go on with what they do."""
+        if ready.capabilities.isolation != "process" or self._choice() is None:
+            pytest.skip("no worker processes of this machine that the plugin has started")
+        pids = {self._result(ready.submit(os.getpid)) for _ in range(4 * ready.slots)}
+
+        def hit() -> int:
+            import os
+            import signal
+            import time
+
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            return os.getpid()
+
+        for _ in range(2 * ready.slots):
+            pids.add(self._result(ready.submit(hit)))
+        for pid in pids:
+            os.kill(pid, signal.SIGINT)
+        self._check_alive(ready)
+        assert all(map(alive, pids))
+
+    def test_calls_held_ready_behind_a_dying_one_run_elsewhere(self, prefetching: Executor, tmp_path: Path) -> None:
         """With a prefetch: they have not begun, so they are not blamed and not lost."""
-        with self._made(prefetch=3) as executor:
-            self._needs_survival(executor)
-            notes = Notes(tmp_path)
-            note = notes.writer()
-            work = [_dying("exit") if i == 1 else _noting(note, i) for i in range(6 * executor.slots)]
-            futures: list[Future[Any]] = [executor.submit(fn) for fn in work]
-            self._check_blame(executor, self._error(futures.pop(1)))
-            wanted = [i for i in range(6 * executor.slots) if i != 1]
-            assert self._results(futures) == wanted
-            assert notes.count() == {str(i): 1 for i in wanted}
+        self._needs_survival(prefetching)
+        notes, count = Notes(tmp_path), 6 * prefetching.slots
+        note = notes.writer()
+        work = [_dying("exit") if i == 1 else _noting(note, i) for i in range(count)]
+        futures: list[Future[Any]] = [prefetching.submit(fn) for fn in work]
+        self._check_blame(prefetching, self._error(futures.pop(1)))
+        wanted = [i for i in range(count) if i != 1]
+        assert self._results(futures) == wanted
+        assert notes.count() == {str(i): 1 for i in wanted}
 
     # --- helpers ---
 

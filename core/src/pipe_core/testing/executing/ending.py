@@ -64,6 +64,28 @@ class EndingTests(Ground):
         assert not future.cancelled()
         assert self._result(future) == 1
 
+    def test_each_call_either_runs_or_was_cancelled(self, ready: Executor, tmp_path: Path) -> None:
+        """While some submit and others cancel, whatever comes first."""
+        notes = Notes(tmp_path)
+        note = notes.writer()
+        said: dict[str, tuple[bool, Future[None]]] = {}
+
+        def work(number: int) -> None:
+            futures = {f"{number}-{i}": ready.submit(note, f"{number}-{i}") for i in range(25)}
+            for place, (name, future) in enumerate(reversed(futures.items())):
+                said[name] = (place % 2 == 0 and future.cancel(), future)
+
+        threads = [threading.Thread(target=work, args=[number], daemon=True) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(self.patience)
+        assert len(said) == 100
+        assert not concurrent.futures.wait([future for _, future in said.values()], self.patience).not_done
+        self._check_alive(ready)
+        assert {name for name, (_, future) in said.items() if future.cancelled()} == {n for n in said if said[n][0]}
+        assert notes.count() == {name: 1 for name, (cancelled, _) in said.items() if not cancelled}
+
     def test_those_who_wait_hear_of_a_cancelled_call(self, ready: Executor, tmp_path: Path) -> None:
         """`wait` returns."""
         self._needs_background(ready)
@@ -87,6 +109,17 @@ class EndingTests(Ground):
             fresh.submit(abs, -1)
         with pytest.raises(RuntimeError, match="after shutdown"):
             fresh.map(abs, [1])
+
+    def test_several_threads_may_shut_it_down_at_once(self, fresh: Executor) -> None:
+        """Each comes back when all has ended."""
+        futures = [fresh.submit(abs, -i) for i in range(20)]
+        threads = [threading.Thread(target=fresh.shutdown, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(self.patience)
+        assert not any(thread.is_alive() for thread in threads)
+        assert [future.result(0) for future in futures] == list(range(20))
 
     def test_an_executor_that_never_ran_a_call_shuts_down(self, fresh: Executor) -> None:
         """At once."""
@@ -200,12 +233,12 @@ class EndingTests(Ground):
         assert not closing.is_alive()
         assert all(future.done() for future in running)
 
-    def test_a_call_may_shut_its_executor_down(self, fresh: Executor) -> None:
+    def test_a_call_may_shut_its_executor_down(self, ready: Executor) -> None:
         """Without waiting for itself; in the same process, where it can reach it."""
-        self._needs_one_process(fresh)
-        future = fresh.submit(lambda: fresh.shutdown(wait=False))
-        assert self._result(future) is None
-        fresh.shutdown()
+        self._needs_one_process(ready)
+        with self._made() as executor:
+            future = executor.submit(lambda: executor.shutdown(wait=False))
+            assert self._result(future) is None
 
     def test_nothing_is_left_behind(self) -> None:
         """No thread, no process, no open file. The first round is for what a library keeps for good."""
@@ -233,14 +266,14 @@ class EndingTests(Ground):
 
     # --- giving up, where calls run in threads ---
 
-    def test_a_call_that_is_given_up_frees_its_slot(self, fresh: Executor, tmp_path: Path) -> None:
+    def test_a_call_that_is_given_up_frees_its_slot(self, ready: Executor, tmp_path: Path) -> None:
         """Its future has the error at once, and what the call gives in the end is refused."""
-        self._needs_background(fresh)
-        with busy(fresh, tmp_path, self.patience) as running:
-            given_up = fresh.give_up(running[0], TimeoutError("given up"))
+        self._needs_background(ready)
+        with busy(ready, tmp_path, self.patience) as running:
+            given_up = ready.give_up(running[0], TimeoutError("given up"))
             if given_up:
                 assert isinstance(self._error(running[0]), TimeoutError)
-                assert self._works(fresh), "the slot of a call that was given up takes no other one"
+                assert self._works(ready), "the slot of a call that was given up takes no other one"
             else:
                 assert not running[0].done()
         if given_up:

@@ -18,8 +18,8 @@ from pipe_core.testing.kit import Conformance
 
 T = TypeVar("T")
 
-_SHARED: Final[dict[type, Executor]] = {}
-"""The executor that most tests of a class use: starting one may take seconds."""
+_SHARED: Final[dict[tuple[type, int], Executor]] = {}
+"""The executors that most tests of a class use, by their prefetch: starting one may take seconds."""
 
 _OWNED: Final[dict[int, concurrent.futures.Executor]] = {}
 """The pools that factories gave, by the id of the executor over them. They are shut down with it."""
@@ -112,18 +112,27 @@ class Ground(Conformance):
     @pytest.fixture(name="ready")
     def _ready(self, request: pytest.FixtureRequest) -> Executor:
         """The executor that the tests of this class share. One that no longer works is replaced."""
-        found = _SHARED.get(type(self))
+        return self._shared(request, prefetch=0)
+
+    @pytest.fixture(name="prefetching")
+    def _prefetching(self, request: pytest.FixtureRequest) -> Executor:
+        """Another one to share: its slots hold calls ready behind those that run."""
+        return self._shared(request, prefetch=3)
+
+    def _shared(self, request: pytest.FixtureRequest, prefetch: int) -> Executor:
+        key = (type(self), prefetch)
+        found = _SHARED.get(key)
         if found is not None and not self._works(found):
-            _end_by_force(_SHARED.pop(type(self)))
+            _end_by_force(_SHARED.pop(key))
             found = None
         if found is None:
-            found = _SHARED[type(self)] = within(self.start_seconds, self.make_executor)
+            found = _SHARED[key] = within(self.start_seconds, lambda: self.make_executor(prefetch=prefetch))
             node: Any = request.node.getparent(pytest.Class)
-            node.addfinalizer(self._end_shared)
+            node.addfinalizer(lambda: self._end_shared(key))
         return found
 
-    def _end_shared(self) -> None:
-        executor = _SHARED.pop(type(self), None)
+    def _end_shared(self, key: tuple[type, int]) -> None:
+        executor = _SHARED.pop(key, None)
         if executor is not None:
             self._end(executor)
 

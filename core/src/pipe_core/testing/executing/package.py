@@ -55,6 +55,7 @@ found = {
     "calls": sorted(executor.map(lambda i: beside.double(i), range(5))),
     "beside": executor.submit(beside.double, 4).result(),
     "error": str(executor.submit(fail).exception()),
+    "folders": sorted(set(executor.map(lambda _: os.getcwd(), range(8)))),
     "pids": sorted(set(executor.map(lambda _: os.getpid(), range(8)))),
 }
 print("found", json.dumps(found), flush=True)
@@ -96,16 +97,15 @@ class PackageTests(Ground):
         assert options.model_config.get("frozen") is True, f"{options.__name__} is not frozen"
         assert options.model_config.get("extra") == "forbid", f'{options.__name__} has not extra="forbid"'
 
-    def test_it_describes_itself(self) -> None:
+    def test_it_describes_itself(self, ready: Executor) -> None:
         """With a line for ``pipe plugins list``, and capabilities that are those of its executor."""
         spec = self._named().spec
         assert isinstance(spec, ExecutorSpec)
         assert isinstance(spec.capabilities, Capabilities)
         assert spec.summary
         assert "\n" not in spec.summary
-        with self._made() as executor:
-            assert executor.capabilities == spec.capabilities
-            assert executor.name == self._named().entry.name
+        assert ready.capabilities == spec.capabilities
+        assert ready.name == self._named().entry.name
 
     def test_its_module_imports_nothing_heavy(self, tmp_path: Path) -> None:
         """Being listed must not import the system that it is about: that is what the factory is for."""
@@ -141,6 +141,7 @@ class PackageTests(Ground):
         assert found["calls"] == [0, 2, 4, 6, 8]
         assert found["beside"] == 8
         assert "away" in found["error"]
+        assert found["folders"] == [str(tmp_path.resolve())], "workers run elsewhere than their driver"
         assert "late call ended" in done.stdout, f"a call that was submitted before the end did not run: {output}"
         assert "leaked" not in done.stderr, output
         if not cast(ExecutorSpec, choice.spec).capabilities.in_process:

@@ -7,13 +7,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipe_core.kernel.errors import UnsupportedCapabilityError, WorkerKilled
+from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime.executor import Executor
+from pipe_core.runtime.select import require
 from pipe_core.testing.executing.gates import Gate, Notes, busy
 from pipe_core.testing.executing.ground import Ground
 from pipe_core.testing.executing.limits import limited
@@ -62,7 +65,7 @@ class PlaceTests(Ground):
             assert all(future.running() for future in running)
         assert self._results(running) == list(range(ready.slots))
 
-    def test_no_more_calls_than_slots_run_at_once(self, tmp_path: Path) -> None:
+    def test_no_more_calls_than_slots_run_at_once(self, ready: Executor, prefetching: Executor, tmp_path: Path) -> None:
         """Also with a prefetch: what a slot holds ready does not run."""
         notes = Notes(tmp_path)
         note = notes.writer()
@@ -74,19 +77,17 @@ class PlaceTests(Ground):
             time.sleep(0.01)
             note("-")
 
-        for prefetch in (0, 3):
-            with self._made(prefetch=prefetch) as executor:
-                self._results([executor.submit(work) for _ in range(8 * executor.slots)])
-                assert _most_at_once(notes.read()) <= executor.slots
+        for executor in (ready, prefetching):
+            self._results([executor.submit(work) for _ in range(8 * executor.slots)])
+            assert _most_at_once(notes.read()) <= executor.slots
 
-    def test_it_has_as_many_slots_as_were_asked_for(self) -> None:
+    def test_it_has_as_many_slots_as_were_asked_for(self, ready: Executor) -> None:
         """By ``max_workers``, where it has that option."""
         choice = self._choice()
         if choice is None or "max_workers" not in type(choice.options).model_fields:
             pytest.skip("it has no option max_workers")
-        with self._made() as executor:
-            wanted = choice.options.model_dump()["max_workers"] if choice.sources.get("max_workers") else 2
-            assert executor.slots == wanted
+        wanted = choice.options.model_dump()["max_workers"] if choice.sources.get("max_workers") else 2
+        assert ready.slots == wanted
 
     # --- share ---
 
@@ -153,20 +154,20 @@ class PlaceTests(Ground):
 
     # --- calls that submit calls ---
 
-    def test_calls_may_wait_for_calls_that_they_submit(self, fresh: Executor) -> None:
+    def test_calls_may_wait_for_calls_that_they_submit(self, ready: Executor) -> None:
         """Deeper than there are slots, where it claims ``nested_submit``."""
 
         def down(depth: int) -> int:
-            return 1 + fresh.submit(down, depth - 1).result() if depth else 0
+            return 1 + ready.submit(down, depth - 1).result() if depth else 0
 
-        if fresh.capabilities.nested_submit:
-            depth = 3 * fresh.slots
-            assert self._results([fresh.submit(down, depth) for _ in range(fresh.slots)]) == [depth] * fresh.slots
-        elif fresh.capabilities.in_process:
+        if ready.capabilities.nested_submit:
+            depth = 3 * ready.slots
+            assert self._results([ready.submit(down, depth) for _ in range(ready.slots)]) == [depth] * ready.slots
+        elif ready.capabilities.in_process:
             pytest.skip("it does not claim nested_submit: a call that waits for another one holds its slot")
         else:
-            self._error(fresh.submit(down, 1))  # the executor cannot travel to its own workers
-            self._check_alive(fresh)
+            self._error(ready.submit(down, 1))  # the executor cannot travel to its own workers
+            self._check_alive(ready)
 
     def test_a_call_may_use_an_executor_of_its_own(self, ready: Executor) -> None:
         """Started and shut down inside of it."""
@@ -179,30 +180,45 @@ class PlaceTests(Ground):
 
         assert self._results([ready.submit(nested) for _ in range(4)]) == [[1, 2]] * 4
 
+    # --- claims ---
+
+    def test_what_it_does_not_claim_is_refused(self, ready: Executor) -> None:
+        """By an error that names the capability and, where there are any, the executors that have it."""
+        for claim in fields(Capabilities):
+            if claim.name == "isolation":
+                continue
+            if getattr(ready.capabilities, claim.name):
+                require(ready, claim.name)
+                continue
+            with pytest.raises(UnsupportedCapabilityError, match=claim.name) as caught:
+                require(ready, claim.name)
+            assert (caught.value.capability, caught.value.executor) == (claim.name, ready.name)
+            assert ready.name not in caught.value.able
+
     # --- killing ---
 
-    def test_a_running_call_is_killed_only_where_that_is_claimed(self, fresh: Executor, tmp_path: Path) -> None:
+    def test_a_running_call_is_killed_only_where_that_is_claimed(self, ready: Executor, tmp_path: Path) -> None:
         """By ``hard_timeout``: its future has `WorkerKilled`, and no other call is harmed."""
-        if not fresh.capabilities.hard_timeout:
+        if not ready.capabilities.hard_timeout:
             with pytest.raises(UnsupportedCapabilityError) as caught:
-                fresh._backend.kill(0)
+                ready._backend.kill(0)
             assert caught.value.capability == "hard_timeout"
-            self._check_alive(fresh)
+            self._check_alive(ready)
             return
         gate = Gate(tmp_path, self.patience)
         waiting: list[Future[int]] = []
         try:
-            running = [fresh.submit(gate.holder(number)) for number in range(fresh.slots)]
-            gate.wait_for(fresh.slots)
-            waiting = [fresh.submit(abs, -i) for i in range(10)]
-            fresh._backend.kill(_slot_of(fresh, running[0]))
+            running = [ready.submit(gate.holder(number)) for number in range(ready.slots)]
+            gate.wait_for(ready.slots)
+            waiting = [ready.submit(abs, -i) for i in range(10)]
+            ready._backend.kill(_slot_of(ready, running[0]))
             error = self._error(running[0])
         finally:
             gate.open()
         assert isinstance(error, WorkerKilled), f"{error!r} should be a WorkerKilled"
-        assert self._results(running[1:]) == list(range(1, fresh.slots))
+        assert self._results(running[1:]) == list(range(1, ready.slots))
         assert self._results(waiting) == list(range(10))
-        self._check_alive(fresh)
+        self._check_alive(ready)
 
 
 def _slot_of(executor: Executor, future: Future[Any]) -> int:
