@@ -196,8 +196,7 @@ def _maps(array: pa.Array, truncate: bool) -> list[Any]:
 
 
 def _halves(array: pa.Array, truncate: bool) -> list[Any]:
-    result: list[Any] = array.cast(pa.float32()).to_pylist()
-    return result
+    return [None if value is None else float(value) for value in array.to_pylist()]  # they may be numbers of numpy
 
 
 def _is_list(kind: pa.DataType) -> bool:
