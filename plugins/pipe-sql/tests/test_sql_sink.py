@@ -6,6 +6,8 @@ import datetime
 import decimal
 import enum
 import sqlite3
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -319,6 +321,46 @@ def test_numbers_of_rows_are_the_database_s_own_where_the_record_has_none(databa
     database.run(f"CREATE TABLE t (id {number}, name TEXT)", "INSERT INTO t (name) VALUES ('old')")
     put(database, [{"name": "b"}, {"name": "a"}], "append")
     assert table(database) == [(1, "old"), (2, "b"), (3, "a")]
+
+
+def test_odd_names_are_quoted(database: Database) -> None:
+    record = {"order": 1, "50% of ?": 2, 'a"b': 3, "%s": 4}
+    put(database, [record], table='my " %s table', key="order")
+    put(database, [{**record, "%s": 5}], "append", table='my " %s table', key="order", on_conflict="update")
+    out: list[Any] = []
+    Pipe((database.url, {"table": 'my " %s table'}), out).run()
+    assert out == [{**record, "%s": 5}]
+
+
+def test_a_view_of_sqlite_cannot_be_written(sqlite: Sqlite) -> None:
+    sqlite.run("CREATE VIEW t AS SELECT 1 AS id")
+    with pytest.raises(SinkError, match="it is a view"):
+        put(sqlite, [{"id": 1}], "append")
+
+
+def test_a_commit_that_is_killed_is_undone_by_the_next_who_opens_the_file(sqlite: Sqlite) -> None:
+    sqlite.run("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)", "INSERT INTO t VALUES (-1, 'old')")
+    script = """
+import os, sqlite3, sys
+from pipe_core import Pipe, get_format
+from pipe_core.testing.formats import PlainSerializer
+sink = get_format("sql", table="t").sink(sys.argv[1])
+sink.open("overwrite")
+encoder = sink.encoder()
+row = encoder.bind(PlainSerializer(None))
+rows = [row({"id": n, "name": "x" * 500}) for n in range(20_000)]  # more than the cache holds
+sink.write(encoder.join(rows), len(rows))
+move = sink._store._move
+def killed():
+    move()
+    assert os.path.exists(sys.argv[1].removeprefix("sqlite:///") + "-journal")
+    os.kill(os.getpid(), 9)
+sink._store._move = killed
+sink.commit()
+"""
+    done = subprocess.run([sys.executable, "-c", script, sqlite.url], capture_output=True, text=True, timeout=50)
+    assert done.returncode == -9, done.stderr
+    assert table(sqlite) == [(-1, "old")]
 
 
 # --- values ---

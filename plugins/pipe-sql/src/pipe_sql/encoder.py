@@ -64,21 +64,24 @@ class SqlEncoder:
 
     def bind(self, serializer: Serializer) -> Callable[[Any], Row]:
         """A function that makes one row of one value. It raises `UnstorableError` for what would be changed."""
-        cell = Cells(self).cell
+        cells = Cells(self)
+        cell = cells.cell
         if tuple(serializer.fields or ())[:3] == _ERROR_FIELDS:
             jsonable = serializer.jsonable
             return lambda value: {
                 name: (_any_json(one),) if name in _JSON else cell(name, one) for name, one in jsonable(value).items()
             }
-        python, known = serializer.python, self.columns
+        python, known, way = serializer.python, self.columns, cells.ways.get
 
         def row(value: Any) -> Row:
             record = python(value)
-            if not isinstance(record, Mapping) or not record:
+            if not record or (type(record) is not dict and not isinstance(record, Mapping)):
                 raise UnstorableError("a row of a table needs names and values", column="")
             if known is not None and not record.keys() <= known.keys():
                 raise _no_column(next(name for name in record if name not in known), known)
-            return {name: cell(name, one) for name, one in record.items()}
+            if cells.json_columns:
+                return {name: cell(name, one) for name, one in record.items()}
+            return {name: (way(type(one)) or cell)(name, one) for name, one in record.items()}
 
         return row
 
@@ -115,8 +118,8 @@ class Cells:
         self._product = "SQLite" if self._sqlite else "PostgreSQL"
         self._nan = encoder.nan
         self._columns = encoder.columns or {}
-        self._json_columns = frozenset(name for name, column in self._columns.items() if column.kind == "json")
-        self._ways: dict[type, Callable[[str, Any], Any]] = {
+        self.json_columns = frozenset(name for name, column in self._columns.items() if column.kind == "json")
+        self.ways: dict[type, Callable[[str, Any], Any]] = {
             type(None): _itself,
             bool: _itself,
             bytes: _itself,
@@ -138,16 +141,16 @@ class Cells:
         Raises:
             UnstorableError: The database would change it, or does not know anything like it.
         """
-        if name in self._json_columns and value is not None:
+        if name in self.json_columns and value is not None:
             return self._nested(name, value)
-        return (self._ways.get(type(value)) or self._way_of(value))(name, value)
+        return (self.ways.get(type(value)) or self._way_of(value))(name, value)
 
     def _way_of(self, value: Any) -> Callable[[str, Any], Any]:
         if isinstance(value, enum.Enum):
             return lambda name, member: self.cell(name, member.value)
         for kind in (bytes, str, int, float, decimal.Decimal, uuid.UUID):  # their subclasses
             if isinstance(value, kind):
-                return lambda name, one: self._ways[kind](name, kind(one) if kind is not uuid.UUID else one)
+                return lambda name, one: self.ways[kind](name, kind(one) if kind is not uuid.UUID else one)
         if isinstance(value, bytearray | memoryview):
             return lambda _, one: bytes(one)
         return self._nested
@@ -227,7 +230,7 @@ class Cells:
             plain = to_jsonable_python(value)
         except Exception as error:  # a serializer of the user's may raise anything
             raise self._refused(name, f"{type(value).__name__}, which cannot be written as JSON") from error
-        if name not in self._json_columns and not isinstance(plain, list | dict):
+        if name not in self.json_columns and not isinstance(plain, list | dict):
             return self.cell(name, plain)  # a value of one part, such as an address or a path
         try:
             return (_json_text(plain),)

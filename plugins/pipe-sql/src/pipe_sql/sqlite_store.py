@@ -107,6 +107,8 @@ class SqliteStore:
                 "AND type IN ('table', 'index') ORDER BY type DESC",
                 (self._target.table,),
             ).fetchall()
+        if not statements:
+            raise self._target.error("it is a view. Name a table")
         for (statement,) in statements:
             self._staging.execute(statement)
 
