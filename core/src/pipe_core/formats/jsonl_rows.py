@@ -32,5 +32,7 @@ class JsonlEncoder:
 
 def stamped(position: int, row: bytes) -> bytes:
     """A JSON object with its position as the first field."""
+    if row[1:2] == b'"':  # nearly always: a field follows, without white space
+        return b'{"position":%d,%b' % (position, row[1:])
     rest = row[1:]
     return b'{"position":%d%b%b' % (position, b"" if rest.lstrip().startswith(b"}") else b",", rest)

@@ -36,7 +36,7 @@ def join(mark: bytes, needed: int, seconds: float, frames: list[bytes]) -> bytes
     return b"".join([head, _CHECKSUM.pack(zlib.crc32(head)), *frames])
 
 
-def part(mark: bytes, data: bytes) -> tuple[int, float, list[bytes]]:
+def part(mark: bytes, data: bytes) -> tuple[int, float, list[memoryview]]:
     """How many types a chunk or result needs, the seconds that it tells of, and its frames.
 
     Raises:
@@ -51,12 +51,29 @@ def part(mark: bytes, data: bytes) -> tuple[int, float, list[bytes]]:
     if begin > len(data) or _CHECKSUM.unpack_from(data, end)[0] != zlib.crc32(data[:end]):
         raise CodecError("The head of a chunk or result is damaged: its checksum does not fit its bytes.")
     frames = []
+    view = memoryview(data)
     for (length,) in _LENGTH.iter_unpack(data[_HEAD.size : end]):
-        frames.append(data[begin : begin + length])
+        frames.append(view[begin : begin + length])
         begin += length
     if begin != len(data):
         raise CodecError(f"A chunk or result is damaged: its head tells of {begin:,} bytes and it has {len(data):,}.")
     return needed, seconds, frames
+
+
+def raw(payload: bytes) -> bytes:
+    """Bytes that no codec needs to look at, as a frame: their CRC-32 and they themselves."""
+    return b"".join((_CHECKSUM.pack(zlib.crc32(payload)), payload))
+
+
+def opened(frame: memoryview) -> bytes:
+    """The bytes that `raw` made a frame of.
+
+    Raises:
+        CodecError: They are damaged.
+    """
+    if len(frame) < _CHECKSUM.size or zlib.crc32(frame[_CHECKSUM.size :]) != _CHECKSUM.unpack_from(frame)[0]:
+        raise CodecError("The rows of a result are damaged: their checksum does not fit their bytes.")
+    return bytes(frame[_CHECKSUM.size :])
 
 
 def check_codec(codec: Codec) -> None:

@@ -16,7 +16,7 @@ FIRST_BYTES: Final = 64 * 1024
 MOST_BYTES: Final = 8 * 1024 * 1024
 FIRST_RECORDS: Final = 200
 MOST_RECORDS: Final = 2_000
-TARGET_SECONDS: Final = 0.025
+TARGET_SECONDS: Final = 0.1
 """Work for one task: long against the cost of handing it over, short against a person's patience."""
 
 

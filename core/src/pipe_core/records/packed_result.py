@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
+import msgpack
+
 from pipe_core.kernel.contracts import Extent
 from pipe_core.records.legible import legible
 from pipe_core.records.packed_entries import entries_of, plain_entries
@@ -51,8 +53,7 @@ def _plain_failures(failures: Sequence[Failure]) -> list[Any]:
     return [
         [one.index for one in failures],
         [one.phase for one in failures],
-        [len(one.errors) for one in failures],
-        [error for one in failures for error in one.errors],
+        _packed([one.errors for one in failures]),
         [one.row for one in failures],
         [one.hook for one in failures],
         [one.part for one in failures],
@@ -60,9 +61,23 @@ def _plain_failures(failures: Sequence[Failure]) -> list[Any]:
 
 
 def _failures_of(plain: Sequence[Any]) -> list[Failure]:
-    indexes, phases, counts, errors, rows, hooks, parts = plain
-    columns = zip(indexes, phases, _cut(errors, counts), rows, hooks, parts, strict=True)
+    indexes, phases, errors, rows, hooks, parts = plain
+    columns = zip(indexes, phases, _unpacked(errors), rows, hooks, parts, strict=True)
     return [Failure(*row) for row in columns]
+
+
+def _packed(reasons: list[list[dict[str, Any]]]) -> Any:
+    """Reasons as bytes in one go: text, numbers, lists and dicts, which the codec would look at one by one."""
+    try:
+        packed = msgpack.packb(reasons, strict_types=True)
+        return packed if msgpack.unpackb(packed) == reasons else reasons
+    except (TypeError, ValueError, OverflowError, UnicodeError):  # a hook put something else into them
+        return reasons
+
+
+def _unpacked(packed: Any) -> list[list[dict[str, Any]]]:
+    reasons: list[list[dict[str, Any]]] = msgpack.unpackb(packed) if isinstance(packed, bytes) else packed
+    return reasons
 
 
 def _plain_pending(pending: Sequence[Pending]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
@@ -15,13 +15,16 @@ from pipe_core.records.control import Control
 from pipe_core.records.hooks import BoundHook, bind_hooks
 from pipe_core.records.limits import Limits
 from pipe_core.records.places import as_sink, as_source, check_places
-from pipe_core.records.program import Packing, Program
+from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
 from pipe_core.records.run import Plan
 from pipe_core.records.schema import ErrorSerializer, Schema
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.run_loop import RunLoop
 from pipe_core.runtime.select import choose_executor
+
+if TYPE_CHECKING:
+    from pipe_core.records.transport import Carrier
 
 DEFAULTS: Final[Mapping[str, Any]] = {
     "max_bytes_inflight": 64 * 1024 * 1024,
@@ -108,10 +111,10 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         if wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
             return None
         _open(opened, ends, schema, pre, wishes.mode)
-        packing = _packing(wishes, executor, ends.source)
-        hard = executor.capabilities.hard_timeout and packing is not None
+        carrier = _carrier(wishes, executor, schema, ends.source)
+        hard = executor.capabilities.hard_timeout and carrier is not None
         plan = Plan(
-            program=_program(report.run, schema, pre, post, ends, values, exact, loop, control, streams, packing, hard),
+            program=_program(report.run, schema, pre, post, ends, values, exact, loop, control, streams, carrier, hard),
             source=ends.source,
             sink=ends.sink,
             errors=ends.errors,
@@ -172,7 +175,7 @@ def _program(
     loop: RunLoop,
     control: Control,
     streams: bool,
-    packing: Packing | None,
+    carrier: Carrier | None,
     hard_timeout: bool,
 ) -> Program:
     return Program(
@@ -189,12 +192,12 @@ def _program(
         wants_entries=streams,
         loop=loop,
         stopping=control.stopping,
-        packing=packing,
+        carrier=carrier,
         hard_timeout=hard_timeout,
     )
 
 
-def _packing(wishes: Wishes, executor: Executor, source: Source) -> Packing | None:
+def _carrier(wishes: Wishes, executor: Executor, schema: Schema | None, source: Source) -> Carrier | None:
     """What packs chunks and results for other processes; None where nothing travels."""
     compression = wishes.setting("compression", executor)
     here = executor.capabilities.in_process
@@ -202,7 +205,11 @@ def _packing(wishes: Wishes, executor: Executor, source: Source) -> Packing | No
         return None
     options = {"compression": compression} if compression.value is not None else {}
     choice = current_kernel().choose("codecs", wishes.codec, options, default="msgpack")  # a wrong value is an error
-    return None if here else Packing(choice.make, tuple(getattr(source, "travels", ())))
+    if here:
+        return None
+    from pipe_core.records.transport import Carrier
+
+    return Carrier(choice.make(), schema, getattr(source, "travels", ()), choice.make)
 
 
 def _codec(wishes: Wishes) -> Any:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pipe_core.kernel.contracts import Codec, Encoder
+from pipe_core.kernel.contracts import Encoder
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.result import Phase
 from pipe_core.records.schema import ErrorSerializer, Schema
@@ -24,23 +24,6 @@ ErrorPayload = Literal["full", "redacted", "hash"]
 
 def _never() -> bool:
     return False
-
-
-_MADE: Final = ("carrier", "error_row")
-"""What each side makes for itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """How chunks and results become bytes.
-
-    Attributes:
-        make: Makes the codec.
-        travels: The classes of chunks that travel as they are, as the source names them.
-    """
-
-    make: Callable[[], Codec]
-    travels: tuple[type, ...]
 
 
 class Ending(Protocol):
@@ -63,7 +46,7 @@ class Program:
         wants_entries: Keep entries, for a run that streams them.
         workers: The workers of this process, by thread.
         stopping: Asked between batches; True ends the work early.
-        packing: What makes the `carrier`; None in one process.
+        carrier: Packs what travels to other processes; None in one process.
         hard_timeout: Whether a worker whose hook takes too long ends itself by force.
     """
 
@@ -81,22 +64,13 @@ class Program:
     loop: RunLoop | None = None
     stopping: Callable[[], bool] = _never
     workers: dict[int, Ending] = field(default_factory=dict)
-    packing: Packing | None = None
+    carrier: Carrier | None = None
     hard_timeout: bool = False
     _gate: asyncio.Semaphore | None = None
 
-    @cached_property
-    def carrier(self) -> Carrier | None:
-        """Packs what travels to other processes; None in one process. Made on each side at its first use."""
-        if self.packing is None:
-            return None
-        from pipe_core.records.transport import Carrier
-
-        return Carrier(self.packing.make(), self.schema, self.packing.travels)
-
     def __getstate__(self) -> dict[str, Any]:
         # What belongs to the driver stays there; a worker elsewhere has its own loop and is stopped by other means.
-        kept = {name: value for name, value in self.__dict__.items() if name not in _MADE}
+        kept = {name: value for name, value in self.__dict__.items() if name != "error_row"}
         return {**kept, "loop": None, "stopping": _never, "workers": {}, "_gate": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -92,6 +92,7 @@ class FlowReport:
         self._ended: float | None = None
         self._status = FlowStatus.PENDING
         self._kinds: dict[tuple[str, str, str], ErrorKind] = {}
+        self._known: dict[tuple[Any, ...], ErrorKind] = {}  # the same by what their errors hold
         self._control = control or Control()
         self._finished = threading.Event()
         self._listeners: list[Any] = []
@@ -223,12 +224,18 @@ class FlowReport:
         if len(self.first_failures) < FIRST_FAILURES:
             self.first_failures.append({"position": position, "phase": phase, "errors": errors, "hook": hook})
         for error in errors:
-            place = ".".join(str(part) for part in error.get("loc", ()) if not isinstance(part, int))
-            key = (phase, str(error["type"]), place or (hook or ""))
-            kind = self._kinds.setdefault(key, ErrorKind(*key))
+            known = (phase, hook, error["type"], *error.get("loc", ()))
+            kind = self._known.get(known)
+            if kind is None:
+                kind = self._known[known] = self._kind(phase, error, hook)
             kind.count += 1
             if len(kind.examples) < EXAMPLES:
                 kind.examples.append({"position": position, "message": error.get("msg", error.get("message", ""))})
+
+    def _kind(self, phase: str, error: Mapping[str, Any], hook: str | None) -> ErrorKind:
+        place = ".".join(str(part) for part in error.get("loc", ()) if not isinstance(part, int))
+        key = (phase, str(error["type"]), place or (hook or ""))
+        return self._kinds.setdefault(key, ErrorKind(*key))
 
     def _spend(self, seconds: Mapping[str, float]) -> None:
         self.phases = dict(Counter(self.phases) + Counter(dict(seconds)))

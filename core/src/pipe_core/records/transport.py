@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from pipe_core.kernel.contracts import Chunk, Codec
@@ -70,7 +71,7 @@ class Carrier:
         self._table: TypeTable | None = None
         self._refused: set[type] = set()
         self._codecs: list[Codec] = []
-        self._frame_bytes = 0
+        self._frame_bytes = self._beside_bytes = 0
         self._told = self._heard = 0.0
 
     # --- chunks ---
@@ -92,7 +93,8 @@ class Carrier:
         Raises:
             CodecError: *data* is damaged, or needs types that this carrier has not learned.
         """
-        values = self._parted(border.CHUNK, data)
+        decode, frames = self._parted(border.CHUNK, data)
+        values = [decode(bytes(frame)) for frame in frames]
         try:
             if not values or values[0][0] == _LOOSE:
                 return LooseChunk([Piece.unpack(*parts) for _, *parts in values])
@@ -125,12 +127,19 @@ class Carrier:
             Untravelable: A row, a verdict or an entry cannot travel, or all of it is too long for a frame.
         """
         encode = self._ready().codec.encode
+        # Bytes for a sink, by far the most of it, go beside a codec that would only copy them.
+        beside = type(result.payload) is bytes and not self._compresses()
+        rest: list[bytes] = []
+        if beside:
+            self._note_beside(result.payload)
+            rest = [border.raw(result.payload)]
+            result = replace(result, payload=None)
         try:
-            return self._joined(border.RESULT, [encode(plain_result(result))])
+            return self._joined(border.RESULT, [encode(plain_result(result)), *rest])
         except CodecError:
             result = legible_failures(result, self.can_travel)
         try:
-            return self._joined(border.RESULT, [encode(plain_result(result))])
+            return self._joined(border.RESULT, [encode(plain_result(result)), *rest])
         except CodecError as error:
             raise Untravelable(f"A result cannot travel back to the driver: {error}", path=error.path) from error
 
@@ -140,10 +149,16 @@ class Carrier:
         Raises:
             CodecError: *data* is damaged.
         """
-        values = self._parted(border.RESULT, data)
+        decode, frames = self._parted(border.RESULT, data)
         try:
-            (value,) = values
-            return result_of(value)
+            frame, *rest = frames
+            result = result_of(decode(bytes(frame)))
+            if rest:
+                result.payload = border.opened(*rest)
+                self._note_beside(result.payload)
+            return result
+        except CodecError:
+            raise
         except Exception as error:
             raise CodecError(f"The result is malformed: {type(error).__name__}: {error}") from error
 
@@ -238,7 +253,8 @@ class Carrier:
         self._count(frames)
         return border.join(mark, len(self.types), self._untold(), frames)
 
-    def _parted(self, mark: bytes, data: bytes) -> list[Any]:
+    def _parted(self, mark: bytes, data: bytes) -> tuple[Callable[[bytes], Any], list[memoryview]]:
+        """What decodes the frames of *data*, and the frames."""
         needed, seconds, frames = border.part(mark, data)
         table = self._ready()
         if needed > len(table.types):
@@ -246,11 +262,14 @@ class Carrier:
                 f"The frame needs {needed} classes in the table of types, and {len(table.types)} are there. "
                 f"Let the worker learn the extra_types of the driver's carrier first."
             )
-        values = [table.codec.decode(frame) for frame in frames]
         self._count(frames)
         with self._lock:
             self._heard += seconds
-        return values
+        return table.codec.decode, frames
+
+    def _compresses(self) -> bool:
+        options = getattr(self._ready().codec, "options", None)
+        return getattr(options, "compression", None) is not None
 
     # --- counters ---
 
@@ -258,7 +277,7 @@ class Carrier:
     def raw_bytes(self) -> int:
         """Bytes of what crossed the border, in both directions, before compression."""
         counted = [getattr(codec, "raw_bytes", None) for codec in self._codecs]
-        return self._frame_bytes if None in counted else sum(cast("list[int]", counted))
+        return self._frame_bytes if None in counted else sum(cast("list[int]", counted)) + self._beside_bytes
 
     @property
     def frame_bytes(self) -> int:
@@ -280,7 +299,11 @@ class Carrier:
             untold, self._told = now - self._told, now
         return untold
 
-    def _count(self, frames: list[bytes]) -> None:
+    def _note_beside(self, payload: bytes) -> None:
+        with self._lock:
+            self._beside_bytes += len(payload)
+
+    def _count(self, frames: Sequence[bytes | memoryview]) -> None:
         with self._lock:
             self._frame_bytes += sum(map(len, frames))
 

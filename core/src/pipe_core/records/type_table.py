@@ -50,7 +50,8 @@ class TypeTable:
     @property
     def names(self) -> list[str]:
         """What the classes of the schema are called."""
-        return [f"{kind.__module__}.{kind.__qualname__}" for kind in self.own]
+        # Not by `__qualname__`: some classes that were made in a function come by value without the function's name.
+        return [f"{kind.__module__}.{kind.__name__}" for kind in self.own]
 
 
 def _takes(codec: Codec, kind: type) -> bool:

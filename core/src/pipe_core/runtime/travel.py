@@ -74,7 +74,7 @@ def _decide(top: str, file: str) -> bool:
         return False
     if _is_below(path, _linked_folders() - homes):
         return False
-    return not _is_distributed(top)
+    return not _is_linked(top, path)
 
 
 def _homes() -> frozenset[str]:
@@ -124,9 +124,26 @@ def _lines(file: str) -> list[str]:
     return [line for line in stripped if line and not line.startswith(("#", "import ", "import\t"))]
 
 
-def _is_distributed(top: str) -> bool:
-    """Whether an installed distribution says that it brings the module *top*."""
-    return _is_linked_distribution(top) or top in _distributed()
+def _is_linked(top: str, path: str) -> bool:
+    """Whether an installed distribution brings the module *top* by a link to where it lives.
+
+    Everything else that is installed lives in a folder of installed packages. Reading what every distribution brings
+    takes long, so that is only done where a link leads to a home itself.
+    """
+    if any(f"'{top}'" in text or f'"{top}"' in text for text in _finders()):
+        return True
+    return _is_below(path, _linked_folders()) and (_is_linked_distribution(top) or top in _distributed())
+
+
+@functools.cache
+def _finders() -> tuple[str, ...]:
+    """The texts of modules with which setuptools finds linked packages one by one."""
+    found = []
+    for folder in _site_folders():
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if name.startswith("__editable___") and name.endswith("_finder.py"):
+                found.append("\n".join(_lines(os.path.join(folder, name))))  # noqa: PERF401  # two loops and a condition
+    return tuple(found)
 
 
 def _is_linked_distribution(name: str) -> bool:
