@@ -1,0 +1,240 @@
+"""The way to a cluster: a client, its event loop, and a watch that notices when the cluster is gone.
+
+Whatever waits for the cluster waits in a task of the client's event loop. When the cluster is lost all of these tasks
+are cancelled, so that nobody waits for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import time
+import uuid
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import dask.config
+from distributed import Client, Future
+from distributed.security import Security
+
+from pipe_core import BackendLost, OptionsError
+from pipe_dask.results import Results
+from pipe_dask.worker import run
+
+T = TypeVar("T")
+
+_OFTEN: Final = 1.0
+"""Seconds between two questions whether the scheduler is there."""
+_CLOSE: Final = 5.0
+"""Seconds that closing a client may take."""
+_EXPECTED: Final = ("Failed to reconnect to scheduler", "Couldn't gather")
+"""How messages of Dask's client begin about what we tell ourselves, or mend."""
+
+
+class Connection:
+    """A client of a cluster, and a watch over the cluster.
+
+    Args:
+        client: A `distributed.Client`. Its event loop runs in another thread, and there its methods give awaitables,
+            which its annotations do not say.
+        ours: Whether it is closed at the end.
+        timeout: Seconds of silence after which the scheduler counts as lost, and seconds that a cluster may be without
+            any worker.
+    """
+
+    def __init__(self, client: Any, *, ours: bool, timeout: float) -> None:
+        self.lost: BackendLost | None = None
+        self.results = Results(client)
+        self._client = client
+        self._ours = ours
+        self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
+        self._name = f"pipe_call-{uuid.uuid4().hex}"
+        self._sent = 0
+        self._quiet = partial(_is_unexpected)  # of its own: another connection may need its filter longer
+        logging.getLogger("distributed.client").addFilter(self._quiet)
+        self.spawn(self._watch())
+
+    @property
+    def client_id(self) -> str:
+        """What the scheduler calls the client."""
+        return str(self._client.id)
+
+    # --- calls ---
+
+    def send(self, number: int, frame: bytes) -> Future[bytes]:
+        """Hand a call over. Raises `BackendLost` when the cluster is gone."""
+        self.check()
+        self._sent += 1
+        key = f"{self._name}-{number}-{self._sent}"
+        try:
+            if len(frame) < _large():
+                return self._submit(key, number, frame)
+            with warnings.catch_warnings():  # it is one chunk of records, which somebody wanted that large
+                warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+                return self._submit(key, number, frame)
+        except (OSError, RuntimeError) as error:
+            raise self.gone(f"a call could not be handed over: {error}") from error
+
+    def _submit(self, key: str, number: int, frame: bytes) -> Future[bytes]:
+        future: Future[bytes] = self._client.submit(run, number, frame, self.results.topic, pure=False, key=key)
+        return future
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run *coroutine* in the client's event loop until it ends or the cluster is lost."""
+        try:
+            if self._closing:
+                raise RuntimeError
+            self._loop.call_soon_threadsafe(self._spawn, coroutine)
+        except RuntimeError:  # nobody runs the loop any more
+            coroutine.close()
+            raise self.gone("the client is closed") from None
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self.lost is not None or self._closing:
+            self._loop.call_soon(task.cancel)
+
+    # --- questions ---
+
+    def ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
+        """The answer to ``await question(client)``. Raises `BackendLost` when the cluster is gone."""
+        self.check()
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self.spawn(self._ask(question, answer))
+        try:
+            return answer.result()
+        except concurrent.futures.CancelledError:
+            raise self.gone("it was closed") from None
+        except (OSError, TimeoutError) as error:
+            raise self.gone(f"it gave no answer: {type(error).__name__}: {error}") from error
+
+    async def _ask(self, question: Callable[[Any], Awaitable[T]], answer: concurrent.futures.Future[T]) -> None:
+        try:
+            answer.set_result(await question(self._client))
+        except asyncio.CancelledError:
+            answer.cancel()
+        except Exception as error:
+            answer.set_exception(error)
+
+    def threads(self) -> int:
+        """How many calls its workers can run at once. Waits for the first worker."""
+        self.ask(lambda client: client.wait_for_workers(1, timeout=self._timeout))
+        workers: dict[str, int] = self.ask(lambda client: client.scheduler.ncores())
+        return sum(workers.values())
+
+    # --- the end ---
+
+    async def _watch(self) -> None:
+        """Ask the scheduler again and again which workers it has."""
+        seen = time.monotonic()
+        try:
+            while True:
+                async with asyncio.timeout(self._timeout):
+                    workers = await self._client.scheduler.ncores()
+                if workers:
+                    seen = time.monotonic()
+                elif time.monotonic() > seen + self._timeout:
+                    self.gone(f"it has had no worker for {self._timeout:g} seconds")
+                    return
+                await asyncio.sleep(_OFTEN)
+        except TimeoutError:
+            self.gone(f"its scheduler has not answered for {self._timeout:g} seconds")
+        except (OSError, AttributeError) as error:  # a client that was closed has no scheduler any more
+            self.gone(f"its scheduler does not answer: {type(error).__name__}: {error}")
+
+    def gone(self, why: str) -> BackendLost:
+        """The cluster is lost: let nobody wait for it. Returns the error for one who did."""
+        if self.lost is None:
+            self.lost = BackendLost(f"The Dask cluster at {_place(self._client)} is lost: {why}.")
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._cancel)
+        return BackendLost(str(self.lost))
+
+    def check(self) -> None:
+        """Raises `BackendLost` when the cluster is lost."""
+        if self.lost is not None:
+            raise BackendLost(str(self.lost))
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            self._loop.call_soon(task.cancel)  # not before it has begun: what it does at its end matters
+
+    async def _cancelled(self) -> None:
+        self._cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def close(self) -> None:
+        """End what waits, and close the client if it is ours."""
+        self._closing = True
+        if not self._loop.is_closed():
+            try:
+                asyncio.run_coroutine_threadsafe(self._cancelled(), self._loop).result(_CLOSE)
+                self.results.close()
+                if self._ours:
+                    self._client.close(timeout=_CLOSE)
+            except (TimeoutError, OSError):  # the scheduler hangs; the client's own threads end with this process
+                logging.getLogger("pipe_core").warning("a Dask client could not be closed in order")
+        logging.getLogger("distributed.client").removeFilter(self._quiet)
+
+
+def connect(address: str, files: Mapping[str, str], timeout: float) -> Client:
+    """A client of the scheduler at *address*, which is no one's default client.
+
+    Args:
+        address: As Dask wants it.
+        files: The certificates and the key for TLS, as `distributed.Security` takes them. Empty for none.
+        timeout: Seconds until somebody must have answered.
+
+    Raises:
+        BackendLost: Nobody answers there.
+    """
+    make: Any = Client
+    try:
+        security = _security(**files, require_encryption=True) if files else None
+        client: Client = make(address, security=security, timeout=timeout, set_as_default=False, name="pipe")
+        return client
+    except (OSError, TimeoutError) as error:
+        raise BackendLost(
+            f"No Dask scheduler answers at {address}: {error}. Is it running, and is the way there open?"
+        ) from error
+
+
+_security: Final[Any] = Security
+"""Not annotated."""
+
+
+def adopt(client: Any) -> Client:
+    """A client that somebody gave, if it will do.
+
+    Raises:
+        OptionsError: It is none, or one whose event loop is the caller's own.
+    """
+    if not isinstance(client, Client):
+        raise OptionsError(f"client= wants a distributed.Client, not {client!r}.")
+    if client.asynchronous or client.loop is None:
+        raise OptionsError("client= wants a distributed.Client that is not asynchronous and is open.")
+    return client
+
+
+def _place(client: Any) -> str:
+    return str(client._start_arg or "an unknown address")
+
+
+def _large() -> int:
+    from dask.utils import parse_bytes
+
+    limit: int = parse_bytes(dask.config.get("distributed.admin.large-graph-warning-threshold"))
+    return limit // 2
+
+
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_EXPECTED)
