@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 GROUND = '''
-import struct, subprocess, sys, threading, time
+import asyncio, struct, subprocess, sys, threading, time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pipe_core import Backend, Capabilities, Executor, Outcome, WorkerKilled
 from pipe_core.runtime.foreign import ForeignBackend
@@ -138,6 +138,58 @@ class Processes(Threads):
 GOOD = (
     GROUND
     + """
+
+class Loop(Threads):
+    '''An event loop on a thread of its own; plain functions run in threads.'''
+
+    capabilities = Capabilities(isolation="thread", native_async=True)
+
+    def start(self, slots, take, done):
+        self.take, self.done, self.free = take, done, set(range(slots))
+        self.pool, self.loop = ThreadPoolExecutor(slots), asyncio.new_event_loop()
+        self.threads = [threading.Thread(target=self.serve, daemon=True)]
+        self.threads[0].start()
+        self.tasks, self.lock = set(), threading.Lock()
+
+    def wake(self):
+        self.loop.call_soon_threadsafe(self.pull)
+
+    def pull(self):
+        while self.free and (call := self.take(slot := min(self.free))) is not None:
+            self.free.discard(slot)
+            context = call.context if call.is_async else None  # `run` enters it itself
+            task = self.loop.create_task(self.run(slot, call), context=context)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def run(self, slot, call):
+        outcome = await (call.arun() if call.is_async else self.loop.run_in_executor(self.pool, call.run))
+        self.free.add(slot)
+        self.done(call, outcome)
+        self.pull()
+
+    def stop(self, kill=False):
+        self.pool.shutdown(wait=not kill)
+        with self.lock:
+            if not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self.last)
+        super().stop(kill)
+
+    def last(self):
+        if self.tasks:
+            self.loop.call_later(0.001, self.last)
+        else:
+            self.loop.stop()
+
+    def serve(self):
+        self.loop.run_forever()
+        with self.lock:
+            self.loop.close()
+
+
+class TestLoop(Kit):
+    made = Loop
+    patience = 10.0
 
 class TestThreads(Kit):
     made = Threads
@@ -566,6 +618,58 @@ EXPECTED = {
 }
 
 
+CARELESS = {
+    "careless-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: careless\nVersion: 1.0\n",
+    "careless-1.0.dist-info/entry_points.txt": "[pipe_core.executors]\ncareless = careless\n",
+    "careless.py": """
+import os
+import wave  # stands for something large
+from concurrent.futures import ThreadPoolExecutor
+from pydantic import BaseModel
+from pipe_core import Capabilities, ExecutorSpec, hookimpl
+from pipe_core.runtime.foreign import ForeignBackend
+
+POOL = ThreadPoolExecutor(2)
+
+
+class Options(BaseModel):
+    max_workers: int | None = None
+
+
+class Careless(ForeignBackend):
+    def __init__(self, options):
+        os.chdir("/")
+        super().__init__(POOL, in_process=True)
+
+    def stop(self, kill=False):
+        POOL.shutdown()
+
+
+@hookimpl
+def pipe_executor(name):
+    if name == "careless":
+        return ExecutorSpec(Careless, Options, "", capabilities=Capabilities(isolation="thread"))
+""",
+    "test_made.py": """
+from pipe_core.testing import ExecutorConformance
+
+class TestCareless(ExecutorConformance):
+    executor = "careless"
+    heavy = ["wave"]
+    patience = 2.0
+""",
+}
+"""A package that is installed and wrong in whatever only an installed one can be."""
+
+CARELESS_IN = [
+    "test_an_unknown_option_is_refused",
+    "test_options_are_frozen_and_closed",
+    "test_it_describes_itself",
+    "test_its_module_imports_nothing_heavy",
+    "test_two_executors_share_nothing",
+    "test_a_script_without_a_guard_runs",
+]
+
 TOGETHER = 4
 """How many Pythons run mutants at once: most of their time they wait for what never comes."""
 
@@ -574,11 +678,12 @@ class Run:
     """A pytest of its own over *text*."""
 
     def __init__(self, folder: Path, text: str, *tests: str) -> None:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "test_made.py").write_text(text)
         command = [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=short", "-p", "no:cacheprovider", *tests]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPE_")}
+        kept["PYTHONPATH"] = str(folder)
         self._output = folder / "output"
         with self._output.open("wb") as file:
             self._process = subprocess.Popen(
@@ -594,7 +699,7 @@ class Run:
         return self._output.read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["Threads", "Processes"])
+@pytest.mark.parametrize("name", ["Threads", "Loop", "Processes"])
 def test_the_kit_passes_a_backend_that_is_right(name: str, tmp_path: Path) -> None:
     output = Run(tmp_path / "run", GOOD, f"test_made.py::Test{name}").output()
     assert re.search(r"^\d{2,} passed, \d+ skipped in", output, re.MULTILINE), output
@@ -612,3 +717,12 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_kit_fails_a_backend_that_is_wrong(name: str, output: str) -> None:
     assert f"FAILED test_made.py::Test{name}::{EXPECTED[name]}" in output, output
+
+
+def test_the_kit_fails_a_package_that_is_careless(tmp_path: Path) -> None:
+    for name, text in CARELESS.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    tests = [f"test_made.py::TestCareless::{test}" for test in CARELESS_IN]
+    output = Run(tmp_path, CARELESS["test_made.py"], *tests).output()
+    assert [test for test in tests if f"FAILED {test}" not in output] == [], output

@@ -22,7 +22,7 @@ from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.loops import shared_loop
 from pipe_core.testing.executing.gates import Gate, Notes, busy, wait_until
 from pipe_core.testing.executing.ground import Ground
-from pipe_core.testing.executing.limits import limited
+from pipe_core.testing.executing.limits import limited, together
 
 _MANY: Final = 300
 _LARGE: Final = 10_000_000
@@ -188,18 +188,12 @@ class CallTests(Ground):
 
     def test_eight_threads_submit_at_once(self, ready: Executor) -> None:
         """Each gets its own results."""
-        found: dict[int, list[int]] = {}
 
-        def work(number: int) -> None:
-            futures = [ready.submit(operator.add, 100 * number, i) for i in range(20)]
-            found[number] = self._results(futures)
+        def work(number: int) -> list[int]:
+            return self._results([ready.submit(operator.add, 100 * number, i) for i in range(20)])
 
-        threads = [threading.Thread(target=work, args=[number], daemon=True) for number in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(self.patience)
-        assert found == {number: [100 * number + i for i in range(20)] for number in range(8)}
+        found = together(2 * self.patience, [functools.partial(work, number) for number in range(8)])
+        assert found == [[100 * number + i for i in range(20)] for number in range(8)]
 
     def test_the_first_submit_comes_from_a_thread_that_then_ends(self, fresh: Executor) -> None:
         """Workers must not end with it."""

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from pipe_core.runtime.executor import Executor
 from pipe_core.testing.executing.gates import Gate, Notes, busy, wait_until
 from pipe_core.testing.executing.ground import Ground
-from pipe_core.testing.executing.limits import limited
+from pipe_core.testing.executing.limits import limited, together
 from pipe_core.testing.leaks import no_leaks
 
 
@@ -75,12 +76,7 @@ class EndingTests(Ground):
             for place, (name, future) in enumerate(reversed(futures.items())):
                 said[name] = (place % 2 == 0 and future.cancel(), future)
 
-        threads = [threading.Thread(target=work, args=[number], daemon=True) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(self.patience)
-        assert len(said) == 100
+        together(self.patience, [partial(work, number) for number in range(4)])
         assert not concurrent.futures.wait([future for _, future in said.values()], self.patience).not_done
         self._check_alive(ready)
         assert {name for name, (_, future) in said.items() if future.cancelled()} == {n for n in said if said[n][0]}
@@ -113,12 +109,7 @@ class EndingTests(Ground):
     def test_several_threads_may_shut_it_down_at_once(self, fresh: Executor) -> None:
         """Each comes back when all has ended."""
         futures = [fresh.submit(abs, -i) for i in range(20)]
-        threads = [threading.Thread(target=fresh.shutdown, daemon=True) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(self.patience)
-        assert not any(thread.is_alive() for thread in threads)
+        together(self.patience + self.start_seconds, [fresh.shutdown] * 4)
         assert [future.result(0) for future in futures] == list(range(20))
 
     def test_an_executor_that_never_ran_a_call_shuts_down(self, fresh: Executor) -> None:

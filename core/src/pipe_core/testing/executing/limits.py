@@ -6,10 +6,11 @@ import contextvars
 import functools
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -24,25 +25,47 @@ def within(seconds: float, fn: Callable[[], T]) -> T:
     Raises:
         AssertionError: It takes longer; tells where it stands.
     """
-    ended: list[T] = []
-    errors: list[BaseException] = []
+    return together(seconds, [fn])[0]
 
-    context = contextvars.copy_context()
 
-    def run() -> None:
+def together(seconds: float, fns: Sequence[Callable[[], T]]) -> list[T]:
+    """What each of *fns* gives, called at the same time, each on a thread of its own.
+
+    Raises:
+        AssertionError: One takes longer than *seconds*; tells where it stands.
+    """
+    threads = [_Attempt(fn) for fn in fns]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    for thread in threads:
+        if thread.is_alive():
+            raise AssertionError(f"nothing came within {seconds:g} s. It stands here:\n{_stack(thread)}")
+    return [thread.given() for thread in threads]
+
+
+class _Attempt(threading.Thread, Generic[T]):
+    """A call that is over some time, or is not."""
+
+    def __init__(self, fn: Callable[[], T]) -> None:
+        super().__init__(name="kit", daemon=True)
+        self._fn = fn
+        self._context = contextvars.copy_context()
+        self._values: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
         try:
-            ended.append(context.run(fn))
-        except BaseException as error:  # raised again below, skips of pytest among them
-            errors.append(error)
+            self._values.append(self._context.run(self._fn))
+        except BaseException as error:  # raised again by the one who waits, skips of pytest among them
+            self._error = error
 
-    thread = threading.Thread(target=run, name="kit", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise AssertionError(f"nothing came within {seconds:g} s. It stands here:\n{_stack(thread)}")
-    if errors:
-        raise errors[0]
-    return ended[0]
+    def given(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._values[0]
 
 
 def _stack(thread: threading.Thread) -> str:
