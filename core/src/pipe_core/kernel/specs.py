@@ -77,10 +77,12 @@ class ExecutorSpec(Spec["Backend"]):
     Attributes:
         capabilities: What it can do.
         workers_per_core: How many workers a core has by default where the work mostly waits, as in a run of records.
+        slots_from: The options that say how many calls run at once. Of several that are given, the largest does.
     """
 
     capabilities: Capabilities = Capabilities()
     workers_per_core: int = 1
+    slots_from: tuple[str, ...] = ("max_workers",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ class Executor(concurrent.futures.Executor):
                 return False
             self._drop(task)
             self._end(task, TaskStatus.FAILED)
+        self._backend.wake()  # the slot is free, and nobody else says so
         task.future.set_exception(error)
         self._settle()
         self._stop_when_idle()

@@ -74,7 +74,7 @@ def _parameters(choice: Choice, prefetch: int = 0, waits: bool = False) -> dict[
     """What an executor takes beside its backend, from the options of its plugin."""
     spec = cast(ExecutorSpec, choice.spec)
     said = {name: value for name, value in choice.options if value is not None}
-    slots = said.get("max_workers")
+    slots = max((said[name] for name in spec.slots_from if name in said), default=None)
     if slots is None and waits and spec.workers_per_core > 1:
         slots = spec.workers_per_core * cores()
     return {
