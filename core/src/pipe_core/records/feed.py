@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pipe_core.kernel.contracts import Chunk, Readable, Source, Split
 from pipe_core.kernel.errors import SourceError
@@ -14,10 +14,14 @@ from pipe_core.records.result import Result
 
 FIRST_BYTES: Final = 64 * 1024
 MOST_BYTES: Final = 8 * 1024 * 1024
-FIRST_RECORDS: Final = 200
-MOST_RECORDS: Final = 2_000
-TARGET_SECONDS: Final = 0.1
-"""Work for one task: long against the cost of handing it over, short against a person's patience."""
+FIRST_CHUNK: Final = 200
+FIRST_RECORDS: Final = 400
+"""Records in the first chunks of all workers together, so that each soon has one and its time is known."""
+MOST_RECORDS: Final = 10_000
+CHUNK_SECONDS: Final = 0.05
+"""Work for one chunk: long against the cost of handing it over, short against a person's patience."""
+SPLIT_SECONDS: Final = 0.1
+"""Work for one split, which nobody waits for while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +49,23 @@ class Feed:
         source: An opened source.
         exact: The number of records in every chunk but the last; None to let it adapt.
         whole: Whether chunks must be used because positions must be known or chunk borders are exact.
+        workers: How many work on the pieces.
         wake: Called from the reading thread of a live source when there is something to take.
     """
 
-    def __init__(self, source: Source, *, exact: int | None, whole: bool, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, source: Source, *, exact: int | None, whole: bool, workers: int, wake: Callable[[], None]
+    ) -> None:
         self._source = source
-        self._records = exact or FIRST_RECORDS
+        self._records = exact or min(FIRST_CHUNK, max(1, FIRST_RECORDS // workers))
         self._bytes = FIRST_BYTES
         self._exact = exact
         self._position = 0
         self.done = False
         self.failure: SourceError | None = None
-        self._splits = None if whole else source.splits(lambda: self._bytes)
+        splits = source.splits(lambda: self._bytes)
+        self._countable = splits is None
+        self._splits = None if whole else splits
         self._chunks: Iterator[Chunk] | None = None
         self._reader: Reader | None = None
         if self._splits is None:
@@ -69,6 +78,17 @@ class Feed:
     def splitting(self) -> bool:
         """Whether workers read the source."""
         return self._splits is not None
+
+    @property
+    def total(self) -> tuple[int | None, Literal["bytes", "records"]]:
+        """How much there is to read, where that is known, and in what unit.
+
+        A source that could be split but is read in chunks knows its size only in bytes, which chunks do not tell.
+        """
+        size = self._source.size
+        if self.splitting:
+            return size, "bytes"
+        return (size if self._countable else None), "records"
 
     @property
     def next_size(self) -> int:
@@ -123,7 +143,7 @@ class Feed:
             if self.splitting:
                 self._bytes = max(1, self._exact * piece.size // result.read)
             return
-        factor = min(4.0, max(0.25, TARGET_SECONDS / seconds))
+        factor = min(4.0, max(0.25, (SPLIT_SECONDS if self.splitting else CHUNK_SECONDS) / seconds))
         if self.splitting:
             self._bytes = int(min(MOST_BYTES, max(FIRST_BYTES // 8, piece.size * factor)))
         else:

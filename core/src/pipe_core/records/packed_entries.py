@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pydantic import RootModel
-
 from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.views import OpenView, SlotView, added_keys, is_view_of
 
@@ -49,11 +47,7 @@ def _shown(entry: Entry) -> tuple[int, Any, Any]:
         return _REPLACED, value, [dict(view) if isinstance(view, OpenView | SlotView) else view]
     if value is entry.raw_data:
         return _OF_RAW, None, None
-    return _OF_VALUE, value, added_keys(_innermost(value), view, None) or None
-
-
-def _innermost(value: Any) -> Any:
-    return _innermost(value.root) if isinstance(value, RootModel) else value
+    return _OF_VALUE, value, added_keys(value, view, None) or None
 
 
 def entries_of(plain: Sequence[Any]) -> list[Entry]:

@@ -52,7 +52,7 @@ def as_source(given: Any, loop: RunLoop) -> Source:
         target = AsyncItems(target, loop)
     if not (hasattr(target, "__iter__") or hasattr(target, "get")):
         raise OptionsError(
-            f"{target!r} is no source. Give a path, a URL, an iterable of records, a queue, or a source object."
+            f"{_shown(target)} is no source. Give a path, a URL, an iterable of records, a queue, or a source object."
         )
     return cast(Format, current_kernel().make("formats", "memory", options)).source(target)
 
@@ -91,7 +91,9 @@ def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
     if is_async_callable(target):
         target = AsyncSink(target, loop)
     if not (callable(target) or hasattr(target, "append") or hasattr(target, "put")):
-        raise OptionsError(f"{target!r} is no sink. Give a path, a URL, a list, a callable, a queue or a sink object.")
+        raise OptionsError(
+            f"{_shown(target)} is no sink. Give a path, a URL, a list, a callable, a queue or a sink object."
+        )
     return cast(Format, current_kernel().make("formats", "memory", options)).sink(target)
 
 
@@ -105,6 +107,11 @@ def shown(given: Any) -> Any:
     """What was given as source or sink, without options and without the secrets of a URL: for people to see."""
     target, _ = _apart(given)
     return redacted(target) if isinstance(target, str) else target
+
+
+def _shown(target: Any) -> str:
+    """What was given instead of a place. Without what it holds: a pair that went wrong may hold a password."""
+    return f"a {type(target).__name__}" if isinstance(target, tuple | list | Mapping) else repr(target)
 
 
 def _apart(given: Any) -> tuple[Any, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -121,4 +121,4 @@ class Program:
             return record
         if self.error_payload == "hash":
             return hashlib.blake2b(ErrorSerializer().json({"": record}), digest_size=16).hexdigest()
-        return {str(key): "…" for key in record} if isinstance(record, dict) else "…"
+        return {str(key): "…" for key in record} if isinstance(record, Mapping) else "…"

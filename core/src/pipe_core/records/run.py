@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import math
 import queue
@@ -35,6 +36,7 @@ from pipe_core.records.report import FlowReport
 from pipe_core.records.result import Phase, Result
 from pipe_core.records.stalls import Stall, Stalls
 from pipe_core.records.suspects import Death, Part, Suspect
+from pipe_core.runtime import trace
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.exits import exit_text
 from pipe_core.runtime.window import Window
@@ -99,10 +101,12 @@ class Run:
         self._dispatch = Dispatch(plan.executor, plan.program)
         self._stalls = Stalls(plan.program, plan.executor)
         self._wake: Callable[[], None] = lambda: self._events.put(None)
-        self._feed = Feed(plan.source, exact=plan.exact, whole=plan.whole, wake=self._wake)
+        self._feed = Feed(plan.source, exact=plan.exact, whole=plan.whole, workers=plan.executor.slots, wake=self._wake)
         # Splits are committed in order whatever was asked for: their borders are checked against their neighbours.
         ordered = plan.ordered or self._feed.splitting
         self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=ordered)
+        self._context = contextvars.copy_context()
+        self._context.run(trace.run_id.set, report.run)
         self._committed = time.monotonic()
         self._told = 0.0
         self.info = self._described()
@@ -153,7 +157,7 @@ class Run:
         if part is None:
             self._pieces[number] = piece
         self._tell_task("pipe_task_submitted", tried, "pending")
-        future = self._dispatch.submit(piece, most)
+        future = self._context.run(self._dispatch.submit, piece, most)
         self._out[future] = tried
         future.add_done_callback(partial(self._ended, tried))
 
@@ -382,7 +386,7 @@ class Run:
 
     def _described(self) -> RunInfo:
         plan = self._plan
-        total, unit = plan.source.size, "bytes" if self._feed.splitting else "records"
+        total, unit = self._feed.total
         if plan.limits.records is not None:
             total, unit = plan.limits.records, "records"
         name = plan.source.name

@@ -43,6 +43,8 @@ def added_keys(value: Any, view: Any, fields: Sequence[str] | None) -> dict[str,
     """
     if isinstance(view, SlotView):
         return view.added
+    while isinstance(value, RootModel):
+        value = value.root  # the view is that of what is inside
     kind = type(value)
     if isinstance(value, dict):
         known: Any = view if fields is None else fields
