@@ -504,3 +504,27 @@ def test_root_models_go_through_hooks() -> None:
     out: list[Any] = []
     Pipe([[1, 2], ["x"]], out, schema=Roots, post_validation_hooks=[lambda entry, store: None]).run()
     assert out == [[1, 2]]
+
+
+class Inner(BaseModel):
+    a: int
+
+
+class Wrapped(RootModel[Inner]):
+    pass
+
+
+def test_a_root_model_over_a_model_writes_each_field_once_whatever_hooks_there_are() -> None:
+    out: list[Any] = []
+    Pipe([{"a": 1}], out, schema=Wrapped, post_validation_hooks=[lambda entry, store: None]).run()
+
+    assert out == [{"a": 1}]
+
+
+def test_a_key_that_a_hook_adds_to_a_root_model_is_written_behind_its_fields(tmp_path: Path) -> None:
+    def add(entry: Entry, store: HookStore) -> None:
+        entry["validated_data"]["b"] = 2
+
+    Pipe([{"a": 1}], tmp_path / "out.jsonl", schema=Wrapped, post_validation_hooks=[add]).run()
+
+    assert (tmp_path / "out.jsonl").read_bytes() == b'{"a":1,"b":2}\n'

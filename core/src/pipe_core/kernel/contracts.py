@@ -101,8 +101,9 @@ class Backend(Protocol):
     def stop(self, kill: bool = False) -> None:
         """Give back everything that was started. ``take`` gives None from now on.
 
-        May be called again, and from a thread of the backend's own, which it does not wait for then. With *kill* calls
-        may still run: end them by force where that is possible, and do not wait where it is not.
+        May be called again, by several threads at once, and by a thread of the backend's own, which it does not wait
+        for then. With *kill* calls may still run: end them by force where that is possible, and do not wait where it is
+        not.
         """
 
     def kill(self, slot: int) -> None:

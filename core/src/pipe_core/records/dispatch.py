@@ -6,6 +6,8 @@ they are, and results come back as frames; the program is shared once with every
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from pipe_core.records.result import Result
 from pipe_core.records.worker import process
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.share import Shared
+from pipe_core.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from pipe_core.records.transport import Carrier
@@ -81,7 +84,8 @@ class Dispatch:
             outcomes = self._executor.everywhere(_close_there, self._shared)
         except (UnsupportedCapabilityError, RuntimeError):
             return []
-        return [problem for outcome in outcomes for problem in outcome.value or ()]
+        problems = [problem for outcome in outcomes for problem in outcome.value or ()]
+        return problems + [f"in teardown: {outcome.error}" for outcome in outcomes if outcome.error is not None]
 
 
 def _process_here(program: Shared[Program], readable: Readable, position: int | None, most: int | None) -> Result:
@@ -107,9 +111,16 @@ def _process_there(
 
 
 def _close_there(shared: Shared[Program]) -> list[str]:
-    told = _told(shared.get()) if shared.pulled else []
-    shared.forget()
-    return told
+    if not shared.pulled:
+        return []
+    program = shared.get()
+    watchdog = Watchdog(program.hook_timeout if program.hard_timeout else math.inf)
+    watchdog.feed(time.monotonic())
+    try:
+        return _told(program)
+    finally:
+        watchdog.rest()
+        shared.forget()
 
 
 def _told(program: Program) -> list[str]:

@@ -212,7 +212,13 @@ class Executor(concurrent.futures.Executor):
             self._closed = self._stopped = True
         self._cancel_waiting()
         with self._lock:
+            returned, self._returned = list(self._returned), deque()
+            for task in returned:
+                self._end(task, TaskStatus.CANCELLED)
             self._changed.notify_all()
+        for task in returned:
+            task.future.set_exception(concurrent.futures.CancelledError())
+            self._settle()
         self._backend.stop(kill=True)
         atexit.unregister(self._at_exit)
 
@@ -324,6 +330,8 @@ class Executor(concurrent.futures.Executor):
     def _cancel_waiting(self) -> None:
         with self._lock:
             waiting = [task for task in self.ledger.tasks(TaskStatus.PENDING) if self._scheduler.remove(task)]
+            waiting += [task for tasks in self._pinned.values() for task in tasks]
+            self._pinned.clear()
             for task in waiting:
                 self._end(task, TaskStatus.CANCELLED)
         for task in waiting:  # without the lock: callbacks run here
