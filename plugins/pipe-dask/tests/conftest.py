@@ -58,11 +58,14 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def start_cluster(folder: Path, workers: int, options: list[str] | None = None, **how: Any) -> Cluster:
+def start_cluster(
+    folder: Path, workers: int, options: list[str] | None = None, failures: int | None = None, **how: Any
+) -> Cluster:
     file = folder / "scheduler.json"
     where = ["--host", "tls://127.0.0.1"] if options else ["--host", "127.0.0.1"]
     args = [*where, "--port", "0", "--no-dashboard", "--scheduler-file", str(file), *(options or [])]
-    scheduler = start("scheduler", *args)
+    env = {} if failures is None else {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
+    scheduler = start("scheduler", *args, env={**os.environ, **env})
     deadline = time.monotonic() + 40
     while not file.exists() or not file.read_text("utf-8"):
         assert time.monotonic() < deadline
@@ -97,3 +100,9 @@ def make_cluster(tmp_path: Path) -> Iterator[Any]:
     yield make
     for one in made:
         one.end()
+
+
+@pytest.fixture(scope="class")
+def make_cluster_for_class(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same for a class, which ends it."""
+    return lambda workers, **how: start_cluster(tmp_path_factory.mktemp("cluster"), workers, **how)

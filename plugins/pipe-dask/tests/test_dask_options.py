@@ -69,7 +69,7 @@ def test_an_insecure_address_is_refused_before_anybody_is_asked(way: str) -> Non
             return get_executor("dask", address="192.0.2.1")
         return get_executor("dask://192.0.2.1:8786")
 
-    with pytest.raises(InsecureAddressError, match="'tcp://192.0.2.1:8786'.*allow_insecure=True"):
+    with pytest.raises(InsecureAddressError, match=r"'tcp://192.0.2.1:8786'.*allow_insecure=True"):
         start()
 
 

@@ -68,15 +68,6 @@ class DaskBackend(SubmittingBackend):
     def start(self, slots: int, take: Take, done: Done) -> None:
         """Start a cluster, unless there is one."""
         super().start(slots, take, done)
-        self._deaths: Deaths = OthersDeaths()
-        if self._is_own:
-            self._cluster = OwnCluster(slots)
-            self._deaths = OwnDeaths(self._cluster)
-            try:
-                self._reach(self._connected(self._cluster.address()))
-            except BaseException:
-                self._cluster.stop(kill=True)
-                raise
         self._out: dict[int, tuple[int, Call]] = {}  # handed over, and not known to have ended
         self._suspects: deque[tuple[int, Call]] = deque()
         self._suspect: Call | None = None  # the one that runs again
@@ -87,7 +78,20 @@ class DaskBackend(SubmittingBackend):
         self._ended = self._killed = False
         self._ends: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._teller = threading.Thread(target=self._tell, name="pipe-dask", daemon=True)
+        self._deaths: Deaths = OthersDeaths()
+        if self._is_own:
+            self._start_cluster(slots)
         self._teller.start()
+
+    def _start_cluster(self, slots: int) -> None:
+        self._cluster = OwnCluster(slots)
+        self._deaths = OwnDeaths(self._cluster)
+        try:
+            self._reach(self._connected(self._cluster.address()))
+        except BaseException:
+            self._ended = True
+            self._cluster.stop(kill=True)
+            raise
 
     # --- the way of a call ---
 
@@ -184,7 +188,7 @@ class DaskBackend(SubmittingBackend):
                 self._ended, self._killed = True, kill
                 self._leave(kill)
                 self._ends.put(None)
-        if not kill and threading.current_thread() is not self._teller:
+        if not kill and self._teller.is_alive() and threading.current_thread() is not self._teller:
             self._teller.join()
 
     def _leave(self, kill: bool) -> None:

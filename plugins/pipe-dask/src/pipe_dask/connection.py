@@ -13,7 +13,6 @@ import time
 import uuid
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import dask.config
@@ -26,12 +25,15 @@ from pipe_dask.worker import run
 
 T = TypeVar("T")
 
+_ENCRYPTED: Final = ("tls://", "wss://")
 _OFTEN: Final = 1.0
 """Seconds between two questions whether the scheduler is there."""
 _CLOSE: Final = 5.0
 """Seconds that closing a client may take."""
-_EXPECTED: Final = ("Failed to reconnect to scheduler", "Couldn't gather")
-"""How messages of Dask's client begin about what we tell ourselves, or mend."""
+_LOGGERS: Final = ("distributed.client", "distributed.batched")
+"""Where Dask's client logs."""
+_EXPECTED: Final = ("Failed to reconnect to scheduler", "Couldn't gather", "Batched Comm Closed")
+"""How messages of it begin about what we tell or mend."""
 
 
 class Connection:
@@ -56,8 +58,8 @@ class Connection:
         self._closing = False
         self._name = f"pipe_call-{uuid.uuid4().hex}"
         self._sent = 0
-        self._quiet = partial(_is_unexpected)  # of its own: another connection may need its filter longer
-        logging.getLogger("distributed.client").addFilter(self._quiet)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._is_news)
         self.spawn(self._watch())
 
     @property
@@ -158,6 +160,14 @@ class Connection:
                 self._loop.call_soon_threadsafe(self._cancel)
         return BackendLost(str(self.lost))
 
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """Whether what Dask's client logs is something that we neither mend nor tell."""
+        if str(record.msg).startswith(_EXPECTED):
+            return False
+        kind = record.exc_info[0] if record.exc_info else None
+        given_up = self.lost is not None or self._closing
+        return not (given_up and kind is not None and issubclass(kind, asyncio.CancelledError | OSError))
+
     def check(self) -> None:
         """Raises `BackendLost` when the cluster is lost."""
         if self.lost is not None:
@@ -183,7 +193,8 @@ class Connection:
                     self._client.close(timeout=_CLOSE)
             except (TimeoutError, OSError):  # the scheduler hangs; the client's own threads end with this process
                 logging.getLogger("pipe_core").warning("a Dask client could not be closed in order")
-        logging.getLogger("distributed.client").removeFilter(self._quiet)
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._is_news)
 
 
 def connect(address: str, files: Mapping[str, str], timeout: float) -> Client:
@@ -196,10 +207,11 @@ def connect(address: str, files: Mapping[str, str], timeout: float) -> Client:
 
     Raises:
         BackendLost: Nobody answers there.
+        OptionsError: There is no certificate, or none that will do.
     """
     make: Any = Client
+    security = _secured(files, address)
     try:
-        security = _security(**files, require_encryption=True) if files else None
         client: Client = make(address, security=security, timeout=timeout, set_as_default=False, name="pipe")
         return client
     except (OSError, TimeoutError) as error:
@@ -208,8 +220,16 @@ def connect(address: str, files: Mapping[str, str], timeout: float) -> Client:
         ) from error
 
 
-_security: Final[Any] = Security
-"""Not annotated."""
+def _secured(files: Mapping[str, str], address: str) -> Any:
+    make: Any = Security
+    try:
+        security = make(**files, require_encryption=True) if files else make()  # else as Dask's own settings say
+        found = security.get_connection_args("client")["ssl_context"]
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise OptionsError(f"The certificates for {address} cannot be used: {error}.") from error
+    if found is None and address.startswith(_ENCRYPTED):
+        raise OptionsError(f"{address} wants certificates: give tls_ca, tls_cert and tls_key.")
+    return security
 
 
 def adopt(client: Any) -> Client:
@@ -234,7 +254,3 @@ def _large() -> int:
 
     limit: int = parse_bytes(dask.config.get("distributed.admin.large-graph-warning-threshold"))
     return limit // 2
-
-
-def _is_unexpected(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_EXPECTED)
