@@ -32,7 +32,7 @@ def process(
     program: Program,
     position: int | None = None,
     most: int | None = None,
-    check: Callable[..., None] | None = None,
+    check: Callable[[Any], None] | None = None,
 ) -> Result:
     """Process one chunk or split.
 
@@ -85,7 +85,7 @@ class Worker:
         self._run_hooks = tuple(hook for hook in program.hooks if hook.kind == "run")
         self._numbers = {id(hook): number for number, hook in enumerate(program.hooks, 1)}
         self._watchdog = Watchdog(program.hook_timeout if program.hard_timeout and program.hooks else math.inf)
-        self._check: Callable[..., None] | None = None
+        self._check: Callable[[Any], None] | None = None
         self.readable: Readable | None = None
         self.runner: HookRunner | None = None
 
@@ -136,7 +136,7 @@ class Worker:
     # --- the way of a chunk ---
 
     def process(
-        self, readable: Readable, position: int | None, most: int | None, check: Callable[..., None] | None = None
+        self, readable: Readable, position: int | None, most: int | None, check: Callable[[Any], None] | None = None
     ) -> Result:
         """Read, run hooks, validate, run hooks, make rows."""
         self.readable, self._check = readable, check
@@ -300,11 +300,14 @@ class Worker:
             rows, unwritten = self._encoded([entry._value for entry in entries], work)
         work.accept_entries(_written(entries, unwritten, batch, work), rows)
 
-    def _travelling(self, check: Callable[..., None], entries: list[Entry], batch: Batch, work: Work) -> list[Entry]:
+    def _travelling(self, check: Callable[[Any], None], entries: list[Entry], batch: Batch, work: Work) -> list[Entry]:
         """Those of *entries* that can travel, where entries themselves or what run-scoped hooks made of them do."""
 
         def travels(entry: Entry) -> None:
-            check(*(value for value, _ in entry._verdicts or ()), *([entry] if self._program.wants_entries else ()))
+            for value, _ in entry._verdicts or ():
+                check(value)
+            if self._program.wants_entries:
+                check(entry)
 
         _, stuck = apply(travels, entries, self._program.stopping)
         return _written(entries, stuck, batch, work)
@@ -341,7 +344,7 @@ class Worker:
         return own and set(map(tuple, views)) == {self._closed}
 
 
-def _checked(row: Callable[[Any], Any], check: Callable[..., None]) -> Callable[[Any], Any]:
+def _checked(row: Callable[[Any], Any], check: Callable[[Any], None]) -> Callable[[Any], Any]:
     def made(value: Any) -> Any:
         made = row(value)
         check(made)

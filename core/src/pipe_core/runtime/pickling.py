@@ -5,6 +5,7 @@ Only `wire` imports this module, and only when something travels: cloudpickle ta
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import sys
@@ -95,6 +96,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
+        if obj is dataclasses.MISSING:
+            return "MISSING"  # by its name: there is only one, and dataclasses ask whether it is that one
         if kind is FunctionType:
             return self._function(obj)
         if issubclass(kind, type):
