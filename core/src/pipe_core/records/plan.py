@@ -11,6 +11,7 @@ from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import Setting
+from pipe_core.records import auto
 from pipe_core.records.control import Control
 from pipe_core.records.hooks import BoundHook, bind_hooks
 from pipe_core.records.limits import Limits
@@ -95,7 +96,7 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         observers = current_kernel().observers(wishes.observers)
         # Starting workers comes first: they take the longest.
         executor, owns = choose_executor(
-            wishes.executor, default="sync", observers=observers, prefetch=PREFETCH, waits=True
+            auto.chosen(wishes, report, loop), default="sync", observers=observers, prefetch=PREFETCH, waits=True
         )
         if owns:
             opened.callback(executor.shutdown)
