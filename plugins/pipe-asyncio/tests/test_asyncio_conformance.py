@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from pipe_core.testing import ExecutorConformance
+
+
+class TestAsyncIO(ExecutorConformance):
+    executor = "asyncio"
