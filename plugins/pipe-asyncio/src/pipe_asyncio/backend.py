@@ -25,7 +25,7 @@ class AsyncIOBackend(Backend):
     Args:
         concurrency: Coroutines at once; default: as many as there are slots.
         max_workers: Threads; default: as many as there are slots.
-        loop: A running loop of somebody else's to use.
+        loop: A running loop of somebody else's to use; an attribute, for the pipes that run here.
     """
 
     name = "asyncio"
@@ -38,7 +38,7 @@ class AsyncIOBackend(Backend):
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._asked = concurrency, max_workers
-        self._loop = loop
+        self.loop = loop
         self._own: OwnLoop | None = None
         self._lock = threading.Lock()
 
@@ -53,14 +53,14 @@ class AsyncIOBackend(Backend):
         self._going = 0  # coroutines; this and the next are touched on the loop only
         self._queue: deque[Job] = deque()
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop. The executor's own one is started by the first use."""
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that was given, or the executor's own one, which its first coroutine starts."""
+        if self.loop is not None:
+            return self.loop
         with self._lock:
-            if self._loop is None:
+            if self._own is None:
                 self._own = OwnLoop()
-                self._loop = self._own.loop
-            return self._loop
+            return self._own.loop
 
     # --- taking calls ---
 
@@ -105,7 +105,7 @@ class AsyncIOBackend(Backend):
     # --- on the loop ---
 
     def _tell_loop(self, function: Callable[[Job], None], job: Job) -> None:
-        loop = self.loop
+        loop = self._loop()
         if loop.is_closed():
             raise RuntimeError("The event loop of 'asyncio' is closed. Did the asyncio.run() end that it came from?")
         loop.call_soon_threadsafe(function, job)
@@ -116,7 +116,7 @@ class AsyncIOBackend(Backend):
         elif not job.given_up:
             self._going += 1
             job.counts = True
-            job.task = self.loop.create_task(job.call.arun(), context=job.call.context)
+            job.task = self._loop().create_task(job.call.arun(), context=job.call.context)
             job.task.add_done_callback(partial(self._coroutine_ended, job))
 
     def _coroutine_ended(self, job: Job, task: asyncio.Task[Any]) -> None:
