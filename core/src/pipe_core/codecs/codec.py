@@ -7,7 +7,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, Final
 
-from pipe_core.codecs import columns, containers, frame, moments, scalars, table, tags
+from pipe_core.codecs import columns, containers, frame, moments, pydantic_values, scalars, table, tags
 from pipe_core.codecs.options import MsgpackOptions
 from pipe_core.codecs.reader import Read, Reader
 from pipe_core.codecs.writer import Refused, Write, WriteMany, Writer
@@ -15,7 +15,7 @@ from pipe_core.kernel.errors import CodecError
 
 _SINGLE: Final[dict[type, Write]] = {**scalars.SINGLE, **moments.SINGLE, **containers.SINGLE}
 _MANY: Final[dict[type, WriteMany]] = {**scalars.MANY, **moments.MANY, dict: columns.write_columns}
-_SCALARS: Final[dict[int, Read]] = {**scalars.READ, **moments.READ}
+_SCALARS: Final[dict[int, Read]] = {**scalars.READ, **moments.READ, **pydantic_values.READ}
 _CONTAINERS: Final[dict[int, Read]] = {
     **containers.READ,
     **scalars.READ_MANY,
@@ -29,7 +29,7 @@ class MsgpackCodec:
 
     What travels: None, bool, int of any size, float, complex, str, bytes, bytearray, list, tuple, dict with any
     keys, set, frozenset, range, slice, date, time, datetime, timedelta, time zones, Decimal, Fraction, UUID, paths,
-    IP addresses, and instances of the classes in the table of types. The type of a value must be exactly one of
+    IP addresses, pydantic's URLs and secrets, and instances of the classes in the table of types. The type of a value must be exactly one of
     these: a subclass is refused, never flattened. Values that occur twice in a value are two equal ones afterwards.
 
     May be used by many threads at once.
@@ -104,7 +104,7 @@ class MsgpackCodec:
     def _prepare(self) -> None:
         single, many = table.writers(self.types)
         table_scalars, table_containers = table.readers(self.types)
-        self._single = {**_SINGLE, **single}
+        self._single = {**_SINGLE, **pydantic_values.single(), **single}
         self._many = {**_MANY, **many}
         self._scalars = {**_SCALARS, **table_scalars}
         self._containers = {**_CONTAINERS, **table_containers}

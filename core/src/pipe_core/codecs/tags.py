@@ -25,6 +25,8 @@ TIME: Final = 10
 DATETIME: Final = 11
 TIMEDELTA: Final = 12
 TIMEZONE: Final = 13
+URL: Final = 14
+SECRET: Final = 15
 
 # Containers.
 LIST: Final = 32
