@@ -29,8 +29,9 @@ class MsgpackCodec:
 
     What travels: None, bool, int of any size, float, complex, str, bytes, bytearray, list, tuple, dict with any
     keys, set, frozenset, range, slice, date, time, datetime, timedelta, time zones, Decimal, Fraction, UUID, paths,
-    IP addresses, pydantic's URLs and secrets, and instances of the classes in the table of types. The type of a value must be exactly one of
-    these: a subclass is refused, never flattened. Values that occur twice in a value are two equal ones afterwards.
+    IP addresses, pydantic's URLs and secrets, and instances of the classes in the table of types. The type of a value
+    must be exactly one of these: a subclass is refused, never flattened. Values that occur twice in a value are two
+    equal ones afterwards.
 
     May be used by many threads at once.
 
