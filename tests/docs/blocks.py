@@ -9,6 +9,7 @@ How a page is written, so that every block of it can be run:
   may print anything. One that fails must be followed by ``$ echo $?`` and its exit code.
 * ``...`` in what is printed stands for anything, or for nothing.
 * A block behind ``<!-- not run: reason -->`` is left out. `NOT_RUN` in the tests says how many there may be.
+* A block behind ``<!-- needs: pipe-x -->`` is left out where one of the distributions named there is not installed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ SHOWN = frozenset({"mermaid", "text", "json", "yaml", "toml", "csv", "sh"})
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>\w*) *(?P<more>.*)$")
 _NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<reason>[^>]+?)\s*-->")
+_NEEDS = re.compile(r"<!--\s*needs:\s*(?P<names>[^>]+?)\s*-->")
 _SAID = re.compile(r"#\s*->\s?(?P<text>.*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A code block. `line` is that of its first line of code, counted from 1."""
+    """A code block. `line` is that of its first line of code, counted from 1; `needs` names distributions."""
 
     page: str
     line: int
@@ -37,6 +39,7 @@ class Block:
     text: str
     title: str | None = None
     not_run: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,14 @@ def blocks(path: Path) -> list[Block]:
 
 
 def _blocks(page: str, lines: list[str]) -> Iterator[Block]:
-    i, reason = 0, None
+    i = 0
+    reason: str | None = None
+    needs: tuple[str, ...] = ()
     while i < len(lines):
         if found := _NOT_RUN.search(lines[i]):
             reason = found["reason"]
+        elif found := _NEEDS.search(lines[i]):
+            needs = tuple(re.split(r",\s*", found["names"]))
         elif opening := _FENCE.match(lines[i]):
             indent, fence = len(opening["indent"]), opening["fence"]
             end = next((k for k in range(i + 1, len(lines)) if lines[k].strip() == fence), None)
@@ -65,10 +72,10 @@ def _blocks(page: str, lines: list[str]) -> Iterator[Block]:
                 raise ValueError(f"{page}:{i + 1}: this code block has no end")
             text = "\n".join(line[indent:] for line in lines[i + 1 : end]) + "\n"
             title = re.search(r'title="([^"]+)"', opening["more"])
-            yield Block(page, i + 2, opening["language"], text, title[1] if title else None, reason)
-            i, reason = end, None
+            yield Block(page, i + 2, opening["language"], text, title[1] if title else None, reason, needs)
+            i, reason, needs = end, None, ()
         elif lines[i].strip():
-            reason = None
+            reason, needs = None, ()
         i += 1
 
 

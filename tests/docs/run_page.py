@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import types
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from installing import install
 
 SECONDS = 50
 """How long a command may take."""
+
+LEFT_OUT = "left out: "
+"""How a line begins that tells of a block whose plugin is missing."""
 
 
 class Wrong(Exception):
@@ -45,6 +49,9 @@ class Reader:
             Wrong: Something else happened than the page says.
         """
         if block.not_run is not None:
+            return
+        if missing := [name for name in block.needs if not installed(name)]:
+            print(f"{LEFT_OUT}{block.page}:{block.line} needs {' and '.join(missing)}")
             return
         if block.title is not None:
             self._save(block)
@@ -115,6 +122,15 @@ class Reader:
         if self._status:
             text = f"the command before ended with {self._status}, which the page does not say, and printed"
             raise Wrong(f"{where}: {text}\n{self._printed_last}")
+
+
+def installed(name: str) -> bool:
+    """Whether there is a distribution of that name."""
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def main() -> None:

@@ -60,6 +60,23 @@ def test_a_reason_belongs_to_the_next_block_only(tmp_path: Path) -> None:
     assert [block.not_run for block in blocks(page)] == ["a", None, None]
 
 
+def test_a_block_is_left_out_where_its_plugin_is_missing(tmp_path: Path) -> None:
+    done = run(tmp_path, "<!-- needs: pipe-core, pipe-nowhere -->\n\n```python\n1 / 0\n```\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "left out: page.md:4 needs pipe-nowhere\n"
+
+
+def test_a_block_is_run_where_its_plugin_is_there(tmp_path: Path) -> None:
+    done = run(tmp_path, "<!-- needs: pipe-core -->\n```python\n1 / 0\n```\n")
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_need_belongs_to_the_next_block_only(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- needs: pipe-a, pipe-b -->\n```python\nx\n```\n```python\ny\n```\n")
+    assert [block.needs for block in blocks(page)] == [("pipe-a", "pipe-b"), ()]
+
+
 def test_long_commands_go_on_behind_a_backslash(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```console\n$ echo one \\\n    two\none two\n```\n")
