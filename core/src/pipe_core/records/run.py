@@ -66,6 +66,7 @@ class Plan:
     max_inflight: int
     max_bytes_inflight: int
     unit: int
+    least: int
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +102,14 @@ class Run:
         self._dispatch = Dispatch(plan.executor, plan.program)
         self._stalls = Stalls(plan.program, plan.executor)
         self._wake: Callable[[], None] = lambda: self._events.put(None)
-        self._feed = Feed(plan.source, exact=plan.exact, whole=plan.whole, workers=plan.executor.slots, wake=self._wake)
+        self._feed = Feed(
+            plan.source,
+            exact=plan.exact,
+            whole=plan.whole,
+            workers=plan.executor.slots,
+            least=plan.least,
+            wake=self._wake,
+        )
         # Splits are committed in order whatever was asked for: their borders are checked against their neighbours.
         ordered = plan.ordered or self._feed.splitting
         self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=ordered)
@@ -227,12 +235,14 @@ class Run:
             part.result = Result(fatal=error)
         self._go_on(tried.number, self._suspects[tried.number])
 
-    def _go_on(self, number: int, suspect: Suspect) -> None:
+    def _go_on(self, number: int, suspect: Suspect) -> Result | None:
+        """Hand over what must run again; the result of the whole piece when nothing must."""
         for part, piece in suspect.due():
             self._hand_over(number, piece, part=part)
         result = suspect.result()
         if result is not None:
             self._window.finish(number, result)
+        return result
 
     def _look_for_stalls(self) -> None:
         for readable, stall in self._stalls.found():
@@ -280,20 +290,21 @@ class Run:
             self._commit.take(result, self._pieces[number].position)
         except Again as again:
             self._window.reopen(number)
-            self._again(number, again)
-            return False
+            known = self._again(number, again)
+            return known is not None and self._take(number, known)
         return True
 
-    def _again(self, number: int, again: Again) -> None:
+    def _again(self, number: int, again: Again) -> Result | None:
+        """Process a piece again, in part. Its result where all of that is known already."""
         piece, suspect = self._pieces[number], self._suspects.get(number)
         if again.begin is not None:
             self._suspects.pop(number, None)
             piece = Piece(piece.readable.starting_at(again.begin), piece.size)  # type: ignore[attr-defined]  # only splits have extents
         elif suspect is not None and again.most is not None:
             suspect.shorten(again.most)
-            self._go_on(number, suspect)
-            return
+            return self._go_on(number, suspect)
         self._hand_over(number, piece, again.most)
+        return None
 
     def _commit_append(self) -> None:
         now = time.monotonic()

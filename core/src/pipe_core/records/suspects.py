@@ -33,6 +33,7 @@ class Part:
         deaths: How many workers died of a part that held all of these, as far as is known.
         result: What became of them.
         given: Whether it was handed over.
+        placed: Whether the indexes in its result count from the piece's first record.
     """
 
     begin: int
@@ -40,6 +41,7 @@ class Part:
     deaths: int
     result: Result | None = None
     given: bool = False
+    placed: bool = False
 
     def __len__(self) -> int:
         return self.end - self.begin
@@ -171,7 +173,8 @@ class Suspect:
         payloads = []
         for part in self._parts:
             assert part.result is not None  # looked at above
-            _append(merged, part.result, part.begin)
+            _append(merged, part.result, 0 if part.placed else part.begin)
+            part.placed = True
             payloads += [part.result.payload] if part.result.payload is not None else []
             if merged.fatal is not None:
                 break
@@ -183,7 +186,7 @@ class Suspect:
 
 
 def _append(merged: Result, one: Result, shift: int) -> None:
-    """Put *one*, whose first record is number *shift* of the piece, behind what is there."""
+    """Put *one*, whose indexes are *shift* short of the piece's, behind what is there."""
     merged.read += one.read
     merged.valid += one.valid
     merged.dropped += one.dropped
