@@ -12,8 +12,6 @@ from typing import Any, Final
 
 from pipe_core.kernel.families import FAMILIES
 
-AUTO: Final = "auto"
-"""What people say in place of an executor's name. No plugin: one of that name is reached as ``distribution:auto``."""
 SYNC: Final = "sync"
 
 SMALL_SECONDS: Final = 1.0

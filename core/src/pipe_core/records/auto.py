@@ -1,49 +1,30 @@
-"""``executor="auto"``: looks at the source and at a sample of it, and asks `advice` where the run is best off.
+"""``executor="auto"``: asks `advice` where a run is best off, on what `source_facts` finds out.
 
 Small input is known by its size alone and costs nothing more. For the rest a `sample` is taken, which costs about what
-starting a worker process does. The beginning of a file, a table or a list is read once more for it; what can be read
-only once (generators, queues, standard input) is never touched before the run, and neither are sinks.
+starting a worker process does.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core.kernel.errors import CodecError, OptionsError
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.selection import Selection, parse
 from pipe_core.kernel.settings import Setting
-from pipe_core.records.advice import AUTO, SYNC, Advice, Facts, advise
-from pipe_core.records.hooks import BoundHook, bind_hooks
-from pipe_core.records.places import COMPRESSED, as_sink, as_source, shown
-from pipe_core.records.program import Program
-from pipe_core.records.schema import Schema
-from pipe_core.runtime.cores import cores
+from pipe_core.kernel.urls import redacted
 from pipe_core.runtime.run_loop import RunLoop
 
 if TYPE_CHECKING:
-    from pipe_core.kernel.contracts import Readable, Source
+    from pipe_core.records.advice import Advice
     from pipe_core.records.pipe import Pipe
     from pipe_core.records.plan import Wishes
     from pipe_core.records.report import FlowReport
-    from pipe_core.records.sample import Sample
 
-FEW_RECORDS: Final = 100
-FEW_BYTES: Final = 4_000
-"""With hooks: so little that it is done before a sample would be."""
-SMALL_RECORDS: Final = 5_000
-SMALL_BYTES: Final = 1_000_000
-"""With a schema only."""
-PIECE_BYTES: Final = 64 * 1024
-BATCH: Final = 100
-"""Records in a batch of the sample, where a hook takes many at a time, or waits for many at a time."""
-UNPACKED: Final = 4
-"""How many bytes a byte of a compressed file stands for, about."""
+AUTO: Final = "auto"
+"""What people say in place of an executor's name. No plugin: one of that name is reached as ``distribution:auto``."""
 SCHEMES: Final[Mapping[str, str]] = {"ray": "ray", "dask": "dask", "tcp": "dask", "tls": "dask"}
 """Which executor an address is for."""
 
@@ -66,7 +47,7 @@ def chosen(wishes: Wishes, report: FlowReport, loop: RunLoop) -> Any:
     if cluster is None:
         return wishes.executor
     if _is_over_before_it_began(wishes, loop):
-        return SYNC
+        return "sync"
     advice = advice_for(wishes, loop, cluster)
     report.notes.append(f"auto chose '{advice.executor}': {advice.reason}")
     return (advice.executor, dict(advice.options))
@@ -92,8 +73,8 @@ def asked_for_auto(asked: Any) -> Cluster | None:
     Raises:
         OptionsError: ``auto`` was given an option that it does not have.
     """
-    if isinstance(asked, str) and asked.strip() != AUTO:
-        return None
+    if isinstance(asked, str) and not asked.strip().startswith(AUTO):
+        return None  # on the way of every run
     options: dict[str, Setting] = {}
     for level, selection in _levels(asked):
         if selection.product is not None or selection.model is not None:
@@ -127,8 +108,9 @@ def _cluster(options: Mapping[str, Setting]) -> Cluster:
     executor = SCHEMES.get(address.partition("://")[0])
     if executor is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        text = f"The executor 'auto' cannot tell what the address '{address}' is of. It must begin with one of {known}."
-        raise OptionsError(text, problems={"address": f"begins with none of {known}"})
+        text = f"The executor 'auto' cannot tell what the address '{redacted(address)}' is of."
+        problems = {"address": f"begins with none of {known}"}
+        raise OptionsError(f"{text} It must begin with one of {known}.", problems=problems)
     return Cluster(executor, address)
 
 
@@ -144,11 +126,10 @@ def _is_over_before_it_began(wishes: Wishes, loop: RunLoop) -> bool:
     """Whether the target exists and must not be touched: hooks shall not run for that."""
     if wishes.mode not in ("ignore", "error"):
         return False
+    from pipe_core.records.places import as_sink
+
     sink = as_sink(wishes.sink, loop)
     return sink is not None and sink.exists()
-
-
-# --- facts ---
 
 
 def advice_for(wishes: Wishes, loop: RunLoop, cluster: Cluster, *, thorough: bool = False) -> Advice:
@@ -160,152 +141,9 @@ def advice_for(wishes: Wishes, loop: RunLoop, cluster: Cluster, *, thorough: boo
         cluster: The cluster that may be used.
         thorough: Take a sample even of input that is small by its size.
     """
-    kernel = current_kernel()
-    installed = {entry.name for entry, _ in kernel.usable("executors")}
-    return advise(_facts(wishes, loop, cluster, thorough), installed)
+    from pipe_core.records.advice import advise
+    from pipe_core.records.source_facts import find_facts
 
-
-def _facts(wishes: Wishes, loop: RunLoop, cluster: Cluster, thorough: bool) -> Facts:
-    source = as_source(wishes.source, loop)
-    hooks = _hooks(wishes, source, loop)
-    concurrency = int(wishes.setting("concurrency").value)
-    facts = Facts(
-        cores=cores(),
-        asynchronous=any(hook.is_async for hook in hooks[0] + hooks[1]),
-        # On one worker, too, calls for entries wait together: so they do in the sample.
-        overlap=concurrency if any(hook.is_async and hook.kind != "chunk" for hook in hooks[0] + hooks[1]) else 1,
-        concurrency=concurrency,
-        cluster=cluster.executor,
-        address=cluster.address,
-    )
-    reason = _untouchable(wishes.source, source)
-    if reason is not None:
-        return _uncounted(facts, wishes, source, reason)
-    program = Program(
-        run="sample",
-        schema=Schema(wishes.schema) if wishes.schema is not None else None,
-        pre=hooks[0],
-        post=hooks[1],
-        concurrency=concurrency,
-    )
-    source.open()
-    try:
-        return _looked_at(facts, wishes, source, program, thorough)
-    finally:
-        source.close()
-
-
-def _hooks(wishes: Wishes, source: Source, loop: RunLoop) -> tuple[tuple[BoundHook, ...], tuple[BoundHook, ...]]:
-    sink = as_sink(wishes.sink, loop)
-    pre = bind_hooks(getattr(source, "pre_hooks", ()), wishes.pre, getattr(sink, "pre_hooks", ()))
-    post = bind_hooks(getattr(source, "post_hooks", ()), wishes.post, getattr(sink, "post_hooks", ()))
-    return pre, post
-
-
-def _untouchable(given: Any, source: Source) -> str | None:
-    """Why the source must not be read before the run; None where it can be read again."""
-    if source is given:
-        return "the source is an object that only the run opens"
-    if source.live:
-        return "the input is live"
-    target = shown(given)
-    if isinstance(target, str | os.PathLike | Sequence | Set):
-        return None
-    return f"a {type(target).__name__} may not give its records a second time"
-
-
-def _uncounted(facts: Facts, wishes: Wishes, source: Source, reason: str) -> Facts:
-    target = shown(wishes.source)
-    known = isinstance(target, Sized) and source is not wishes.source and not source.live
-    records = _least(len(target) if known else None, wishes.limit)
-    return replace(facts, live=bool(source.live), records=records, unsampled=reason)
-
-
-def _looked_at(facts: Facts, wishes: Wishes, source: Source, program: Program, thorough: bool) -> Facts:
-    from pipe_core.records.sample import MOST  # and with it subprocess, which most runs never need
-
-    batch = _batch(program.hooks, wishes)
-    splits = source.splits(lambda: PIECE_BYTES)
-    pieces: Iterator[Any] = source.chunks(lambda: max(MOST, batch or 0)) if splits is None else splits
-    if splits is not None:
-        facts = replace(facts, splittable=True, size=source.size)
-    else:
-        facts = replace(facts, records=source.size, size=_on_disk(wishes.source) if source.size is None else None)
-    try:
-        if not thorough and _is_small(facts, program, wishes.limit):
-            records = _least(facts.records, wishes.limit)
-            return replace(facts, few=True, records=records, unsampled="there is too little for a sample")
-        piece = next(pieces, None)
-        if piece is None:
-            return replace(facts, few=True, records=0, unsampled="there are no records")
-        return _sampled(facts, wishes, program, piece, batch)
-    finally:
-        if (close := getattr(pieces, "close", None)) is not None:
-            close()
-
-
-def _is_small(facts: Facts, program: Program, limit: int | None) -> bool:
-    records, size = (FEW_RECORDS, FEW_BYTES) if program.hooks else (SMALL_RECORDS, SMALL_BYTES)
-    most = _least(facts.records, limit)
-    return (most is not None and most <= records) or (facts.size is not None and facts.size <= size)
-
-
-def _least(records: int | None, limit: int | None) -> int | None:
-    return min((one for one in (records, limit) if one is not None), default=None)
-
-
-def _sampled(facts: Facts, wishes: Wishes, program: Program, piece: Readable, batch: int | None) -> Facts:
-    from pipe_core.records.sample import SampleFailed, sample_apart
-
-    begun = time.time()
-    try:
-        found = sample_apart(program, piece, batch)
-    except CodecError as error:
-        return replace(facts, stuck=str(error), unsampled=str(error))
-    except SampleFailed as failure:
-        return replace(facts, unsampled=str(failure), dies=str(failure) if failure.died else None)
-    records, at_least = _count(facts, piece, found, wishes)
-    limited = wishes.limit is not None and (records is None or records >= wishes.limit)
-    return replace(
-        facts,
-        records=_least(records, wishes.limit),
-        at_least=at_least and not limited,
-        sampled=found.tried,
-        failed=found.failed,
-        cpu=found.cpu,
-        waiting=found.waiting,
-        start=max(0.0, found.ready - begun),
-    )
-
-
-def _batch(hooks: Sequence[BoundHook], wishes: Wishes) -> int | None:
-    """How many records hooks must have at a time; None where no hook can tell."""
-    sizes = [hook.chunk_size for hook in hooks if hook.chunk_size is not None]
-    if not sizes and any(hook.kind == "chunk" or hook.is_async for hook in hooks):
-        return int(wishes.setting("chunk_size").value or BATCH)
-    return sizes[0] if sizes else None
-
-
-def _count(facts: Facts, piece: Any, found: Sample, wishes: Wishes) -> tuple[int | None, bool]:
-    """About how many records there are, and whether there may be many more."""
-    if facts.records is not None:
-        return facts.records, False
-    if facts.splittable:
-        pieces = max(1.0, (facts.size or 0) / max(1, piece.bytes))
-        return round(found.count * pieces), not found.whole
-    if facts.size is None or not found.text:
-        return None, False
-    return max(found.count, round(facts.size * _unpacked(wishes.source) / found.text)), False
-
-
-def _on_disk(given: Any) -> int | None:
-    """The bytes of a file that can only be read from its beginning."""
-    target = shown(given)
-    try:
-        return os.path.getsize(target) if isinstance(target, str | os.PathLike) else None
-    except OSError:  # no file of this machine
-        return None
-
-
-def _unpacked(given: Any) -> int:
-    return UNPACKED if PurePath(shown(given)).suffix.lower() in COMPRESSED else 1
+    installed = {entry.name for entry, _ in current_kernel().usable("executors")}
+    facts = find_facts(wishes, loop, thorough=thorough)
+    return advise(replace(facts, cluster=cluster.executor, address=cluster.address), installed)

@@ -33,7 +33,7 @@ SECONDS: Final = 0.2
 """Seconds after which no further batch is begun."""
 READING_SECONDS: Final = 0.3
 """Seconds after which the rest of the piece is not counted."""
-PATIENCE: Final = 5.0
+PATIENCE: Final = 3.0
 """Seconds after which a sample is taken for what it is, with the record in work as if it had ended."""
 LONGEST: Final = 15.0
 """Seconds after which the process is ended, whatever it does: imports and `setup` count here."""
