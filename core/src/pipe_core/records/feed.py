@@ -50,14 +50,23 @@ class Feed:
         exact: The number of records in every chunk but the last; None to let it adapt.
         whole: Whether chunks must be used because positions must be known or chunk borders are exact.
         workers: How many work on the pieces.
+        least: How many records a chunk has at least, where it may adapt: those that one worker works on at once.
         wake: Called from the reading thread of a live source when there is something to take.
     """
 
     def __init__(
-        self, source: Source, *, exact: int | None, whole: bool, workers: int, wake: Callable[[], None]
+        self,
+        source: Source,
+        *,
+        exact: int | None,
+        whole: bool,
+        workers: int = 1,
+        least: int = 1,
+        wake: Callable[[], None],
     ) -> None:
         self._source = source
-        self._records = exact or min(FIRST_CHUNK, max(1, FIRST_RECORDS // workers))
+        self._least = least
+        self._records = exact or max(least, min(FIRST_CHUNK, FIRST_RECORDS // workers))
         self._bytes = FIRST_BYTES
         self._exact = exact
         self._position = 0
@@ -147,7 +156,7 @@ class Feed:
         if self.splitting:
             self._bytes = int(min(MOST_BYTES, max(FIRST_BYTES // 8, piece.size * factor)))
         else:
-            self._records = int(min(MOST_RECORDS, max(1, result.read * factor)))
+            self._records = int(min(MOST_RECORDS, max(self._least, result.read * factor)))
             if self._reader is not None:
                 self._reader.resize(self._records)
 

@@ -130,6 +130,7 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
             max_inflight=values["max_inflight"] or max(MAX_INFLIGHT, 2 * executor.slots),
             max_bytes_inflight=int(values["max_bytes_inflight"]),
             unit=_unit(pre + post, exact),
+            least=values["concurrency"] if any(hook.is_async for hook in pre + post) else 1,
         )
         _describe(report, plan, wishes)
         opened.pop_all()
