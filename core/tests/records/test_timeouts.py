@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from pipe_core import BaseHook, HookStore, Pipe
 from pipe_core.records.entry import Entry
 
-SLOW = 0.06
-TIMEOUT = 0.03
+SLOW = 0.4
+TIMEOUT = 0.2
 
 
 class Number(BaseModel):
@@ -57,7 +57,7 @@ def test_a_sync_hook_is_noticed_when_it_returns(side: str, executor: Any) -> Non
     assert (row["position"], row["phase"], row["hook"]) == (2, side, "slow")
     [error] = row["errors"]
     assert error["type"] == "HookTimeout"
-    assert error["message"].startswith("slow: took 0.0")
+    assert error["message"].startswith("slow: took 0.")
     assert f"hook_timeout = {TIMEOUT:g} s" in error["message"]
     assert [(kind.type, kind.location) for kind in report.histogram] == [("HookTimeout", "slow")]
 
