@@ -1,0 +1,82 @@
+"""What driver and host say to each other: a letter, a number, and bytes."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from multiprocessing.connection import Connection
+from typing import Final
+
+# --- from the driver ---
+START: Final = b"s"
+"""Start as many slots as the number says."""
+CALL: Final = b"c"
+"""Run a call, under a number: the slot and the frame."""
+KILL: Final = b"k"
+"""End the worker of a slot, should it be at the call of that number."""
+PUT: Final = b"p"
+"""Keep bytes for the workers: their digest, a space, the bytes. Answered as a call."""
+STOP: Final = b"q"
+"""End everything in order."""
+
+# --- from the host ---
+READY: Final = b"r"
+"""Connected. The number says how many CPUs the cluster has."""
+FAILED: Final = b"f"
+"""All is lost: the kind of error and its text, as JSON. The last message."""
+UP: Final = b"u"
+"""The worker of a slot is there: what it says of itself, as JSON."""
+DOWN: Final = b"d"
+"""The worker of a slot is gone, and another one is on its way."""
+ANSWER: Final = b"a"
+"""A call has ended: its answer."""
+KILLED: Final = b"x"
+"""A call has ended with its worker: what is known of that, as JSON."""
+UNSTARTED: Final = b"n"
+"""A call has not begun, and its worker is gone."""
+REFUSED: Final = b"e"
+"""A call has ended, and Ray could not bring its answer: why, as text."""
+
+_HEAD: Final = struct.Struct("!cQ")
+_SLOT: Final = struct.Struct("!I")
+
+
+class Line:
+    """One end of the connection between driver and host. Any thread may send; one receives.
+
+    Args:
+        connection: Of the standard library.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, kind: bytes, number: int = 0, body: bytes = b"") -> None:
+        """Say something. Raises `OSError` when nobody is there any more."""
+        with self._lock:
+            self._connection.send_bytes(_HEAD.pack(kind, number) + body)
+
+    def receive(self) -> tuple[bytes, int, bytes]:
+        """What the other one says next. Raises `EOFError` or `OSError` when nobody is there any more."""
+        data = self._connection.recv_bytes()
+        kind, number = _HEAD.unpack_from(data)
+        return kind, number, data[_HEAD.size :]
+
+    def poll(self, seconds: float) -> bool:
+        """Whether there is something to receive, or nobody there any more, within so many seconds."""
+        return self._connection.poll(seconds)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._connection.close()
+
+
+def with_slot(slot: int, frame: bytes) -> bytes:
+    """The body of a `CALL`."""
+    return _SLOT.pack(slot) + frame
+
+
+def slot_of(body: bytes) -> tuple[int, bytes]:
+    """The slot and the frame of a `CALL`."""
+    return _SLOT.unpack_from(body)[0], body[_SLOT.size :]
