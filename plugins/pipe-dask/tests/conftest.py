@@ -102,7 +102,7 @@ def make_cluster(tmp_path: Path) -> Iterator[Any]:
         one.end()
 
 
-@pytest.fixture(scope="class")
-def make_cluster_for_class(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The same for a class, which ends it."""
-    return lambda workers, **how: start_cluster(tmp_path_factory.mktemp("cluster"), workers, **how)
+@pytest.fixture(scope="session", name="start_cluster")
+def _start_cluster() -> Any:
+    """For fixtures of another scope, which end what they start."""
+    return start_cluster

@@ -156,6 +156,25 @@ def test_it_has_as_many_slots_as_the_workers_have_threads(cluster: Any) -> None:
         assert executor.slots == 7
 
 
+def test_no_more_calls_run_than_were_asked_for(cluster: Any, tmp_path: Path) -> None:
+    """Also with a prefetch, on a cluster that has room for more."""
+    notes = tmp_path / "notes"
+
+    def work() -> None:
+        import os
+        import time
+
+        file = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, b"+")
+        time.sleep(0.01)
+        os.write(file, b"-")
+        os.close(file)
+
+    with get_executor("dask", address=cluster.address, max_workers=1, prefetch=3) as executor:
+        results([executor.submit(work) for _ in range(20)])
+    assert notes.read_text() == "+-" * 20
+
+
 def test_nobody_at_the_address_is_told_soon() -> None:
     with pytest.raises(BackendLost, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1:"):
         get_executor("dask", address="tcp://127.0.0.1:1", timeout=1)
@@ -234,6 +253,24 @@ def certificates(folder: Path) -> dict[str, str]:
 # --- deaths ---
 
 
+def test_a_killer_is_blamed_when_dask_does_and_nobody_with_it(cluster: Any) -> None:
+    """By its own count: a call is tried on four workers, unless somebody has set that."""
+
+    def die() -> None:
+        import os
+
+        os._exit(1)
+
+    with get_executor("dask", address=cluster.address, prefetch=1, timeout=LIMIT) as executor:
+        before = [executor.submit(abs, -i) for i in range(4)]
+        dying = executor.submit(die)
+        behind = [executor.submit(abs, -i) for i in range(4)]
+        error = dying.exception(LIMIT)
+        assert isinstance(error, WorkerKilled)
+        assert "4 workers of 'dask' ended" in str(error)
+        assert results([*before, *behind]) == [*range(4), *range(4)]
+
+
 def test_of_calls_that_die_together_only_the_killer_is_blamed(make_cluster: Any) -> None:
     """One worker, which has the calls behind the killer in hand; two deaths are enough for Dask here."""
     cluster = make_cluster(1, failures=1)
@@ -252,6 +289,7 @@ def test_of_calls_that_die_together_only_the_killer_is_blamed(make_cluster: Any)
 
 def test_a_cluster_whose_workers_are_gone_is_lost(make_cluster: Any) -> None:
     cluster = make_cluster(1, nanny=False)
+    cluster.wait_for(1)
     with get_executor("dask", address=cluster.address, timeout=3) as executor:
         assert executor.submit(abs, -1).result(LIMIT) == 1
         cluster.workers[0].kill()
@@ -265,6 +303,7 @@ def test_a_cluster_whose_workers_are_gone_is_lost(make_cluster: Any) -> None:
 def test_a_scheduler_that_is_gone_is_told_to_all_who_wait(make_cluster: Any, way: str) -> None:
     """Killed, or there and silent. Within fifteen seconds as it comes, sooner where one says so."""
     cluster = make_cluster(1)
+    cluster.wait_for(1)
     executor = get_executor("dask", address=cluster.address, timeout=3, prefetch=1)
     try:
         futures = [executor.submit(time.sleep, 60) for _ in range(4)]

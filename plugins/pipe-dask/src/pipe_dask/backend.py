@@ -58,16 +58,20 @@ class DaskBackend(SubmittingBackend):
 
     def _reach(self, connection: Connection) -> None:
         try:
-            self.slots = connection.threads()
+            connection.wait_for_workers()
             versions.check(connection)
         except BaseException:
             connection.close()
             raise
+        self.slots = connection.threads
         self._there = connection
 
     def start(self, slots: int, take: Take, done: Done) -> None:
         """Start a cluster, unless there is one."""
-        super().start(slots, take, done)
+        super().start(slots, partial(self._take_within, take), done)
+        self._most = slots
+        self._taken = 0
+        self._taking = threading.Lock()
         self._out: dict[int, tuple[int, Call]] = {}  # handed over, and not known to have ended
         self._suspects: deque[tuple[int, Call]] = deque()
         self._suspect: Call | None = None  # the one that runs again
@@ -94,6 +98,21 @@ class DaskBackend(SubmittingBackend):
             raise
 
     # --- the way of a call ---
+
+    def _take_within(self, take: Take, slot: int) -> Call | None:
+        """On a cluster with more threads than slots, calls that are held ready would run: so there none are."""
+        with self._taking:
+            if self._taken >= self._most < self._there.threads:
+                return None
+            call = take(slot)
+            self._taken += call is not None
+            return call
+
+    def ended(self, slot: int, call: Call, outcome: Outcome | bytes) -> None:
+        """The call has ended, and makes room for another one."""
+        with self._taking:
+            self._taken -= 1
+        super().ended(slot, call, outcome)
 
     def submit(self, slot: int, call: Call) -> None:
         """Hand the call's bytes over to the cluster."""

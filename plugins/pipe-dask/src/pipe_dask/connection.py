@@ -49,6 +49,7 @@ class Connection:
 
     def __init__(self, client: Any, *, ours: bool, timeout: float) -> None:
         self.lost: BackendLost | None = None
+        self.threads = 0  # of all workers, as they were a moment ago
         self.results = Results(client)
         self._client = client
         self._ours = ours
@@ -126,11 +127,11 @@ class Connection:
         except Exception as error:
             answer.set_exception(error)
 
-    def threads(self) -> int:
-        """How many calls its workers can run at once. Waits for the first worker."""
+    def wait_for_workers(self) -> None:
+        """Return when there is one, and with it `threads`. Raises `BackendLost` when none comes."""
         self.ask(lambda client: client.wait_for_workers(1, timeout=self._timeout))
         workers: dict[str, int] = self.ask(lambda client: client.scheduler.ncores())
-        return sum(workers.values())
+        self.threads = sum(workers.values())
 
     # --- the end ---
 
@@ -141,6 +142,7 @@ class Connection:
             while True:
                 async with asyncio.timeout(self._timeout):
                     workers = await self._client.scheduler.ncores()
+                self.threads = sum(workers.values())
                 if workers:
                     seen = time.monotonic()
                 elif time.monotonic() > seen + self._timeout:
