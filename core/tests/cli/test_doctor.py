@@ -73,3 +73,8 @@ def test_secrets_are_hidden(pipe: Pipe, folder: Path, monkeypatch: pytest.Monkey
         result = pipe(*words)
         assert "canary" not in result.output
         assert "head:1" in result.output
+
+
+def test_auto_is_a_setting_that_pipes_know(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPE_EXECUTOR", "auto")
+    assert pipe("doctor").exit_code == 0

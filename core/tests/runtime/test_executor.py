@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from holding import held
 
-from pipe_core import Executor, UnsupportedCapabilityError, get_executor
+from pipe_core import Executor, OptionsError, UnsupportedCapabilityError, get_executor
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.ledger import TaskStatus
@@ -566,3 +566,8 @@ def test_a_capability_that_is_not_there_is_told_with_those_who_have_it(
     assert str(caught.value) == f"The executor 'mine' does not offer '{capability}'. {says}"
     assert (caught.value.capability, caught.value.executor, caught.value.able) == (capability, "mine", tuple(able))
     assert isinstance(caught.value, RuntimeError)
+
+
+def test_auto_is_for_pipes() -> None:
+    with pytest.raises(OptionsError, match=r"Pipe\(\.\.\., executor='auto'\)"):
+        get_executor("auto")

@@ -101,7 +101,7 @@ def _unusable(kernel: Any, settings: list[dict[str, Any]]) -> list[str]:
     found = []
     named = {one["name"]: one["source"] for one in settings}
     for family in FAMILIES.values():
-        if family.word in named:
+        if family.word in named and kernel.settings.get(family.word).value != "auto":  # which pipes know
             try:
                 kernel.choose(family.name, default=_BUILT_IN.get(family.word))
             except PipeError as error:

@@ -29,6 +29,10 @@ def get_executor(spec: Any = None, /, **options: Any) -> Executor:
         PluginError: The plugin cannot be used.
         OptionsError: An option is unknown or wrong.
     """
+    if spec == "auto":
+        raise OptionsError(
+            "'auto' chooses the executor of a pipe by what it has to do: Pipe(..., executor='auto'). Name one here."
+        )
     return choose_executor(spec, options, default="sync")[0]
 
 
