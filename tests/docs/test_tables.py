@@ -3,26 +3,26 @@
 import ast
 import os
 import re
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import pipe_core
-from pipe_core import Capabilities, Kernel, get_executor
+from pipe_core import Capabilities, Kernel
 from pipe_core.cli import exits
 from pipe_core.kernel.families import FAMILIES
 from pipe_core.kernel.settings import KINDS
 
 ISOLATION = {
-    "none": "the calling thread",
-    "thread": "threads of this process",
-    "process": "other processes of this machine",
-    "remote": "other machines",
+    "none": "in the thread that calls",
+    "thread": "in threads of this process",
+    "process": "in processes of this machine",
+    "remote": "on a cluster, or one of this machine",
 }
-
-UNUSED = {"max_poison"}
-"""Settings that no front door has a parameter for yet."""
+YES_OR_NO = {True: "yes", False: "no"}
 
 
 def page(root: Path, name: str) -> str:
@@ -49,27 +49,59 @@ def words(cells: list[str]) -> list[str]:
 # --- executors ---
 
 
-def started(text: str) -> Executor:
-    """The executor that a cell of the table shows."""
-    if text.startswith('"'):
-        return get_executor(ast.literal_eval(text))
-    kind, workers = re.fullmatch(r"(\w+)\((\d+)\)", text).groups()
-    return {"ThreadPoolExecutor": ThreadPoolExecutor, "ProcessPoolExecutor": ProcessPoolExecutor}[kind](int(workers))
+def executors_of_the_repository(root: Path) -> set[str]:
+    """The names of executors that core and the plugins beside it offer."""
+    found: set[str] = set()
+    for path in [root / "core" / "pyproject.toml", *(root / "plugins").glob("*/pyproject.toml")]:
+        project = tomllib.loads(path.read_text("utf-8"))["project"]
+        found |= set(project["entry-points"].get("pipe_core.executors", {}))
+    return found
 
 
-def test_the_table_of_executors_says_where_calls_run(root: Path) -> None:
-    (table,) = [one for one in tables((root / "README.md").read_text("utf-8")) if one[0][0] == "`executor=`"]
-    assert table[0][-1] == "not for"
-    for (cell,), where in [(words([row[0]]), row[1]) for row in table[1:]]:
-        with started(cell) as pool, get_executor(pool) as executor:
-            assert isinstance(executor.capabilities, Capabilities)
-            assert where == ISOLATION[executor.capabilities.isolation], cell
+def by_executor(text: str) -> dict[str, dict[str, str]]:
+    """The table whose first heading is *executor*: by name, then by heading."""
+    (table,) = [one for one in tables(text) if one[0][0] == "executor"]
+    return {words([row[0]])[0]: dict(zip(table[0], row, strict=True)) for row in table[1:]}
 
 
-def test_every_executor_of_core_is_in_the_table(root: Path) -> None:
-    shown = column((root / "README.md").read_text("utf-8"), "`executor=`")
-    own = [entry.name for entry in Kernel().index.entries("executors") if entry.distribution == "pipe-core"]
-    assert set(own) <= {word.strip('"') for word in words(shown)}
+def said_of(able: Capabilities) -> dict[str, str]:
+    """What the capability columns of README.md say of an executor."""
+    survives = "there are none" if able.in_process else YES_OR_NO[able.survives_worker_death]
+    return {
+        "runs where": ISOLATION[able.isolation],
+        "survives a dying worker": survives,
+        "hard timeouts": YES_OR_NO[able.hard_timeout],
+    }
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/pages/explanation/executors.md"])
+def test_every_executor_is_in_the_table(name: str, root: Path) -> None:
+    assert set(by_executor((root / name).read_text("utf-8"))) == executors_of_the_repository(root)
+
+
+def test_the_table_of_readme_says_what_executors_claim(root: Path) -> None:
+    shown = by_executor((root / "README.md").read_text("utf-8"))
+    assert all(row["not for"] for row in shown.values())
+    for name, able in capabilities(shown):
+        assert {heading: shown[name][heading] for heading in said_of(able)} == said_of(able), name
+
+
+def test_the_table_of_capabilities_is_that_of_the_specs(root: Path) -> None:
+    shown = by_executor(page(root, "explanation/executors.md"))
+    for name, able in capabilities(shown):
+        claimed = {
+            field: f"`{value}`" if isinstance(value, str) else YES_OR_NO[value] for field, value in asdict(able).items()
+        }
+        assert {words([heading])[0]: cell for heading, cell in shown[name].items() if "`" in heading} == claimed, name
+
+
+def capabilities(names: Iterable[str]) -> Iterator[tuple[str, Capabilities]]:
+    """What those that are installed claim; `sync` always is."""
+    installed = {entry.name: spec for entry, spec in Kernel().usable("executors")}
+    assert "sync" in installed
+    for name in names:
+        if name in installed:
+            yield name, installed[name].capabilities
 
 
 # --- families, settings, options ---
@@ -83,7 +115,7 @@ def test_the_table_of_families_is_that_of_the_kernel(root: Path) -> None:
 
 def test_every_setting_is_in_the_table(root: Path) -> None:
     shown = words(column(page(root, "reference/settings.md"), "setting"))
-    assert sorted(shown) == sorted(set(KINDS) - UNUSED)
+    assert sorted(shown) == sorted(KINDS)
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl", "json", "memory"])
