@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Final, TypeVar
@@ -78,6 +78,12 @@ def measure(command: Sequence[str], *, codes: Sequence[int] = (0,)) -> Measured:
     return Measured(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit, *texts)
 
 
+def by_own_clock(command: Sequence[str]) -> Measured:
+    """Run *command*, which writes the seconds that count: from a point of its own to another."""
+    measured = measure(command)
+    return replace(measured, seconds=float(measured.output))
+
+
 def script(name: str, *arguments: object) -> list[str]:
     """The command that runs a script beside this module, with this Python."""
     return [sys.executable, str(HERE / name), *map(str, arguments)]
@@ -90,6 +96,11 @@ def interleaved(runs: Mapping[KeyT, Callable[[], Measured]], rounds: int) -> dic
         for key, run in runs.items():
             found[key].append(run())
     return found
+
+
+def medians(runs: Sequence[Measured]) -> tuple[float, float]:
+    """Seconds and processor seconds in the middle of *runs*."""
+    return median(run.seconds for run in runs), median(run.cpu_seconds for run in runs)
 
 
 def times_as_fast(ours: Sequence[Measured], theirs: Sequence[Measured]) -> float:

@@ -63,6 +63,10 @@ class Section:
     raw: dict[str, Any] = field(default_factory=dict)
     evidence: str = ""
 
+    def missing(self, name: str, why: str = "not installed") -> None:
+        """A row for what could not take part."""
+        self.rows.append((name, why, *[""] * (len(self.columns) - 2)))
+
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

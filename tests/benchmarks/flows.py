@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final, Literal
 
-from command import Measured, interleaved, measure, times_as_fast
-from contenders import CONTENDERS, OURS, Contender
+from command import Measured, interleaved, measure, medians, times_as_fast
+from contenders import CONTENDERS, IN_PROCESSES, Contender
 from figures import Figure, Section
 from orders import bad_count, prepared
 
@@ -46,7 +46,7 @@ class Arena:
         """
         source = prepared(self._folder, kind, self._count)
         target, errors = self._folder / "good.jsonl", self._folder / "bad.jsonl"
-        for path in (target, errors):
+        for path in (*contender.files(target), *contender.files(errors)):
             path.unlink(missing_ok=True)
         measured = measure([*contender.command(source, target, errors), *options], codes=contender.codes)
         bad = bad_count(self._count)
@@ -54,55 +54,80 @@ class Arena:
         self._check(contender, errors, bad, (kind, "bad", *options) if contender.rejects_alike else None)
         return measured
 
+    def warm_up(self, kind: Kind, contenders: Sequence[Contender]) -> None:
+        """One short run each, so that nobody's first round compiles modules or reads them from a cold disk."""
+        short = Arena(self._folder, 1000)
+        for one in contenders:
+            short.run(kind, one)
+
     def _check(self, contender: Contender, path: Path, lines: int, alike: tuple[str, ...] | None) -> None:
-        found, digest = _counted(path)
+        found, digest = counted(contender.files(path))
         if found != lines:
             raise WrongOutputError(f"{contender.name} wrote {found:,} lines to {path.name}, not {lines:,}.")
         if alike is not None and self._digests.setdefault(alike, digest) != digest:
             raise WrongOutputError(f"{contender.name} wrote other bytes to {path.name} than those before it.")
 
 
-def _counted(path: Path) -> tuple[int, str]:
-    """The lines of a file and a digest of its bytes. In blocks: see `Measured.peak_bytes`."""
+def counted(paths: Sequence[Path]) -> tuple[int, str]:
+    """The lines of some files and a digest of their bytes. In blocks: see `Measured.peak_bytes`."""
     lines, digest = 0, hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 18):
-            lines += block.count(b"\n")
-            digest.update(block)
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 18):
+                lines += block.count(b"\n")
+                digest.update(block)
     return lines, digest.hexdigest()
 
 
 def compare(folder: Path, kind: Kind, count: int, rounds: int) -> Section:
     """All contenders over *count* orders."""
-    arena = Arena(folder, count)
-    taking_part = [contender for contender in CONTENDERS if not contender.missing]
-    _warm_up(folder, kind, taking_part)
-    found = interleaved({one.name: partial(arena.run, kind, one) for one in taking_part}, rounds)
     section = Section(
         f"{kind.upper()} to JSON lines, {count:,} orders, one process",
         f"Whole commands, start-up included; {rounds} rounds, each contender once in each. Two orders in a hundred are "
         f"bad and go to an error sink with their reasons. Outputs are checked: all but ZooPipe wrote the same bytes.",
-        ("contender", "seconds", "records/s", "processor seconds", "peak MB", "pipe is … times as fast"),
     )
+    return _raced(section, CONTENDERS, Arena(folder, count), kind, count, rounds)
+
+
+def in_processes(folder: Path, count: int, rounds: int) -> Section:
+    """The same in two processes."""
+    section = Section(
+        f"CSV to JSON lines, {count:,} orders, two worker processes",
+        f"As above, in {rounds} rounds. The processes of the others write a file each, and join nothing.",
+    )
+    return _raced(section, IN_PROCESSES, Arena(folder, count), "csv", count, rounds)
+
+
+def _raced(
+    section: Section, contenders: Sequence[Contender], arena: Arena, kind: Kind, count: int, rounds: int
+) -> Section:
+    """Fill *section* with what the contenders did. The first of them is the one that the others are measured by."""
+    ours, *_ = contenders
+    ratio = f"{ours.name} is … times as fast"
+    section.columns = ("contender", "seconds", "records/s", "processor seconds", "peak MB", ratio)
+    taking_part = [one for one in contenders if not one.missing and not ours.missing]
+    arena.warm_up(kind, taking_part)
+    found = interleaved({one.name: partial(arena.run, kind, one) for one in taking_part}, rounds)
     for one in taking_part:
-        _add(section, one, found, count)
-    for one in CONTENDERS:
-        if one.missing:
-            section.rows.append((one.name, "not installed", "", "", "", ""))
+        _add(section, one, ours, found, count, kind)
+    for one in contenders:
+        if one not in taking_part:
+            section.missing(one.name if one.missing else f"{one.name}: nothing to compare with")
     return section
 
 
-def _add(section: Section, one: Contender, found: dict[str, list[Measured]], count: int) -> None:
-    measured, ours = found[one.name], found[OURS]
-    seconds = median(run.seconds for run in measured)
-    cpu = median(run.cpu_seconds for run in measured)
+def _add(
+    section: Section, one: Contender, ours: Contender, found: dict[str, list[Measured]], count: int, kind: Kind
+) -> None:
+    measured = found[one.name]
+    seconds, cpu = medians(measured)
     peak = max(run.peak_bytes for run in measured) / 1e6
-    ratio = times_as_fast(ours, measured)
-    shown = "" if one.name == OURS else f"{ratio:.2f}"
+    ratio = times_as_fast(found[ours.name], measured)
+    shown = "" if one is ours else f"{ratio:.2f}"
     section.rows.append((one.name, f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{cpu:.2f}", f"{peak:.0f}", shown))
     section.raw[one.name] = [asdict(run) for run in measured]
     if one.target is not None:
-        target = one.target[count >= LARGE] if count >= FULL and section.title.startswith("CSV") else None
+        target = one.target[count >= LARGE] if count >= FULL and kind == "csv" else None
         section.figures.append(Figure(f"speed against {one.name}, {section.title}", ratio, "x", target))
 
 
@@ -110,7 +135,7 @@ def with_hooks(folder: Path, count: int, rounds: int) -> Section:
     """This project with a hook before and one after validation, against itself without."""
     arena, ours = Arena(folder, count), CONTENDERS[0]
     hooked = Contender("pipe with two hooks", ours.command)
-    _warm_up(folder, "csv", [ours])
+    arena.warm_up("csv", [ours])
     runs = {"without": partial(arena.run, "csv", ours), "with": partial(arena.run, "csv", hooked, "--hooks")}
     found = interleaved(runs, rounds)
     ratio = times_as_fast(found["with"], found["without"])
@@ -125,10 +150,3 @@ def with_hooks(folder: Path, count: int, rounds: int) -> Section:
         seconds = median(run.seconds for run in measured)
         section.rows.append((name, f"{seconds:.2f}", f"{count / seconds:,.0f}"))
     return section
-
-
-def _warm_up(folder: Path, kind: Kind, contenders: Sequence[Contender]) -> None:
-    """One short run each, so that nobody's first round compiles modules or reads them from a cold disk."""
-    arena = Arena(folder, 1000)
-    for one in contenders:
-        arena.run(kind, one)

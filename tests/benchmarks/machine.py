@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-_PACKAGES: Final = ("pipe-core", "pydantic", "pydantic-core", "msgpack", "lz4", "zoopipe")
+_PACKAGES: Final = ("pipe-core", "pydantic", "pydantic-core", "msgpack", "lz4", "loky", "distributed", "ray", "zoopipe")
 
 
 def described() -> dict[str, str]:

@@ -7,26 +7,31 @@ waits for the disk nor keeps an old target safe from a run that fails.
 import csv
 import json
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 from pydantic import ValidationError
 from schema import Order
+
+
+def csv_records(file: TextIO) -> Iterator[dict[str, Any]]:
+    """The records of CSV."""
+    return iter(csv.DictReader(file))
 
 
 def read(path: str) -> Iterator[dict[str, Any]]:
     """The records of a file of CSV or JSON lines."""
     with open(path, newline="", encoding="utf-8") as file:
         if path.endswith(".csv"):
-            yield from csv.DictReader(file)
+            yield from csv_records(file)
         else:
             yield from map(json.loads, file)
 
 
-def run(source: str, target: str, errors: str) -> None:
-    """Read, validate and write every record."""
+def convert(records: Iterable[dict[str, Any]], target: str, errors: str) -> None:
+    """Validate and write every record."""
     with open(target, "w", encoding="utf-8") as good, open(errors, "w", encoding="utf-8") as bad:
-        for position, record in enumerate(read(source)):
+        for position, record in enumerate(records):
             try:
                 order = Order.model_validate(record)
             except ValidationError as error:
@@ -37,4 +42,5 @@ def run(source: str, target: str, errors: str) -> None:
 
 
 if __name__ == "__main__":
-    run(*sys.argv[1:4])
+    source, target, errors = sys.argv[1:4]
+    convert(read(source), target, errors)

@@ -22,8 +22,8 @@ def as_markdown(machine: dict[str, str], sections: Sequence[Section], remark: st
     parts = [remark] if remark else []
     parts += [f"### Targets: {reached} of {with_target} reached", _figures(figures)]
     for section in sections:
-        parts += [f"### {section.title}", section.text, _table(section.columns, section.rows)]
-    parts += ["### Measured with", _table(("", ""), list(machine.items()))]
+        parts += [f"### {section.title}", section.text, as_table(section.columns, section.rows)]
+    parts += ["### Measured with", as_table(("", ""), list(machine.items()))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -73,10 +73,11 @@ def show(machine: dict[str, str], sections: Sequence[Section]) -> None:
 
 
 def _figures(figures: Sequence[Figure]) -> str:
-    return _table(("figure", "value", "target", "reached"), [figure.cells for figure in figures])
+    return as_table(("figure", "value", "target", "reached"), [figure.cells for figure in figures])
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

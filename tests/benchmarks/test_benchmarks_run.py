@@ -117,14 +117,216 @@ def test_the_page_of_the_manual_has_the_markers(module: Any) -> None:
     assert text.count(results.BEGIN) == text.count(results.END) == 1
 
 
-@pytest.mark.skipif(
+def faked(module: Any, seconds: dict[Any, float], **told: Any) -> Any:
+    """Stands for `interleaved`: two rounds, of which the second one is twice as slow for all."""
+    measured = module("command").Measured
+
+    def interleaved(runs: Any, rounds: int) -> dict[Any, list[Any]]:
+        return {key: [measured(slow * seconds[key], 1, 1, told.get(key, ""), "") for slow in (1, 2)] for key in runs}
+
+    return interleaved
+
+
+def figures_of(section: Any) -> dict[str, float]:
+    return {figure.name: figure.value for figure in section.figures}
+
+
+def nothing(*_: object) -> None:
+    """Stands for what takes long."""
+
+
+def test_calls_are_compared_with_the_bare_system(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = module("tasks")
+    monkeypatch.setattr(tasks, "present", lambda names, without: [name for name in names if name not in without])
+    seconds = {(name, whose): 3.0 if whose == "ours" else 2.0 for name in tasks.TARGETS for whose in ("ours", "bare")}
+    monkeypatch.setattr(tasks, "interleaved", faked(module, seconds))
+    section = tasks.tasks(10_000, 2_000, 2, ["dask"])
+    assert {name.split()[-1]: value for name, value in figures_of(section).items()} == {
+        "threads": 1.5,
+        "loky": 1.5,
+        "ray": 1.5,
+    }
+    assert [figure.reached for figure in section.figures] == [False] * 3
+    assert [row[2] for row in section.rows if row[0] != "dask"] == ["10,000", "10,000", "2,000"]
+
+
+def test_few_records_and_protection_are_compared_with_less_of_it(
+    module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    few, protection, flows = module("few"), module("protection"), module("flows")
+    monkeypatch.setattr(flows.Arena, "warm_up", nothing)
+    monkeypatch.setattr(module("contenders"), "installed", lambda package: True)
+    names = {"pipe on sync": 1.0, "pipe on auto": 1.0, "pipe on loky": 3.0}
+    monkeypatch.setattr(few, "interleaved", faked(module, names, **{"pipe on auto": "loky"}))
+    assert figures_of(few.few(tmp_path, 2)) == {
+        "runs of 100 orders that auto leaves on sync": 0.0,
+        "time of 100 orders on loky against sync": 3.0,
+    }
+    monkeypatch.setattr(protection, "interleaved", faked(module, {"with": 1.1, "without": 1.0}))
+    cost = figures_of(protection.protection(tmp_path, 1000, 2))["time that protection costs"]
+    assert cost == pytest.approx(10)
+
+
+def test_clusters_are_compared_with_loky_and_drivers_with_their_workers(
+    module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = module("given")
+    seconds = {"loky": 2.0, "dask": 4.0, "ray": 1.0}
+
+    def measured(folder: Path, count: int, target: str, rounds: int, names: list[str]) -> dict[str, Any]:
+        cost = {"driver": 1.0, "workers": None if names == ["ray"] else 8.0}
+        return {name: {"start": 1.0, "runs": [{"seconds": seconds[name], **cost}] * rounds} for name in names}
+
+    monkeypatch.setattr(given, "_measured", measured)
+    monkeypatch.setattr(given, "present", lambda names, without: list(names))
+    assert sorted(figures_of(given.clusters(tmp_path, 10, 2)).values()) == [0.5, 2.0]
+    found = figures_of(given.driver(tmp_path, 2_000_000, 2))
+    assert found["driver's processor time a million records, dask, bytes through the system"] == 0.5
+    assert found["one driver feeds, dask, bytes through the system"] == 8
+    assert not [name for name in found if name.startswith("one driver feeds, ray")]
+
+
+def test_what_is_not_installed_is_said(module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    systems = module("systems")
+    for name in systems.PACKAGES:
+        monkeypatch.setitem(systems.PACKAGES, name, "no_such_package")
+    sections = [
+        module("tasks").tasks(1, 1, 1),
+        module("starts").starts(1),
+        module("waiting").waiting(1, 1),
+        module("given").clusters(tmp_path, 1, 1),
+        module("given").driver(tmp_path, 1, 1),
+    ]
+    for section in sections:
+        assert section.rows
+        assert all(len(row) == len(section.columns) and row[1] == "not installed" for row in section.rows)
+        assert not section.figures
+
+
+def test_two_halves_of_a_file_are_the_whole(module: Any, tmp_path: Path) -> None:
+    import csv
+
+    halves, orders = module("peer_halves"), module("orders")
+    path = orders.prepared(tmp_path, "csv", 101)
+    begin, middle, end = halves.borders(str(path))
+    texts = [halves.Half(str(path), *borders).read().decode() for borders in ((begin, middle), (middle, end))]
+    records = [list(csv.DictReader(text.splitlines())) for text in texts]
+    assert abs(len(records[0]) - len(records[1])) < 5
+    assert [int(record["order_id"]) for half in records for record in half] == list(range(101))
+
+
+def test_the_bare_run_really_checks_nothing(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zlib
+
+    from pipe_core import CodecError
+    from pipe_core.records import border
+    from pipe_core.records.commit import Commit
+    from pipe_core.runtime import beat
+
+    run = module("protection_run")
+    whole = border.raw(b"rows of a result")
+    damaged = whole[:-1] + b"T"
+    with pytest.raises(CodecError):
+        border.opened(memoryview(damaged))
+    for place, name in ((zlib, "crc32"), (Commit, "_check_border"), (beat, "begin"), (beat, "row")):
+        monkeypatch.setattr(place, name, getattr(place, name))  # put back at the end
+    run.strip_driver()
+    assert run.strip_worker()
+    bare = border.raw(b"rows of a result")
+    assert border.opened(memoryview(bare[:-1] + b"T")) == b"rows of a resulT"
+    beat.begin()
+    assert beat.row[beat.STARTED] == 0
+
+
+def test_the_table_of_executors_says_what_their_plugins_say(module: Any, tmp_path: Path) -> None:
+    from pipe_core.kernel.kernel import current_kernel
+
+    table = module("executors_table")
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"sections": [{"title": module("starts").TITLE, "raw": {"sync": [0.002, 0.004]}}]}))
+    lines = table.table(table._read(results)).splitlines()
+    rows = {cells[0]: cells[1:] for cells in (line.strip("| ").split(" | ") for line in lines[2:])}
+    assert rows["`sync`"] == ["in the thread that calls", *table.USES["sync"], "there are none", "no", "3 ms"]
+    names = [entry.name for entry, _ in current_kernel().usable("executors")]
+    assert set(rows) == {f"`{name}`" for name in names}
+    if "loky" in names:
+        assert rows["`loky`"][3:] == ["yes", "yes", "not measured"]
+    results.write_text(json.dumps({"sections": []}))
+    with pytest.raises(SystemExit, match="no results of the benchmark"):
+        table._read(results)
+
+
+def test_benchmarks_are_chosen_by_name_or_group(module: Any) -> None:
+    run = module("run")
+
+    def chosen(*arguments: str) -> list[str]:
+        return [name for name, _ in run._chosen(run._parser().parse_args(arguments))]
+
+    assert chosen("executors") == list(run.GROUPS["executors"])
+    assert chosen("tasks", "csv") == ["csv", "tasks"]
+    assert "large" not in chosen()
+    assert chosen("large") == ["large"]
+    assert chosen("records", "--large") == list(run.GROUPS["records"])
+    with pytest.raises(SystemExit, match="no benchmark nonsense"):
+        chosen("nonsense")
+
+
+def measured_quickly(folder: Path, *arguments: str, seconds: float) -> dict[str, Any]:
+    """The results of a quick run."""
+    command = [sys.executable, str(HERE / "run.py"), *arguments, "--quick", "--results", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return found
+
+
+FIGURES = {
+    "processes": "speed against pipe on sync",
+    "unsplit": "speed of loky against sync",
+    "driver": "driver's processor time a million records, loky, sink left in parts",
+    "waiting": "waiting against ideal, threads",
+    "few": "time of 100 orders on loky",
+    "protection": "processor time that protection costs",
+    "tasks": "time of a call that does nothing, loky",
+    "starts": "start-up of loky",
+}
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(find_spec("pipe_loky") is None, reason="pipe-loky, on which they run, is not installed")
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_quick_run_measures_executors(tmp_path: Path, name: str) -> None:
+    """Without clusters, which take long to come up."""
+    found = measured_quickly(tmp_path, name, "--without", "dask", "ray", seconds=140)
+    (section,) = found["sections"]
+    assert any(figure["name"].startswith(FIGURES[name]) for figure in section["figures"])
+    assert section["raw"]
+    assert all(len(row) == len(section["columns"]) for row in section["rows"])
+
+
+WITH_OTHERS = pytest.mark.skipif(
     find_spec("zoopipe") is None, reason="zoopipe, which is compared with, is installed by tox -e bench"
 )
-def test_a_quick_run_measures_everything_and_writes_it_down(tmp_path: Path) -> None:
-    command = [sys.executable, str(HERE / "run.py"), "--quick", "--results", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=55)
-    assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+
+
+@WITH_OTHERS
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("name", ["clusters", "driver", "tasks", "starts"])
+@pytest.mark.parametrize(("cluster", "other"), [("dask", "ray"), ("ray", "dask")])
+def test_a_quick_run_measures_clusters(tmp_path: Path, name: str, cluster: str, other: str) -> None:
+    """Only where the libraries to compare with are installed: it takes long."""
+    if find_spec(f"pipe_{cluster}") is None:
+        pytest.skip(f"pipe-{cluster} is not installed")
+    found = measured_quickly(tmp_path, name, "--without", other, seconds=270)
+    names = " ".join(figure["name"] for section in found["sections"] for figure in section["figures"])
+    assert cluster in names
+    assert other not in names
+
+
+@WITH_OTHERS
+@pytest.mark.timeout(150)
+def test_a_quick_run_measures_records_and_writes_it_down(tmp_path: Path) -> None:
+    found = measured_quickly(tmp_path, "records", seconds=140)
     figures = [figure for section in found["sections"] for figure in section["figures"]]
     assert {"import pipe_core", "speed with two hooks against without"} <= {figure["name"] for figure in figures}
     assert all(figure["value"] > 0 for figure in figures)
