@@ -221,3 +221,29 @@ class Life(RuleBasedStateMachine):
 
 Life.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLife = Life.TestCase
+
+
+@pytest.mark.parametrize("to", TaskStatus)
+@pytest.mark.parametrize("status", TaskStatus)
+def test_ending_is_moving_and_forgetting(status: TaskStatus, to: TaskStatus) -> None:
+    ledger, other = Ledger(), Ledger()
+    task, same = at(ledger, status), at(other, status)
+    if (status, to) in LEGAL and to.final:
+        ledger.end(task, to)
+        other.move(same, to)
+        other.forget(same)
+    else:
+        with pytest.raises(IllegalTransitionError, match=f"from {status.value} to {to.value}|does not end as"):
+            ledger.end(task, to)
+    assert task.status is same.status
+    assert ledger.totals == other.totals
+    assert [ledger.count(one) for one in TaskStatus] == [other.count(one) for one in TaskStatus]
+    assert [len(list(ledger.tasks(one))) for one in TaskStatus] == [ledger.count(one) for one in TaskStatus]
+
+
+def test_a_task_ends_once() -> None:
+    ledger = Ledger()
+    task = at(ledger, PROCESSING)
+    ledger.end(task, COMPLETED)
+    with pytest.raises(IllegalTransitionError, match="from completed, forgotten, to failed"):
+        ledger.end(task, FAILED)

@@ -83,17 +83,18 @@ class Backend(Protocol):
 
     A class that inherits this one writes `start`, `wake` and `stop`, and of the others what its capabilities claim.
 
-    It may have three more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
+    It may have four more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
     ``inline = True`` says that `wake` runs the calls itself, also those that a running call submits.
     ``everywhere(frame) -> list[bytes]`` runs a frame once in every worker process that lives: for systems where a
     worker is not the same as a slot. Without it core hands such a call to each slot.
+    ``loop`` is a running event loop of the user's, on which the async hooks of pipes run too.
     """
 
     def start(self, slots: int, take: Take, done: Done) -> None:
         """Get ready to run *slots* calls at once. Called once, before anything else."""
 
     def wake(self) -> None:
-        """There may be something to take.
+        """There may be something to take, and nobody sleeps in ``take`` who would take it.
 
         Called from the submitting thread; must not wait for a call that runs elsewhere.
         """

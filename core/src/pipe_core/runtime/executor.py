@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
 from pipe_core.kernel.errors import UnsupportedCapabilityError
@@ -28,6 +28,9 @@ from pipe_core.runtime.cores import cores
 from pipe_core.runtime.ledger import Ledger, TaskStatus
 from pipe_core.runtime.share import Shared, share
 from pipe_core.runtime.task import Task
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,8 +79,9 @@ class Executor(concurrent.futures.Executor):
         self._returned: deque[Task] = deque()  # taken, and given back unstarted: they go first
         self._pinned: dict[int, deque[Task]] = {}  # for one slot only
         self._numbers = itertools.count(1)
-        self._lock = threading.RLock()  # re-entrant: an inline backend takes while submit still holds nothing else
-        self._changed = threading.Condition(self._lock)
+        self._lock = threading.RLock()  # re-entrant: a backend may end a call while it takes another one
+        self._asleep: list[threading.Lock] = []  # a gate for each thread that sleeps in `_take`
+        self._idle = threading.Condition(self._lock)  # shut down, and nothing is open any more
         self._open = 0  # submitted, and its future has not told everybody yet how it ended
         self._closed = False
         self._stopped = False
@@ -95,6 +99,12 @@ class Executor(concurrent.futures.Executor):
         """The same as `slots`, under the name that `concurrent.futures` uses."""
         return self._slots
 
+    @property
+    def loop(self) -> AbstractEventLoop | None:
+        """The running event loop that the executor was given, where it takes one."""
+        loop: AbstractEventLoop | None = getattr(self._backend, "loop", None)
+        return loop
+
     def __repr__(self) -> str:
         state = "shut down" if self._closed else "open"
         waiting, running = (self.ledger.count(s) for s in (TaskStatus.PENDING, TaskStatus.PROCESSING))
@@ -111,15 +121,18 @@ class Executor(concurrent.futures.Executor):
         """
         if not callable(fn):
             raise TypeError(f"submit() wants something to call, not {fn!r}.")
+        task = Task(next(self._numbers), fn, args, kwargs)
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            task = Task(next(self._numbers), fn, args, kwargs)
             self.ledger.add(task)
             self._open += 1
             self._scheduler.push(task)
-            self._changed.notify()
-        self._backend.wake()
+            sleeper = self._asleep.pop() if self._asleep else None
+        if sleeper is None:
+            self._backend.wake()
+        else:
+            sleeper.release()
         return task.future
 
     def share(self, value: T) -> Shared[T]:
@@ -155,7 +168,7 @@ class Executor(concurrent.futures.Executor):
             self.ledger.add(task)
             self._open += 1
             self._pinned.setdefault(slot, deque()).append(task)
-            self._changed.notify_all()
+            self._rouse()
         return task.future
 
     def give_up(self, future: Future[Any], error: BaseException) -> bool:
@@ -178,8 +191,9 @@ class Executor(concurrent.futures.Executor):
                 self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
             except UnsupportedCapabilityError:
                 return False
-            self._drop(task)
-            self._end(task, TaskStatus.FAILED)
+            self._hands[task.slot].remove(task)
+            self._free += not self._hands[task.slot]
+            self.ledger.end(task, TaskStatus.FAILED)
         self._backend.wake()  # the slot is free, and nobody else says so
         task.future.set_exception(error)
         self._settle()
@@ -200,8 +214,8 @@ class Executor(concurrent.futures.Executor):
             self._cancel_waiting()
         with self._lock:
             while wait and self._open:
-                self._changed.wait()
-            self._changed.notify_all()
+                self._idle.wait()
+            self._rouse()
         self._stop_when_idle()
         if wait:
             self._backend.stop()  # again: a thread of the backend's own may have been first, and cannot join itself
@@ -214,8 +228,8 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             returned, self._returned = list(self._returned), deque()
             for task in returned:
-                self._end(task, TaskStatus.CANCELLED)
-            self._changed.notify_all()
+                self.ledger.end(task, TaskStatus.CANCELLED)
+            self._rouse()
         for task in returned:
             task.future.set_exception(concurrent.futures.CancelledError())
             self._settle()
@@ -241,35 +255,39 @@ class Executor(concurrent.futures.Executor):
     # --- what the backend calls ---
 
     def _take(self, slot: int, wait: bool = False) -> Task | None:
-        task = self._next(slot, wait)
-        if task is None and self._closed:
-            self._stop_when_idle()  # what was left may have been cancelled
-        return task
-
-    def _next(self, slot: int, wait: bool) -> Task | None:
         hand = self._hands[slot]
-        with self._lock:
-            while True:
-                task = self._chosen(slot) if self._may_take(hand) else None
-                if task is not None:
-                    task.slot = slot
-                    hand.append(task)
-                    self._free -= len(hand) == 1
-                    return task
+        while True:
+            with self._lock:
+                if not hand or self._may_hold_more(hand):
+                    task = self._chosen(slot)
+                    if task is not None:
+                        task.slot = slot
+                        if not hand:
+                            self._free -= 1
+                        hand.append(task)
+                        return task
                 if not wait or (self._closed and not self._open) or self._stopped:
-                    return None
-                self._changed.wait()
+                    break
+                gate = threading.Lock()  # a Condition would do the same in twice the time
+                gate.acquire()
+                self._asleep.append(gate)
+            gate.acquire()
+        if self._closed:
+            self._stop_when_idle()  # what was left may have been cancelled
+        return None
 
-    def _may_take(self, hand: list[Task]) -> bool:
-        if not hand:
-            return True
+    def _may_hold_more(self, hand: list[Task]) -> bool:
         waiting = len(self._scheduler) + len(self._returned)
         return len(hand) <= self._ready and waiting > self._free
 
+    def _rouse(self) -> None:
+        """Let everybody who sleeps look again."""
+        while self._asleep:
+            self._asleep.pop().release()
+
     def _chosen(self, slot: int) -> Task | None:
         """The next task that nobody has cancelled."""
-        pinned = self._pinned.get(slot)
-        if pinned:
+        if self._pinned and (pinned := self._pinned.get(slot)):
             task = pinned.popleft()
             task.future.set_running_or_notify_cancel()
             self.ledger.move(task, TaskStatus.PROCESSING)
@@ -281,7 +299,7 @@ class Executor(concurrent.futures.Executor):
             if task.future.set_running_or_notify_cancel():
                 self.ledger.move(task, TaskStatus.PROCESSING)
                 return task
-            self._end(task, TaskStatus.CANCELLED)
+            self.ledger.end(task, TaskStatus.CANCELLED)
             self._settle()
         return None
 
@@ -289,17 +307,21 @@ class Executor(concurrent.futures.Executor):
         task: Task = call
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
         with self._lock:
-            if task not in self._hands[task.slot]:
+            hand = self._hands[task.slot]
+            if task not in hand:
                 return  # given up before: its caller has been told something else
-            self._drop(task)
+            hand.remove(task)
+            if not hand:
+                self._free += 1
             if task.given_up is not None and ended.error is not None:
                 ended = Outcome(error=task.given_up)
-            if ended.unstarted and not self._stopped:
+            again = ended.unstarted and not self._stopped
+            if again:
                 self._returned.append(task)
-                self._changed.notify_all()  # a shutdown may wait here too, and would keep a single one to itself
+                self._rouse()
             else:
-                self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
-        if ended.unstarted and not self._stopped:
+                self.ledger.end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+        if again:
             self._backend.wake()
             return
         if ended.unstarted:
@@ -309,23 +331,15 @@ class Executor(concurrent.futures.Executor):
         else:
             task.future.set_result(ended.value)
         self._settle()
-        self._stop_when_idle()
-
-    def _drop(self, task: Task) -> None:
-        hand = self._hands[task.slot]
-        hand.remove(task)
-        self._free += not hand
-
-    def _end(self, task: Task, status: TaskStatus) -> None:
-        with self._lock:
-            self.ledger.move(task, status)
-            self.ledger.forget(task)
+        if self._closed:
+            self._stop_when_idle()
 
     def _settle(self) -> None:
         with self._lock:
             self._open -= 1
-            if not self._open:
-                self._changed.notify_all()
+            if self._closed and not self._open:
+                self._idle.notify_all()
+                self._rouse()
 
     def _cancel_waiting(self) -> None:
         with self._lock:
@@ -333,7 +347,7 @@ class Executor(concurrent.futures.Executor):
             waiting += [task for tasks in self._pinned.values() for task in tasks]
             self._pinned.clear()
             for task in waiting:
-                self._end(task, TaskStatus.CANCELLED)
+                self.ledger.end(task, TaskStatus.CANCELLED)
         for task in waiting:  # without the lock: callbacks run here
             task.future.cancel()
             task.future.set_running_or_notify_cancel()

@@ -46,6 +46,8 @@ TRANSITIONS: Final[Mapping[TaskStatus, frozenset[TaskStatus]]] = MappingProxyTyp
     }
 )
 
+_FINAL: Final = frozenset(status for status in TaskStatus if status.final)
+
 
 class Tracked:
     """What a ledger keeps on a task. `Task` and everything else that is tracked inherits it."""
@@ -87,15 +89,39 @@ class Ledger:
         Raises:
             IllegalTransitionError: The table of transitions has no such move.
         """
-        status = task.status
-        forgotten = task._after is None
-        if status is None or forgotten or to not in TRANSITIONS[status]:
-            old = "not tracked" if status is None else f"{status.value}, forgotten," if forgotten else status.value
-            raise IllegalTransitionError(f"A task cannot go from {old} to {to.value}.")
+        status, before, after = task.status, task._before, task._after
+        if status is None or before is None or after is None or to not in TRANSITIONS[status]:
+            raise _illegal(task, to)
         if status is TaskStatus.FAILED:
             task.attempt += 1
-        self._unlink(task)
-        self._link(task, to)
+        counts = self._counts
+        before._after, after._before = after, before
+        counts[status] -= 1
+        head = self._heads[to]
+        last = head._before
+        assert last is not None  # a head is always in its own circle
+        task._before, task._after = last, head
+        last._after = head._before = task
+        task.status = to
+        counts[to] += 1
+        self.totals[to] += 1
+
+    def end(self, task: Tracked, to: TaskStatus) -> None:
+        """Give *task* a final status and keep no more of it than its count: as `move` and then `forget`.
+
+        Raises:
+            IllegalTransitionError: The status is not final, or the table of transitions has no such move.
+        """
+        if to not in _FINAL:
+            raise IllegalTransitionError(f"A task does not end as {to.value}.")
+        status, before, after = task.status, task._before, task._after
+        if status is None or before is None or after is None or to not in TRANSITIONS[status]:
+            raise _illegal(task, to)
+        before._after, after._before = after, before
+        task._before = task._after = None
+        self._counts[status] -= 1
+        task.status = to
+        self.totals[to] += 1
 
     def forget(self, task: Tracked) -> None:
         """Keep no more of *task* than its count. Only tasks with a final status can be forgotten."""
@@ -140,3 +166,9 @@ def _head() -> Tracked:
     head = Tracked()
     head._before = head._after = head
     return head
+
+
+def _illegal(task: Tracked, to: TaskStatus) -> IllegalTransitionError:
+    status = task.status
+    old = "not tracked" if status is None else f"{status.value}, forgotten," if task._after is None else status.value
+    return IllegalTransitionError(f"A task cannot go from {old} to {to.value}.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextvars
 import inspect
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from types import CoroutineType
 from typing import Any
 
 from pipe_core.kernel.contracts import Outcome
 from pipe_core.runtime import wire
+from pipe_core.runtime.call_future import CallFuture
 from pipe_core.runtime.ledger import Tracked
 
 
@@ -26,7 +27,7 @@ class Task(Tracked):
         self.kwargs = kwargs
         self.slot = 0
         self.given_up: BaseException | None = None
-        self.future: Future[Any] = Future()
+        self.future = CallFuture()
         self.context = contextvars.copy_context()
 
     @property
@@ -38,7 +39,7 @@ class Task(Tracked):
         """Call the function here and now, in the context of its submit. Whatever happens is in the outcome."""
         try:
             value = self.context.run(self.fn, *self.args, **self.kwargs)
-            if inspect.iscoroutine(value):
+            if type(value) is CoroutineType:
                 from pipe_core.runtime import loops  # and with it asyncio, which most calls never need
 
                 value = self.context.run(loops.shared_loop().run, value)

@@ -16,18 +16,13 @@ class ThreadBackend(Backend):
         """Remember where calls come from. Threads are started by `wake`."""
         self._slots, self._take, self._done = slots, take, done
         self._threads: dict[int, threading.Thread] = {}  # by slot
-        self._calls = 0  # that came while not every slot had its thread
-        self._ended = [0] * slots  # of those or later ones, by slot: each number has one writer at a time
         self._lock = threading.Lock()
 
     def wake(self) -> None:
-        """Start another thread if there are more calls than threads."""
+        """Start another thread: those that there are have something to do."""
         if len(self._threads) == self._slots:
-            return  # each of them sleeps in `take` or comes back to it
+            return
         with self._lock:
-            self._calls += 1
-            if self._calls - sum(self._ended) <= len(self._threads):
-                return
             error = self._start_thread()
             alone = not self._threads
         if error is not None and alone:
@@ -59,7 +54,6 @@ class ThreadBackend(Backend):
             del call  # an idle thread must not keep a result alive
             if self._threads.get(slot) is not me:
                 return  # left behind: the call was given up, and another thread has the slot
-            self._ended[slot] += 1
 
     def stop(self, kill: bool = False) -> None:
         """Join the threads, but not the calling one and none that was left behind. With *kill* join none."""
@@ -75,6 +69,4 @@ class ThreadBackend(Backend):
         """Leave the thread of *slot* behind, with the call that it runs, and start another one."""
         with self._lock:
             del self._threads[slot]
-            self._ended[slot] += 1
-            if self._start_thread() is not None:
-                self._calls = sum(self._ended) + self._slots  # so that the next `wake` tries again
+            self._start_thread()  # where the system has no more threads, the next `wake` tries again
