@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from pipe_asyncio import AsyncIOExecutor, AsyncIOOptions
-from pipe_core import BaseHook, Executor, HookStore, OptionsError, Pipe, get_executor
+from pipe_core import BaseHook, Executor, HookStore, OptionsError, Pipe, RunningError, get_executor
 
 # --- options ---
 
@@ -172,6 +172,37 @@ def test_arun_goes_on_on_the_loop_that_was_given() -> None:
         async with AsyncIOExecutor(loop=loop) as executor:
             report = await Pipe([{"n": 1}], pre_validation_hooks=[note], executor=executor).arun()
         assert report.valid == 1
+        assert places == {loop}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("front", ["run", "iteration"])
+def test_blocking_the_loop_that_was_given_is_refused_with_the_way_out(front: str) -> None:
+    async def main() -> None:
+        async with AsyncIOExecutor(loop=asyncio.get_running_loop()) as executor:
+            pipe = Pipe([{"n": 1}], executor=executor)
+            with pytest.raises(RunningError, match=r"await pipe\.arun\(\)"):
+                pipe.run() if front == "run" else list(pipe)
+            assert (await pipe.arun()).valid == 1
+
+    asyncio.run(main())
+
+
+def test_hooks_of_a_run_elsewhere_run_on_the_loop_that_was_given() -> None:
+    places = set()
+
+    async def note(entry: Any, store: HookStore) -> None:
+        await asyncio.sleep(0)
+        places.add(asyncio.get_running_loop())
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with AsyncIOExecutor(loop=loop) as executor:
+            pipe = Pipe([{"n": n} for n in range(50)], pre_validation_hooks=[note], executor=executor)
+            assert (await asyncio.to_thread(pipe.run)).valid == 50
+            report = pipe.start()
+            assert await report.wait_async(20)
         assert places == {loop}
 
     asyncio.run(main())

@@ -111,7 +111,8 @@ class HookRunner:
         return going_on
 
     def _run_async(self, hook: BoundHook, entries: list[Entry]) -> list[Entry]:
-        answers = self._loop().run(_bounded(self._awaited(hook, entry) for entry in entries)(self._concurrency))
+        most = min(self._concurrency, len(entries))
+        answers = self._loop().run(_bounded(self._awaited(hook, entry) for entry in entries)(most))
         going_on: list[Entry] = []
         for entry, (answer, error) in zip(entries, answers, strict=True):
             if error is not None:

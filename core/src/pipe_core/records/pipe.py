@@ -150,7 +150,7 @@ class Pipe:
         Raises:
             PipeError: The run failed, or could not start.
         """
-        attempt = self._attempt()
+        attempt = self._attempt(blocks=True)
         with Interrupts(attempt.control.abort, terminate=handle_sigterm) as interrupts:
             try:
                 attempt.prepare()
@@ -203,7 +203,7 @@ class Pipe:
 
     def __iter__(self) -> Iterator[Any]:
         """Run, and give every valid entry as soon as it is committed. Leaving the loop early aborts the run."""
-        attempt = self._attempt(streams=True)
+        attempt = self._attempt(streams=True, blocks=True)
         attempt.prepare()
         with contextlib.closing(attempt.entries()) as groups:
             for group in groups:
@@ -226,12 +226,14 @@ class Pipe:
                 attempt.control.abort()
                 await loop.run_in_executor(thread, groups.close)
 
-    def _attempt(self, loop: asyncio.AbstractEventLoop | None = None, *, streams: bool = False) -> _Attempt:
+    def _attempt(
+        self, loop: asyncio.AbstractEventLoop | None = None, *, streams: bool = False, blocks: bool = False
+    ) -> _Attempt:
         with self._lock:
             if self._report is not None and not self._report.is_finished:
                 raise RunningError("The pipe is running already. Wait for its report, or make another pipe.")
             name = f"{self.name or 'run'}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid():x}-{next(_numbers)}"
-            attempt = _Attempt(self._wishes, name, loop, streams=streams)
+            attempt = _Attempt(self._wishes, name, loop, streams=streams, blocks=blocks)
             self._report = attempt.report
             return attempt
 
@@ -249,12 +251,18 @@ class _Attempt:
     """One run of a pipe, from the plan to the final status."""
 
     def __init__(
-        self, wishes: Wishes, name: str, loop: asyncio.AbstractEventLoop | None, *, streams: bool = False
+        self,
+        wishes: Wishes,
+        name: str,
+        loop: asyncio.AbstractEventLoop | None,
+        *,
+        streams: bool = False,
+        blocks: bool = False,
     ) -> None:
         self.control = Control()
         self.report = FlowReport(name, control=self.control)
         self._wishes = wishes
-        self._loop = RunLoop(loop, stopping=self.control.stopping)
+        self._loop = RunLoop(loop, stopping=self.control.stopping, blocks=blocks)
         self._streams = streams
         self._run: Run | None = None
 

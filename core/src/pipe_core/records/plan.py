@@ -100,6 +100,8 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         )
         if owns:
             opened.callback(executor.shutdown)
+        if executor.loop is not None:
+            loop.use(executor.loop)
         values = _values(wishes, executor)
         schema = Schema(wishes.schema) if wishes.schema is not None else None
         ends = Ends(
