@@ -1,8 +1,8 @@
 """Suspects: a piece whose worker died, or hung, is run again in ever smaller parts until the culprit is alone.
 
-A record is blamed when a worker has died of it alone, and that was at least the second death it was part of; every
-other record of its piece goes its ordinary way. Where the worker noted down which batch was in work, the culprit costs
-two deaths; where nobody can tell, three.
+A record is blamed when two workers have died of it alone, or one that was the third death it was part of; every other
+record of its piece goes its ordinary way. So a worker that is killed from outside blames nobody, not even where it ran
+a single record of a piece whose worker had died before. A culprit costs three deaths, or two where it came alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from pipe_core.runtime.wire import open_error
 
 _FEW: Final = 128
 """So many records or fewer are run one by one; more are cut into the square root of their number first."""
+_ALONE: Final = 2
+"""So many deaths alone, and a record is to blame."""
+_DEATHS: Final = 3
+"""So many deaths in all, the last one alone, and it is as well."""
 
 
 @dataclass(eq=False, slots=True)
@@ -31,6 +35,7 @@ class Part:
         begin: The first of them, counted from the piece's first.
         end: Behind the last of them.
         deaths: How many workers died of a part that held all of these, as far as is known.
+        alone: How many of them died of this very part, where it is too small to be cut.
         result: What became of them.
         given: Whether it was handed over.
         placed: Whether the indexes in its result count from the piece's first record.
@@ -39,6 +44,7 @@ class Part:
     begin: int
     end: int
     deaths: int
+    alone: int = 0
     result: Result | None = None
     given: bool = False
     placed: bool = False
@@ -108,8 +114,9 @@ class Suspect:
             self._blame(Part(culprit, culprit + 1, deaths), death)
             return True
         if len(part) <= self._unit:
-            if deaths < 2:
-                self._replace(part, [(part.begin, part.end, deaths)])
+            part.deaths, part.alone = deaths, part.alone + 1
+            if part.alone < _ALONE and deaths < _DEATHS:
+                part.given = False  # once more
                 return False
             self._replace(part, [])
             self._blame(Part(part.begin, part.end, deaths), death)
