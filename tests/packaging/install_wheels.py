@@ -50,7 +50,7 @@ def declared(requirement: str) -> list[str]:
     table = project(distributions()[name])
     lines = [*table.get("dependencies", [])]
     for extra in extras:
-        lines += table["optional-dependencies"][extra]
+        lines += table.get("optional-dependencies", {}).get(extra, [])
     ours = re.compile("|".join(rf"{re.escape(own)}(?![\w.-])" for own in distributions()))
     return [line for line in lines if not ours.match(line)]
 
@@ -70,7 +70,8 @@ def main() -> None:
 
     wanted = arguments.distributions
     if arguments.all:
-        wanted = ["pipe-core[testing,zstd]", *(name for name in distributions() if name != "pipe-core")]
+        plugins = [name for name in distributions() if name != "pipe-core"]
+        wanted = ["pipe-core[cloud,testing,zstd]", *(f"{name}[testing]" for name in plugins)]
     names = [split(requirement)[0] for requirement in wanted]
     wheels = build(names, arguments.work / "dist")
     lines = [f"{requirement} @ {wheels[name].as_uri()}" for requirement, name in zip(wanted, names, strict=True)]
