@@ -18,9 +18,10 @@ WARNINGS = "error,ignore::DeprecationWarning:multiprocessing.popen_fork"
 """From Python 3.12 on, forking is warned of in a process with threads. The reader of a page uses Python's own pools."""
 
 
-def environment() -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """That of the tests, with the commands of this Python first and nothing that changes what a reader would see."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIPE_", "DASK_", "RAY_"))}
+    kept["RAY_AUTH_TOKEN_PATH"] = str(folder / "none")  # whoever runs the tests may have a token
     scripts = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     return {**kept, "PATH": scripts, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONWARNINGS": WARNINGS}
 
@@ -34,7 +35,7 @@ def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(runner), str(page)],
         cwd=tmp_path,
-        env=environment(),
+        env=environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,

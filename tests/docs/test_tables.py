@@ -136,6 +136,14 @@ def test_suffixes_of_formats_are_in_the_table(root: Path) -> None:
     assert shown == {name: kernel.spec("formats", name).suffixes for name in names}
 
 
+def test_suffixes_of_formats_of_packages_are_in_the_table(root: Path) -> None:
+    (table,) = [one for one in tables(page(root, "reference/formats.md")) if one[0][0] == "formats"]
+    shown = {words([row[0]])[0]: tuple(words([row[1]])) for row in table[1:]}
+    installed = {entry.name: (entry.distribution, spec) for entry, spec in Kernel().usable("formats")}
+    ours = [name for name, (distribution, _) in installed.items() if distribution in ("pipe-arrow", "pipe-sql")]
+    assert {name: shown.get(name) for name in ours} == {name: installed[name][1].suffixes for name in ours}
+
+
 def test_options_of_the_codec_are_in_the_table(root: Path) -> None:
     (table,) = [one for one in tables(page(root, "reference/codec.md")) if one[0][0] == "option"]
     shown = {words([row[0]])[0]: ast.literal_eval(words([row[1]])[0]) for row in table[1:]}
