@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -19,13 +20,29 @@ from systems import absent, present
 CLUSTERS: Final = {"dask": 0.9, "ray": 0.9}
 """How fast they should be, measured by loky."""
 SPLITTING: Final = ("loky", "dask", "ray")
-FILE: Final = "orders.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way of the rows to the sink.
+
+    Attributes:
+        target: What the sink is called.
+        goal: Processor seconds that a driver may spend on a million records.
+        options: Of the sink.
+    """
+
+    target: str
+    goal: float
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+THROUGH: Final = Way("orders.jsonl", 0.6)
 WAYS: Final = {
-    "bytes through the system": (FILE, 0.6),
-    "sink left in parts": ("orders.jsonl/", 0.05),
+    "bytes through the system": THROUGH,
+    "files of the workers, joined": Way("orders.jsonl", 0.25, {"via": "files"}),
+    "files of the workers, left in parts": Way("orders.jsonl/", 0.05),
 }
-"""Ways of the rows to the sink: what the target is called, and the processor seconds that a driver may spend on a
-million records."""
 
 
 def clusters(folder: Path, count: int, rounds: int, without: Collection[str] = ()) -> Section:
@@ -40,7 +57,7 @@ def clusters(folder: Path, count: int, rounds: int, without: Collection[str] = (
     if "loky" not in names:
         section.missing("loky", absent("loky"))
         return section
-    found = _measured(folder, count, FILE, rounds, names)
+    found = _measured(folder, count, THROUGH, rounds, names)
     loky = found["loky"]["runs"]
     for name in SPLITTING:
         if name not in names:
@@ -71,9 +88,9 @@ def driver(folder: Path, count: int, rounds: int, without: Collection[str] = ())
         if not present([name], without):
             section.missing(name, absent(name))
             continue
-        for way, (target, goal) in WAYS.items():
-            found = _measured(folder, count, target, rounds, [name])[name]
-            _add(section, name, way, found, count, goal if count >= LARGE else None)
+        for text, way in WAYS.items():
+            found = _measured(folder, count, way, rounds, [name])[name]
+            _add(section, name, text, found, count, way.goal if count >= LARGE else None)
     return section
 
 
@@ -90,11 +107,12 @@ def _add(section: Section, name: str, way: str, found: dict[str, Any], count: in
     section.raw[f"{name}, {way}"] = found
 
 
-def _measured(folder: Path, count: int, target: str, rounds: int, names: Sequence[str]) -> dict[str, Any]:
+def _measured(folder: Path, count: int, way: Way, rounds: int, names: Sequence[str]) -> dict[str, Any]:
     source, room = prepared(folder, "csv", count), folder / "given"
     shutil.rmtree(room, ignore_errors=True)  # of a run that failed
     room.mkdir()
-    output = measure(script("given_run.py", source, f"{room}/{target}", rounds, *names)).output
+    target = f"{room}/{way.target}"
+    output = measure(script("given_run.py", source, target, json.dumps(dict(way.options)), rounds, *names)).output
     shutil.rmtree(room)
     found: dict[str, Any] = json.loads(output)
     for name, told in found.items():

@@ -1,8 +1,8 @@
-"""Orders on executors that were started before: ``given_run.py SOURCE TARGET ROUNDS EXECUTOR...``.
+"""Orders on executors that were started before: ``given_run.py SOURCE TARGET OPTIONS ROUNDS EXECUTOR...``.
 
-Prints JSON: for every executor the processor seconds of this process until its first result, and for each round
-the seconds, the processor seconds of this process and those of the workers (null where they cannot be asked). The
-executors take turns.
+OPTIONS are those of the sink as JSON. Prints JSON: for every executor the processor seconds of this process until its
+first result, and for each round the seconds, the processor seconds of this process and those of the workers (null
+where they cannot be asked). The executors take turns.
 """
 
 import json
@@ -44,12 +44,11 @@ def started(name: str) -> tuple[Executor, float]:
     return executor, time.process_time() - before
 
 
-def run(executor: Executor, source: Path, target: str) -> dict[str, Any]:
+def run(executor: Executor, source: Path, target: str, sink: dict[str, Any]) -> dict[str, Any]:
     """One run, measured."""
     workers, own, clock = cpu_of_workers(executor), time.process_time(), time.perf_counter()
-    Pipe(
-        source, target, schema=Order, errors=f"{target.rstrip('/')}.errors.jsonl", executor=executor, mode="overwrite"
-    ).run()
+    errors = f"{target.rstrip('/')}.errors.jsonl"
+    Pipe(source, (target, sink), schema=Order, errors=errors, executor=executor, mode="overwrite").run()
     seconds, own = time.perf_counter() - clock, time.process_time() - own
     after = cpu_of_workers(executor)
     theirs = sum(after[pid] - workers.get(pid, 0.0) for pid in after) if after and workers is not None else None
@@ -65,17 +64,17 @@ def written(target: str) -> tuple[int, str]:
     return counted(sorted(Path(target).glob("part-*")))
 
 
-def main(source: Path, target: str, rounds: int, names: list[str]) -> dict[str, Any]:
+def main(source: Path, target: str, sink: dict[str, Any], rounds: int, names: list[str]) -> dict[str, Any]:
     """Start them all, then let them take turns."""
     executors = {name: started(name) for name in names}
     found: dict[str, Any] = {name: {"start": cost, "runs": []} for name, (_, cost) in executors.items()}
     short = prepared(source.parent, "csv", WARM_UP)
     digests = set()
     for executor, _ in executors.values():
-        run(executor, short, target)
+        run(executor, short, target, sink)
     for _ in range(rounds):
         for name, (executor, _) in executors.items():
-            found[name]["runs"].append(run(executor, source, target))
+            found[name]["runs"].append(run(executor, source, target, sink))
             lines, digest = written(target)
             digests.add(digest)
             found[name]["lines"] = lines
@@ -87,4 +86,5 @@ def main(source: Path, target: str, rounds: int, names: list[str]) -> dict[str, 
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:])))
+    source, target, sink, rounds, *names = sys.argv[1:]
+    print(json.dumps(main(Path(source), target, json.loads(sink), int(rounds), names)))

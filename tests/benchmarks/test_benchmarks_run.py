@@ -173,7 +173,7 @@ def test_clusters_are_compared_with_loky_and_drivers_with_their_workers(
     given = module("given")
     seconds = {"loky": 2.0, "dask": 4.0, "ray": 1.0}
 
-    def measured(folder: Path, count: int, target: str, rounds: int, names: list[str]) -> dict[str, Any]:
+    def measured(folder: Path, count: int, way: Any, rounds: int, names: list[str]) -> dict[str, Any]:
         cost = {"driver": 1.0, "workers": None if names == ["ray"] else 8.0}
         return {name: {"start": 1.0, "runs": [{"seconds": seconds[name], **cost}] * rounds} for name in names}
 
@@ -283,7 +283,7 @@ def measured_quickly(folder: Path, *arguments: str, seconds: float) -> dict[str,
 FIGURES = {
     "processes": "speed against pipe on sync",
     "unsplit": "speed of loky against sync",
-    "driver": "driver's processor time a million records, loky, sink left in parts",
+    "driver": "driver's processor time a million records, loky, files of the workers, left in parts",
     "waiting": "waiting against ideal, threads",
     "few": "time of 100 orders on loky",
     "protection": "processor time that protection costs",
