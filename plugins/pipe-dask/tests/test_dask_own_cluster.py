@@ -107,6 +107,18 @@ def test_a_worker_has_one_thread_for_calls(executor: Executor) -> None:
     assert list(threads.values()) == [1, 1]
 
 
+def test_no_worker_is_given_up_for_having_died_twice(executor: Executor) -> None:
+    """Dask's own setting ends it for good if it is away fifteen seconds after it died before."""
+
+    def look() -> str:
+        import dask.config
+
+        return str(dask.config.get("distributed.deploy.lost-worker-timeout"))
+
+    backend: Any = executor._backend
+    assert backend._there.ask(lambda client: client.run_on_scheduler(look)) == "365 days"
+
+
 def test_dask_s_settings_here_stay_as_they_were() -> None:
     import dask.config
     import distributed  # its import adds settings

@@ -12,14 +12,14 @@ from concurrent.futures import CancelledError
 from functools import partial
 from typing import TYPE_CHECKING
 
-from distributed import Future
+from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from pipe_core import BackendLost, Call, Done, OptionsError, Outcome, Take, WorkerKilled
 from pipe_core.runtime.submitting import SubmittingBackend
 from pipe_dask import shelf, versions
 from pipe_dask.address import checked
-from pipe_dask.cluster import OwnCluster
+from pipe_dask.cluster import START, OwnCluster
 from pipe_dask.connection import Connection, adopt, connect
 from pipe_dask.deaths import Deaths, OthersDeaths, OwnDeaths
 from pipe_dask.worker import forget, run_beside
@@ -45,7 +45,7 @@ class DaskBackend(SubmittingBackend):
         if options.client is not None and options.address is not None:
             raise OptionsError("Give 'dask' an address or a client, not both.")
         if options.client is not None:
-            self._reach(Connection(adopt(options.client), ours=False, timeout=options.timeout))
+            self._reach(self._connection(adopt(options.client)))
         elif options.address is not None:
             self._reach(self._connected(options.address))
 
@@ -54,7 +54,12 @@ class DaskBackend(SubmittingBackend):
         files = {"tls_ca_file": options.tls_ca, "tls_client_cert": options.tls_cert, "tls_client_key": options.tls_key}
         given = {name: path for name, path in files.items() if path is not None}
         place = checked(address, tls=bool(given), allow_insecure=options.allow_insecure)
-        return Connection(connect(place, given, options.timeout), ours=True, timeout=options.timeout)
+        return self._connection(connect(place, given, options.timeout))
+
+    def _connection(self, client: Client) -> Connection:
+        timeout = self._options.timeout
+        patience = max(timeout, START) if self._is_own else timeout
+        return Connection(client, ours=self._options.client is None, timeout=timeout, without_workers=patience)
 
     def _reach(self, connection: Connection) -> None:
         try:

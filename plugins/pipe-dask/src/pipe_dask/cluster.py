@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,11 +16,11 @@ from pipe_core.runtime.beat import AT, HOOK, Board
 from pipe_core.runtime.spool import Spool
 from pipe_dask.worker import CALL
 
-_START: Final = 60.0
-"""Seconds that a cluster may take to come up."""
-_PATIENCE: Final = 6.0
+START: Final = 60.0
+"""Seconds that a cluster may take to come up, and that it may be without any worker: a new one takes as long."""
+_PATIENCE: Final = 4.0
 """Seconds that it has to end in order."""
-_QUIET: Final = {"distributed": "critical", "distributed.nanny.memory": "warning"}
+_QUIET: Final = {"distributed": logging.CRITICAL + 1, "distributed.nanny.memory": "warning"}
 """What Dask logs there. Deaths are told to those who wait; that a worker needs too much memory is the reason of one."""
 _CODE: Final = (
     "import json, sys; settings = json.loads(sys.argv[1]); sys.path[:] = settings['path']; "
@@ -59,7 +60,7 @@ class OwnCluster:
         Raises:
             BackendLost: It did not come up; says why.
         """
-        deadline = time.monotonic() + _START
+        deadline = time.monotonic() + START
         while not (self._folder / "address").exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise BackendLost(f"The Dask cluster of this machine did not come up. {self._reason()}")
@@ -71,7 +72,7 @@ class OwnCluster:
         if failed.exists():
             return f"The process that was to hold it says:\n{failed.read_text('utf-8')}"
         if self._process.poll() is None:
-            return f"Its {self._workers} workers were not there after {_START:g} seconds."
+            return f"Its {self._workers} workers were not there after {START:g} seconds."
         return f"The process that was to hold it ended with exit code {self._process.poll()}."
 
     def running(self) -> dict[int, tuple[int | None, int | None]]:

@@ -43,17 +43,18 @@ class Connection:
         client: A `distributed.Client`. Its event loop runs in another thread, and there its methods give awaitables,
             which its annotations do not say.
         ours: Whether it is closed at the end.
-        timeout: Seconds of silence after which the scheduler counts as lost, and seconds that a cluster may be without
-            any worker.
+        timeout: Seconds of silence after which the scheduler counts as lost.
+        without_workers: Seconds that the cluster may be without any worker.
     """
 
-    def __init__(self, client: Any, *, ours: bool, timeout: float) -> None:
+    def __init__(self, client: Any, *, ours: bool, timeout: float, without_workers: float) -> None:
         self.lost: BackendLost | None = None
         self.threads = 0  # of all workers, as they were a moment ago
         self.results = Results(client)
         self._client = client
         self._ours = ours
         self._timeout = timeout
+        self._without_workers = without_workers
         self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -129,7 +130,7 @@ class Connection:
 
     def wait_for_workers(self) -> None:
         """Return when there is one, and with it `threads`. Raises `BackendLost` when none comes."""
-        self.ask(lambda client: client.wait_for_workers(1, timeout=self._timeout))
+        self.ask(lambda client: client.wait_for_workers(1, timeout=self._without_workers))
         workers: dict[str, int] = self.ask(lambda client: client.scheduler.ncores())
         self.threads = sum(workers.values())
 
@@ -145,8 +146,8 @@ class Connection:
                 self.threads = sum(workers.values())
                 if workers:
                     seen = time.monotonic()
-                elif time.monotonic() > seen + self._timeout:
-                    self.gone(f"it has had no worker for {self._timeout:g} seconds")
+                elif time.monotonic() > seen + self._without_workers:
+                    self.gone(f"it has had no worker for {self._without_workers:g} seconds")
                     return
                 await asyncio.sleep(_OFTEN)
         except TimeoutError:

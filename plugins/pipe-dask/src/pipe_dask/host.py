@@ -35,7 +35,7 @@ def main(settings: dict[str, Any]) -> None:
         cluster = _cluster(settings)
         _say(folder / "address", cluster.scheduler_address)
         stopping.wait()
-        cluster.close(timeout=4)
+        cluster.close(timeout=2)
     except BaseException:
         _say(folder / "failed", traceback.format_exc())
     finally:
@@ -51,6 +51,8 @@ def _cluster(settings: dict[str, Any]) -> Any:
             "distributed.worker.memory.target": False,
             "distributed.worker.memory.spill": False,
             "distributed.worker.memory.pause": False,
+            # Dask looks this long after each death, and ends a nanny for good whose worker has just died once more.
+            "distributed.deploy.lost-worker-timeout": "365 days",
             "distributed.scheduler.http.routes": [],
             "distributed.worker.http.routes": [],
         }

@@ -26,7 +26,7 @@ class DaskOptions(BaseModel, frozen=True, extra="forbid"):
         tls_cert: Path of this side's certificate.
         tls_key: Path of this side's key.
         timeout: Seconds that the scheduler may take to answer and that a cluster may be without any worker, before it
-            counts as lost.
+            counts as lost. On a cluster of one's own, new workers have a minute at least.
         chunk_size: Records in a chunk, for pipes that do not say.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say.
         max_inflight: How many chunks may be read and not yet committed, for pipes that do not say.
