@@ -198,3 +198,23 @@ def test_the_slots_are_the_pool_s_workers() -> None:
     with ThreadPoolExecutor(3) as pool:
         assert get_executor(pool).slots == 3
     assert get_executor(AtOnce()).slots == 2
+
+
+def test_calls_are_held_ready_for_as_long_as_somebody_asks(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, get_executor(pool) as executor, held(executor, tmp_path):
+        release = executor.hold_ready(2)
+        for _ in range(4):
+            executor.submit(abs, -1)
+        assert pool._work_queue.qsize() == 2
+        release()
+        executor.submit(abs, -1)
+        assert pool._work_queue.qsize() == 2
+
+
+def test_whoever_said_a_prefetch_keeps_it(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        backend = ForeignBackend(pool, in_process=True)
+        with Executor(backend, prefetch=0) as executor, held(executor, tmp_path):
+            executor.hold_ready(2)
+            executor.submit(abs, -1)
+            assert pool._work_queue.qsize() == 0

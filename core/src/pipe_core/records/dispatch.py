@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.contracts import Readable
-from pipe_core.kernel.errors import UnsupportedCapabilityError
+from pipe_core.kernel.errors import CodecError, UnsupportedCapabilityError
 from pipe_core.records.feed import Piece
 from pipe_core.records.program import Program
 from pipe_core.records.result import Result
@@ -36,7 +36,7 @@ class Dispatch:
     def __init__(self, executor: Executor, program: Program) -> None:
         self._executor = executor
         self._program = program
-        self._shared = executor.share(program)
+        self._shared = _shared(executor, program)
         self._carrier = program.carrier
         self._types: Shared[tuple[type, ...]] | None = None
         self._types_known = 0
@@ -86,6 +86,28 @@ class Dispatch:
             return []
         problems = [problem for outcome in outcomes for problem in outcome.value or ()]
         return problems + [f"in teardown: {outcome.error}" for outcome in outcomes if outcome.error is not None]
+
+
+def _shared(executor: Executor, program: Program) -> Shared[Program]:
+    """A handle on the program for every worker.
+
+    Raises:
+        CodecError: It cannot travel; names what in it cannot.
+    """
+    try:
+        return executor.share(program)
+    except BaseException as error:
+        cause = error.__cause__ or error
+        if program.stopping() or not (isinstance(error, CodecError) or not isinstance(error, Exception)):
+            raise
+        from pipe_core.runtime.pickling import blame
+
+        culprit = blame(program, cause) if isinstance(cause, Exception) else ""
+        raise CodecError(
+            f"The hooks or the schema cannot travel to the workers of '{executor.name}': {type(cause).__name__}: "
+            f"{cause}.{culprit} Make it in a hook's setup(store), which runs on the worker, or leave it out of what is "
+            f"pickled (__getstate__)."
+        ) from cause
 
 
 def _process_here(program: Shared[Program], readable: Readable, position: int | None, most: int | None) -> Result:

@@ -37,8 +37,6 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 MAX_INFLIGHT: Final = 20
 """Chunks that may be read and not yet committed; more where there are more than ten workers, so that none is idle."""
-PREFETCH: Final = 2
-"""Chunks that a busy worker of another process holds ready."""
 BATCH: Final = 100
 """Records validated at a time. Larger batches cost more in garbage collection than they save in calls."""
 
@@ -96,7 +94,7 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         observers = current_kernel().observers(wishes.observers)
         # Starting workers comes first: they take the longest.
         executor, owns = choose_executor(
-            auto.chosen(wishes, report, loop), default="sync", observers=observers, prefetch=PREFETCH, waits=True
+            auto.chosen(wishes, report, loop), default="sync", observers=observers, waits=True
         )
         if owns:
             opened.callback(executor.shutdown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import math
@@ -43,6 +44,8 @@ from pipe_core.runtime.window import Window
 
 logger = logging.getLogger("pipe_core.records")
 
+PREFETCH: Final = 2
+"""Chunks that a busy worker of another process holds ready."""
 GRACE: Final = 1.0
 """Seconds that workers have to end what they do when a run ends before its time."""
 
@@ -96,10 +99,8 @@ class Run:
         self._pieces: dict[int, Piece] = {}
         self._suspects: dict[int, Suspect] = {}
         self._out: dict[Future[Any], Try] = {}
-        for hook in plan.program.hooks:
-            if hook.kind == "run" and hasattr(hook.source, "begin"):
-                hook.source.begin()  # before it travels, so that workers get it without an earlier run's memory
-        self._dispatch = Dispatch(plan.executor, plan.program)
+        self._dispatch = _dispatch(plan)
+        self._release = self._held_ready()
         self._stalls = Stalls(plan.program, plan.executor)
         self._wake: Callable[[], None] = lambda: self._events.put(None)
         self._feed = Feed(
@@ -123,6 +124,11 @@ class Run:
         control.on_abort(self._wake)
         if plan.program.loop is not None:
             control.on_abort(plan.program.loop.cancel)
+
+    def _held_ready(self) -> Callable[[], None]:
+        """Let workers of other processes hold chunks ready, also those of an executor that was made for calls."""
+        executor = self._plan.executor
+        return (lambda: None) if executor.capabilities.in_process else executor.hold_ready(PREFETCH)
 
     # --- the loop ---
 
@@ -279,7 +285,9 @@ class Run:
                 f"The executor '{self._plan.executor.name}' broke: {error} Did a worker die, or was it killed? The "
                 f"targets were left as they were; run again, on 'sync' to see where it happens."
             ) from error
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and error is not future.exception():
+                raise  # the user's own Ctrl-C, here and now
             raise RunError(
                 f"A worker of '{self._plan.executor.name}' failed: {type(error).__name__}: {error}", report=self.report
             ) from error
@@ -334,6 +342,7 @@ class Run:
         if blocked is not None:
             self.report.notes.append(f"the source {blocked} was still blocked in a read; its thread was left behind")
         self.report.notes += self._dispatch.close(orderly=orderly)
+        self._release()
         if self._plan.owns_executor:
             if orderly:
                 self._plan.executor.shutdown(cancel_futures=True)
@@ -421,6 +430,25 @@ class Run:
     def tell_finished(self) -> None:
         """Tell the observers that the run has ended."""
         self._plan.observers.tell("pipe_run_finished", run=self.info, report=self.report)
+
+
+def _dispatch(plan: Plan) -> Dispatch:
+    """The dispatch of a run. Where the user's code keeps it from travelling, what the plan took is given back."""
+    try:
+        for hook in plan.program.hooks:
+            if hook.kind == "run" and hasattr(hook.source, "begin"):
+                hook.source.begin()  # before it travels, so that workers get it without an earlier run's memory
+        return Dispatch(plan.executor, plan.program)
+    except BaseException:
+        with contextlib.ExitStack() as held:
+            for sink in (plan.sink, plan.errors):
+                if sink is not None:
+                    held.callback(sink.close)
+                    held.callback(sink.abort)
+            held.callback(plan.source.close)
+            if plan.owns_executor:
+                held.callback(plan.executor.shutdown)
+        raise
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

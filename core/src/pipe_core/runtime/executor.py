@@ -46,7 +46,7 @@ class Executor(concurrent.futures.Executor):
         capabilities: What the backend can do.
         name: What users type, for messages and reports.
         prefetch: How many calls a busy slot may hold ready. They can neither be cancelled nor overtaken any more; with
-            0 every call is chosen when a slot is free for it.
+            0, the default, every call is chosen when a slot is free for it.
         defaults: What pipes that run on it take for settings that they do not say themselves.
     """
 
@@ -58,7 +58,7 @@ class Executor(concurrent.futures.Executor):
         scheduler: Scheduler | None = None,
         capabilities: Capabilities | None = None,
         name: str = "",
-        prefetch: int = 0,
+        prefetch: int | None = None,
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         if scheduler is None:
@@ -67,13 +67,15 @@ class Executor(concurrent.futures.Executor):
             scheduler = get_scheduler()
         self.name = name or type(backend).__name__
         self.capabilities = capabilities or Capabilities()
-        self.prefetch = prefetch
+        self.prefetch = prefetch or 0
+        self._is_told = prefetch is not None
         self.defaults = dict(defaults or {})
         self.ledger = Ledger()
         self._backend = backend
         self._scheduler = scheduler
         self._slots = slots or getattr(backend, "slots", None) or cores()
-        self._ready = math.inf if getattr(backend, "inline", False) else prefetch
+        self._ready = math.inf if getattr(backend, "inline", False) else self.prefetch
+        self._holds: list[int] = []
         self._hands: list[list[Task]] = [[] for _ in range(self._slots)]
         self._free = self._slots
         self._returned: deque[Task] = deque()  # taken, and given back unstarted: they go first
@@ -170,6 +172,22 @@ class Executor(concurrent.futures.Executor):
             self._pinned.setdefault(slot, deque()).append(task)
             self._rouse()
         return task.future
+
+    def hold_ready(self, calls: int) -> Callable[[], None]:
+        """Let busy slots hold so many calls ready until the result is called. Whoever said a `prefetch` keeps that."""
+        held = [] if self._is_told else [calls]
+        with self._lock:
+            self._holds += held
+            self._ready = max([self._ready, *held])
+
+        def release() -> None:
+            with self._lock:
+                for one in held:
+                    self._holds.remove(one)
+                if held and self._ready != math.inf:
+                    self._ready = max([self.prefetch, *self._holds])
+
+        return release
 
     def give_up(self, future: Future[Any], error: BaseException) -> bool:
         """End a call that runs, as far as its caller is concerned: *future* has *error* at once.

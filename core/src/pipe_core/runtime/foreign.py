@@ -65,9 +65,9 @@ class ForeignBackend(SubmittingBackend):
         return self._spool.put(digest, data)
 
 
-def adopt(pool: concurrent.futures.Executor, *, prefetch: int = 0) -> Executor:
+def adopt(pool: concurrent.futures.Executor) -> Executor:
     """An executor of ours over somebody else's, which stays theirs to shut down."""
     threads = isinstance(pool, ThreadPoolExecutor)
     capabilities = Capabilities(isolation="thread" if threads else "process")
     backend = ForeignBackend(pool, in_process=threads)
-    return Executor(backend, capabilities=capabilities, name=type(pool).__name__, prefetch=prefetch)
+    return Executor(backend, capabilities=capabilities, name=type(pool).__name__)

@@ -42,7 +42,6 @@ def choose_executor(
     *,
     default: str | None,
     observers: Observers | None = None,
-    prefetch: int = 0,
     waits: bool = False,
 ) -> tuple[Executor, bool]:
     """As `get_executor`, with the caller's own default and with the factory wrappers of *observers*.
@@ -52,7 +51,6 @@ def choose_executor(
         options: The executor's own options.
         default: What is chosen where nobody says anything.
         observers: Whose wrappers of factories apply.
-        prefetch: How many calls a busy slot may hold ready, unless the executor's options say.
         waits: Whether the work mostly waits, so that threads may be more than cores.
 
     Returns:
@@ -60,21 +58,21 @@ def choose_executor(
     """
     chosen = current_kernel().choose("executors", spec, options, default=default, observers=observers)
     if isinstance(chosen, Choice):
-        return _start(chosen, prefetch, waits), True
+        return _start(chosen, waits), True
     if isinstance(chosen, Executor):
         return chosen, False
     if isinstance(chosen, concurrent.futures.Executor):
-        return adopt(chosen, prefetch=prefetch), True  # the pool stays theirs, what feeds it is ours
+        return adopt(chosen), True  # the pool stays theirs, what feeds it is ours
     raise OptionsError(
         f"{chosen!r} is no executor. Give a name such as 'sync', (name, options), or a concurrent.futures.Executor."
     )
 
 
-def _start(choice: Choice, prefetch: int, waits: bool) -> Executor:
-    return Executor(choice.make(), **_parameters(choice, prefetch, waits))
+def _start(choice: Choice, waits: bool) -> Executor:
+    return Executor(choice.make(), **_parameters(choice, waits))
 
 
-def _parameters(choice: Choice, prefetch: int = 0, waits: bool = False) -> dict[str, Any]:
+def _parameters(choice: Choice, waits: bool = False) -> dict[str, Any]:
     """What an executor takes beside its backend, from the options of its plugin."""
     spec = cast(ExecutorSpec, choice.spec)
     said = {name: value for name, value in choice.options if value is not None}
@@ -85,7 +83,7 @@ def _parameters(choice: Choice, prefetch: int = 0, waits: bool = False) -> dict[
         "slots": slots,
         "capabilities": spec.capabilities,
         "name": choice.entry.name,
-        "prefetch": said.get("prefetch", prefetch),
+        "prefetch": said.get("prefetch"),
         "defaults": {name: said[name] for name in FOR_PIPES if name in said},
     }
 
