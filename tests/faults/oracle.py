@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,7 +28,7 @@ def verdict(good: Sequence[int], count: int, missing: Collection[int] = ()) -> d
         "lost": sorted(wanted - set(good)),
         "duplicated": sorted(n for n, often in times.items() if often > 1),
         "wrong": sorted(set(good) - wanted),
-        "out of order": [b for a, b in zip(good, good[1:], strict=False) if b < a],
+        "out of order": [b for a, b in pairwise(good) if b < a],
     }
     return {name: members[:20] for name, members in found.items() if members}
 

@@ -1,4 +1,4 @@
-"""Records that kill every worker that touches them: each is found, at the cost of few workers, and no other is blamed."""
+"""Records that kill every worker that touches them: each is found, at the cost of few workers; no other is blamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers are killed at random while a run goes on: nothing is lost, doubled, wrong or out of order, nobody is blamed."""
+"""Workers are killed at random while a run goes on: nothing is lost, doubled, wrong or out of order, none is blamed."""
 
 from __future__ import annotations
 

@@ -48,6 +48,8 @@ PREFETCH: Final = 2
 """Chunks that a busy worker of another process holds ready."""
 GRACE: Final = 1.0
 """Seconds that workers have to end what they do when a run ends before its time."""
+_UNBEGUN: Final = 8
+"""So many workers may die one after the other before they touch a record: then it is not for a record."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class Run:
         self._pieces: dict[int, Piece] = {}
         self._suspects: dict[int, Suspect] = {}
         self._out: dict[Future[Any], Try] = {}
+        self._unbegun = 0
         self._dispatch = _dispatch(plan)
         self._release = self._held_ready()
         self._stalls = Stalls(plan.program, plan.executor)
@@ -200,6 +203,7 @@ class Run:
         del self._out[future]
         error = future.exception()
         self._tell_task("pipe_task_finished", tried, "completed" if error is None else "failed")
+        self._check_beginning(error)
         if isinstance(error, WorkerKilled | Stall):
             self._suspect(tried, error)
         elif tried.part is None:
@@ -208,6 +212,25 @@ class Run:
             self._settle_part(tried, tried.part, future)
 
     # --- workers that died ---
+
+    def _check_beginning(self, error: BaseException | None) -> None:
+        """Give up where workers die at their beginning, rather than start them for ever.
+
+        Raises:
+            RunError: They do.
+        """
+        if not isinstance(error, WorkerKilled):
+            self._unbegun = 0
+        elif error.at is None and error.hook is None:
+            self._unbegun += 1
+        if self._unbegun >= _UNBEGUN:
+            self.report.worker_deaths += 1
+            raise RunError(
+                f"{self._unbegun} workers of '{self._plan.executor.name}' ended one after the other before they came "
+                f"to a record, the last one with {exit_text(getattr(error, 'exit_code', None))}. Perhaps the setup of "
+                f"a hook ends the process, or a module that hooks or schema import. Run again on 'sync' to see where.",
+                report=self.report,
+            )
 
     def _suspect(self, tried: Try, error: WorkerKilled | Stall) -> None:
         """A worker died, or hangs: its records run again in smaller parts until the culprit is found."""
