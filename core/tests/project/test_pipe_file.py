@@ -59,7 +59,7 @@ def test_nothing_means_as_the_settings_say(write: Write, value: str) -> None:
     ("line", "name", "value"),
     [
         ("source: '-'", "source", "-"),
-        ("source: sqlite://x", "source", "sqlite://x"),
+        ("source: s3://x/y.csv", "source", "s3://x/y.csv"),
         ("executor: {name: sync, a: 1}", "executor", {"name": "sync", "a": 1}),
         ("observers: progress", "observers", ["progress"]),
         ("observers: [{name: progress, every: 1}]", "observers", [{"name": "progress", "every": 1}]),

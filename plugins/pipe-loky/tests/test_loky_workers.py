@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
-from pipe_core import BackendLost, Executor, OptionsError, WorkerKilled, get_executor
+from pipe_core import BackendLost, Executor, OptionsError, Outcome, WorkerKilled, get_executor
 from pipe_core.runtime import beat
+from pipe_core.runtime.task import Task
+from pipe_core.runtime.wire import open_answer
 from pipe_loky import MultiProcessingExecutor, MultiprocessingExecutor
+from pipe_loky.backend import LokyBackend
 
 LIMIT = 40
 
@@ -203,3 +207,38 @@ def test_a_schema_belongs_to_the_pipe() -> None:
 def test_a_wrong_option_is_named(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(OptionsError, match=problem):
         get_executor("loky", **options)
+
+
+def test_an_answer_that_was_given_before_the_death_counts(tmp_path: Path) -> None:
+    """Its slot's thread hears of the death when it sends the next call, with the answer still unread."""
+    calls = [Task(1, int, ("7",), {}), Task(2, os._exit, (3,), {}), Task(3, int, ("9",), {})]
+    given: list[Task] = []
+    ends: dict[int, Outcome | bytes] = {}
+    over = threading.Event()
+
+    def take(slot: int, wait: bool = False) -> Task | None:
+        if len(given) == 2:
+            time.sleep(2)  # the worker answers the first call and dies of the second one
+        if len(given) < 3:
+            given.append(calls[len(given)])
+            return given[-1]
+        if wait:
+            over.wait(LIMIT)
+        return None
+
+    def done(call: Any, outcome: Outcome | bytes) -> None:
+        ends[call.id] = outcome
+        if len(ends) == 3:
+            over.set()
+
+    backend = LokyBackend()
+    backend.start(1, take, done)
+    assert over.wait(LIMIT)
+    backend.stop()
+    first, second, third = ends[1], ends[2], ends[3]
+    assert isinstance(first, bytes)
+    assert open_answer(first).value == 7
+    assert isinstance(second, Outcome)
+    assert isinstance(second.error, WorkerKilled)
+    assert isinstance(third, Outcome)
+    assert third.unstarted

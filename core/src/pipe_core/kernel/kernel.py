@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pipe_core.kernel import selection as selections
 from pipe_core.kernel import settings as settings_module
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from pipe_core.kernel.events import Observers
+
+_INSECURE: Final = "allow_insecure"
+"""The option that lets an executor talk to another machine without encryption or a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,7 @@ class Kernel:
 
         entry = self.index.find(family, name)
         spec = self._load(entry, observers)
+        _check_trusted(entry.name, raw)
         options = validate(entry, spec.options, raw)
         return Choice(entry, spec, options, {option: setting.source for option, setting in raw.items()})
 
@@ -269,6 +274,17 @@ class Kernel:
         if observers.hears("pipe_configure"):
             observers.tell("pipe_configure", settings=self._values())
         return observers
+
+
+def _check_trusted(name: str, raw: Mapping[str, Setting]) -> None:
+    """No file may say that a plain address is safe: whoever answers there runs code here."""
+    setting = raw.get(_INSECURE)
+    if setting is not None and setting.value and os.path.isabs(setting.source.partition(":")[0]):
+        raise OptionsError(
+            f"{_INSECURE} of '{name}' is said by {setting.source}. A settings file cannot allow that: say it in "
+            f"the call, with using(...), on the command line or in the environment.",
+            problems={_INSECURE: f"is said by {setting.source}"},
+        )
 
 
 def _named_by(error: PluginError, source: str) -> PluginError:

@@ -150,7 +150,17 @@ class _Reader:
         scheme = value.partition("://")[0].lower()
         if scheme == "file":
             raise self._wrong("a file is named by its path, without file://.", name, *more)
+        if scheme.partition("+")[0] == "sqlite":
+            return self._database(name, value, *more)
         return value
+
+    def _database(self, name: str, value: str, *more: str) -> str:
+        """A database in a file, which is a path like any other one, behind three slashes."""
+        scheme, _, rest = value.partition("://")
+        path, mark, query = rest.removeprefix("/").partition("?")
+        if not rest.startswith("/") or not path or path.startswith((":", "file:")):
+            raise self._wrong("a SQLite database is named by its path: sqlite:///orders.db?table=orders.", name, *more)
+        return f"{scheme}:///{self._path(name, path, *more)}{mark}{query}"
 
     # --- code ---
 
@@ -186,6 +196,13 @@ class _Reader:
     # --- selections and plain values ---
 
     def _selection(self, name: str, value: Any) -> Any:
+        said = value if isinstance(value, str) else " ".join(map(str, value)) if isinstance(value, Mapping) else ""
+        if "allow_insecure" in said and not self._allow_outside:
+            raise self._wrong(
+                "a file cannot say that a plain address is safe: whoever answers there runs code here. Where you trust "
+                "the file, allow it with --allow-outside; or say it in PIPE_EXECUTOR__ALLOW_INSECURE=1.",
+                name,
+            )
         if isinstance(value, Mapping) and isinstance(value.get("name"), str):
             return self._options(value, name)
         if isinstance(value, str) and value:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import faulthandler
 import math
 import os
-from typing import IO, Final
+from typing import Final
 
 _SLACK: Final = 0.25
 """How much later than the limit it may bark, as a share of the limit: so much apart are the feedings that cost."""
 
-_sink: IO[bytes] | None = None
+_sink: int | None = None
 
 
 class Watchdog:
@@ -38,7 +38,7 @@ class Watchdog:
             return
         global _sink  # the fault handler writes down where the process hung; opened once and for good
         if _sink is None:
-            _sink = open(os.devnull, "wb")  # noqa: SIM115
+            _sink = os.open(os.devnull, os.O_WRONLY)
         faulthandler.dump_traceback_later(self._seconds * (1 + _SLACK), file=_sink, exit=True)
         self.due = now + self._seconds * _SLACK
 

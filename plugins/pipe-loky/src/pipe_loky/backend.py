@@ -6,6 +6,7 @@ shares one queue among all workers and gives everything up when one of them dies
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -69,6 +70,7 @@ class LokyBackend(Backend):
                 answer = worker.receive()
                 self._done(hand.popleft(), answer)
         except (EOFError, OSError):
+            self._read_rest(worker, hand)
             self._bury(worker, hand)
             return True
         worker.stop()
@@ -85,6 +87,13 @@ class LokyBackend(Backend):
             hand.append(call)
             worker.send(frame)
         return bool(hand)
+
+    def _read_rest(self, worker: Worker, hand: deque[Call]) -> None:
+        """A send may be what fails first: the worker may have answered before it died."""
+        with contextlib.suppress(EOFError, OSError):
+            while hand:
+                answer = worker.receive()
+                self._done(hand.popleft(), answer)
 
     def _bury(self, worker: Worker, hand: deque[Call]) -> None:
         """The one call that the worker had begun ends with its death; the others go to another worker."""
