@@ -88,8 +88,8 @@ class Executor(concurrent.futures.Executor):
         self._closed = False
         self._stopped = False
         self._at_exit = partial(_shut_down, weakref.ref(self))
-        atexit.register(self._at_exit)  # for each by itself: before what the backend's modules registered
         backend.start(self._slots, self._take, self._done)
+        atexit.register(self._at_exit)  # behind what the backend's modules registered, and so called before
 
     @property
     def slots(self) -> int:
