@@ -49,7 +49,9 @@ class Ground(Conformance):
             asked = asked()
             if isinstance(asked, Executor):
                 return asked
-        executor, _made = choose_executor(asked, self._defaults(asked), default=None, prefetch=prefetch)
+        executor, _made = choose_executor(asked, self._defaults(asked), default=None)
+        if prefetch:
+            executor.hold_ready(prefetch)
         if isinstance(asked, concurrent.futures.Executor):
             _OWNED[id(executor)] = asked
         return executor
