@@ -164,8 +164,8 @@ class RayBackend(SubmittingBackend):
         except (EOFError, OSError):
             pass
         self._lose(link, failure)
-        if failure is not None and not self._stopping:
-            link.kill()
+        if not self._stopping:
+            link.kill()  # what it may have left behind
         link.end(_PATIENCE)
 
     def _hear(self, kind: bytes, number: int, body: bytes) -> None:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import psutil
 
@@ -29,29 +29,29 @@ _OFTEN: Final = 0.2
 """Seconds between two looks whether the driver, and what holds a cluster of our own, is there."""
 _PATIENCE: Final = 5.0
 """Seconds that workers have to end in order."""
+_SILENCE: Final = 12.0
+"""Seconds without a word from a cluster of somebody else's after which it counts as lost."""
 _HEAD: Final = ("gcs_server", "raylet")
+"""The processes that hold a cluster of our own."""
 
 
 def main(settings: dict[str, Any]) -> None:
     """Serve a driver until it says `STOP`, or is gone.
 
     Args:
-        settings: ``fd``, of the connection; ``driver``, its process id; ``folder``, which is ours alone; ``address``
-            of the cluster, None for one of our own, which has ``slots``; ``namespace``; ``worker``, what workers are
-            told first, the file of the board among it.
+        settings: ``fd``, of the connection; ``driver``, its process id; ``folder``, which is ours alone; ``kept``, a
+            folder in it; ``address`` of the cluster, None for one of our own, which has ``slots``; ``namespace``;
+            ``worker``, what workers are told first, the file of the board among it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
     line = Line(Connection(settings["fd"]))
-    own = settings["address"] is None
     threading.Thread(target=_end_with, args=(settings["driver"], settings["folder"]), daemon=True).start()
     try:
         _connect(settings)
         host = Host(settings, line)
-        if own:
-            threading.Thread(target=_watch_head, args=(line,), daemon=True).start()
+        watch = _watch_head if settings["address"] is None else _watch_cluster
+        threading.Thread(target=watch, args=(line,), daemon=True).start()
         host.serve()
-    except (EOFError, OSError):
-        pass  # the driver is gone
     except BaseException as error:
         _fail(line, error)
     _end(0)
@@ -102,7 +102,10 @@ class Host:
         ends = threading.Thread(target=self._tell, name="pipe-ray-ends", daemon=True)
         ends.start()
         while True:
-            kind, number, body = self._line.receive()
+            try:
+                kind, number, body = self._line.receive()
+            except (EOFError, OSError):
+                _end_without_driver(self._settings["folder"])
             if kind == STOP:
                 break
             with self._lock:
@@ -202,6 +205,35 @@ def _watch_head(line: Line) -> None:
     _end(1)
 
 
+def _watch_cluster(line: Line) -> None:
+    """Ray itself may never say that it is gone."""
+    heard = [time.monotonic()]
+    gone = threading.Event()
+    threading.Thread(target=_ask_cluster, args=(heard, gone), daemon=True).start()
+    while time.monotonic() - heard[0] < _SILENCE and not gone.wait(1.0):
+        pass
+    _fail(line, RuntimeError("Its head, or the part of it on this machine, does not answer any more."))
+    _end(1)
+
+
+def _ask_cluster(heard: list[float], gone: threading.Event) -> None:
+    """Note when the cluster answered last. Say when it says that this machine is no part of it any more."""
+    import ray
+
+    its: Any = ray  # not annotated throughout
+    here = None if its.util.client.ray.is_connected() else its.get_runtime_context().get_node_id()
+    while True:
+        try:
+            found = its.nodes()
+        except Exception:  # whatever it is, it is no answer
+            time.sleep(_OFTEN)
+            continue
+        heard[0] = time.monotonic()
+        if here is not None and not any(node["Alive"] for node in found if node["NodeID"] == here):
+            gone.set()
+        time.sleep(1.0)
+
+
 def _lives(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
@@ -209,24 +241,37 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
+_alone: Final = threading.Lock()
+"""Whoever ends this process first ends it."""
+
+
 def _end_with(driver: int, folder: str) -> None:
     """End when the driver has, whatever the other threads do."""
     while os.getppid() == driver:
         time.sleep(_OFTEN)
-    _kill_descendants()
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
+    _end_without_driver(folder)
 
 
-def _end(code: int) -> None:
+def _end_without_driver(folder: str) -> NoReturn:
+    """End at once, and tidy up in the driver's place."""
+    with _alone:
+        _kill_descendants()
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+
+
+def _end(code: int) -> NoReturn:
     """End at once, and all that was started with it."""
-    _kill_descendants()
-    os._exit(code)
+    with _alone:
+        _kill_descendants()
+        os._exit(code)
 
 
 def _kill_descendants() -> None:
-    for child in psutil.Process().children(recursive=True):
+    children = psutil.Process().children(recursive=True)
+    for child in children:
         try:
             child.kill()
         except psutil.NoSuchProcess:
             pass
+    psutil.wait_procs(children, timeout=1.0)  # until then they may write

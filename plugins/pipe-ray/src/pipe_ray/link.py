@@ -23,8 +23,8 @@ from pipe_ray.worker import machine
 DISTRIBUTIONS: Final = ("pipe-ray", "ray", "cloudpickle")
 """What must be the same on both sides, beside Python and pipe-core."""
 
-_LONGEST: Final = 36
-"""Letters of a path behind which the names of Ray's sockets still fit into 107 bytes."""
+_LONGEST: Final = 41
+"""Letters of a path behind which the names of Ray's sockets still fit into the 107 that a system takes."""
 _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
@@ -62,6 +62,7 @@ class Link:
             "driver": os.getpid(),
             "path": sys.path,
             "folder": str(self._folder),
+            "kept": str(self._folder / "r"),  # Ray lets everybody write there; nobody else gets into ours
             "address": address,
             "slots": slots,
             "namespace": namespace,
@@ -93,14 +94,14 @@ class Link:
             PipeError: It does not come; says why.
         """
         try:
-            while self.line.poll(seconds):
-                found, number, body = self.line.receive()
-                if found == kind:
-                    return number
-                if found == FAILED:
-                    raise self.failure(body)
+            heard = self.line.poll(seconds)
+            found, number, body = self.line.receive() if heard else (b"", 0, b"")
         except (EOFError, OSError):
             raise self.failure() from None
+        if found == kind:
+            return number
+        if found == FAILED:
+            raise self.failure(body)
         raise BackendLost(f"{self._whom()} did not answer in {seconds:g} seconds.")
 
     def failure(self, body: bytes | None = None) -> PipeError:

@@ -16,7 +16,7 @@ def start(settings: dict[str, Any]) -> None:
     is made sure.
 
     Args:
-        settings: ``folder``, where Ray keeps what it keeps in files; ``slots``; ``namespace``.
+        settings: ``kept``, where Ray keeps what it keeps in files; ``slots``; ``namespace``.
 
     Raises:
         RuntimeError: It listens to other machines.
@@ -40,7 +40,7 @@ def start(settings: dict[str, Any]) -> None:
         log_to_driver=False,
         configure_logging=False,
         _node_ip_address=_LOOPBACK,
-        _temp_dir=settings["folder"],
+        _temp_dir=settings["kept"],
     )
     nodes: Any = ray.nodes  # not annotated
     addresses = {one["NodeManagerAddress"] for one in nodes()}
