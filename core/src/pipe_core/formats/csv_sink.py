@@ -27,9 +27,10 @@ class CsvSink(FileSink):
     Args:
         target: A path, a URL, or ``-`` for standard output.
         options: How it is written.
+        columns: Those of the part files before this one, which are those of this one.
     """
 
-    def __init__(self, target: Any, options: CsvOptions) -> None:
+    def __init__(self, target: Any, options: CsvOptions, columns: tuple[str, ...] | None = None) -> None:
         plain_name(options.encoding)  # an unknown one is refused here
         name = codecs.lookup(options.encoding).name
         encoding, self._mark = _MARKED.get(name, (name, b""))
@@ -45,19 +46,29 @@ class CsvSink(FileSink):
         self._fields: tuple[str, ...] | None = None
         self._lines: LineWriter | None = None
         self._present: tuple[str, ...] | None = None
+        self._before = columns
         super().__init__(target, CsvEncoder(self._style, options.fieldnames), options.storage_options)
         self._newline = "\n".encode(encoding)
 
-    def _check_append(self) -> None:
-        super()._check_append()
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns, as soon as they are known."""
+        return self._fields
+
+    def columns_there(self) -> tuple[str, ...] | None:
+        """The columns that the file at the target names; None where it names none, or files are to have no header."""
         if not self._options.write_header:
-            return
+            return None
         source = CsvSource(self._path, self._options.model_copy(update={"fieldnames": None, "header": "first"}))
         try:
             source.open()
-            self._present = source.fields
+            return source.fields
         finally:
             source.close()
+
+    def _check_append(self) -> None:
+        super()._check_append()
+        self._present = self.columns_there()
 
     def _begin(self) -> None:
         self._put(self._mark)
@@ -68,7 +79,7 @@ class CsvSink(FileSink):
             return self._header(tuple(columns)) + lines
         if not payload:
             return b""
-        fields = self._fields or self._options.fieldnames or self._present or tuple(payload[0])
+        fields = self._fields or self._options.fieldnames or self._present or self._before or tuple(payload[0])
         header = self._header(fields)
         if self._lines is None:
             self._lines = LineWriter(self._style, fields)
@@ -77,8 +88,11 @@ class CsvSink(FileSink):
         except ValueError as error:
             raise SinkError(f"A record does not fit {self.name!r}: {error}.", sink=self.name) from error
 
+    def _header_of(self, columns: tuple[str, ...] | None) -> bytes:
+        return b"" if columns is None else self._header(columns)
+
     def _end(self) -> None:
-        fields = self._options.fieldnames or self._known_fields
+        fields = self._options.fieldnames or self._before or self._known_fields
         if self._fields is None and fields is not None:
             self._put(self._header(fields))
 
@@ -86,8 +100,9 @@ class CsvSink(FileSink):
         if fields == self._fields:
             return b""
         before = self._present if self._fields is None else self._fields
-        if before is not None and before != fields:
-            text = f"{self.name!r} has the columns {list(before)}, the records have {list(fields)}."
+        known = self._before if before is None else before
+        if known is not None and known != fields:
+            text = f"{self.name!r} has the columns {list(known)}, the records have {list(fields)}."
             raise SinkError(f"{text} Name the columns with fieldnames, or write another file.", sink=self.name)
         self._fields = fields
         written = before is not None or not self._options.write_header

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
+from pipe_core.formats.copying import append_file
 from pipe_core.formats.paths import path_of, remote_file
 from pipe_core.formats.staging import (
     GrowingFile,
@@ -34,6 +35,9 @@ class FileSink:
         target: The path or URL.
         encoder: What workers need to make rows.
         storage_options: What the file system of a URL is told.
+
+    Attributes:
+        part_of: What errors call the target, where the file is a part of it.
     """
 
     def __init__(self, target: Any, encoder: Encoder, storage_options: Mapping[str, Any] | None = None) -> None:
@@ -47,10 +51,13 @@ class FileSink:
         self._known_fields: tuple[str, ...] | None = None
         self._grows = False
         self._began = False
+        self.part_of: str | None = None
 
     @property
     def name(self) -> str:
-        """The path; the URL without secrets."""
+        """The path; the URL without secrets; of a part file the folder that it will be in."""
+        if self.part_of is not None:
+            return self.part_of
         if self._remote is not None:
             return self._remote.name
         return "standard output" if self._path == "-" else self._path
@@ -70,6 +77,19 @@ class FileSink:
     def encoder(self) -> Encoder:
         """What workers need to make rows."""
         return self._encoder
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns that the rows so far had, where the format has columns."""
+        return None
+
+    def columns_there(self) -> tuple[str, ...] | None:
+        """The columns of the file that is at the target, where the format has columns."""
+        return None
+
+    def room_taken(self) -> int:
+        """Bytes of the file so far. What a compression holds back is not among them."""
+        return 0 if self._output is None else self._output.raw.tell()
 
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
@@ -94,6 +114,21 @@ class FileSink:
         """Take the next rows. A full disk shows here or at the commit."""
         with writing_errors(self.name):
             self._put(self._bytes(payload))
+
+    def take(self, path: str, length: int, columns: tuple[str, ...] | None) -> None:
+        """Take the next rows, which are *length* bytes of a file, compressed as this one is."""
+        with writing_errors(self.name):
+            if header := self._header_of(columns):
+                self._put(header)
+            self._finish_stream()
+            copied = append_file(path, self._opened_output().raw)
+            self._began = True
+        if copied != length:
+            raise SinkError(
+                f"Rows for {self.name!r} are damaged: a worker wrote {length:,} bytes and {copied:,} are there. Is the "
+                f"file system full, or out of step?",
+                sink=self.name,
+            )
 
     def commit(self) -> None:
         """Make the file durable, and visible under its name."""
@@ -129,11 +164,14 @@ class FileSink:
             return StreamOutput(self._path)
         return GrowingFile(self._path) if mode == "append" else StagedFile(self._path)
 
-    def _put(self, data: bytes) -> None:
+    def _opened_output(self) -> Output:
         if self._output is None:
             raise SinkError(f"{self.name!r} is not open for writing.", sink=self.name)
+        return self._output
+
+    def _put(self, data: bytes) -> None:
         if self._stream is None:
-            raw = self._output.raw
+            raw = self._opened_output().raw
             self._stream = raw if self._compression is None else compressing(raw, self._compression)
         self._stream.write(data)
         self._began = True
@@ -162,6 +200,10 @@ class FileSink:
         """What is written for a payload."""
         data: bytes = payload
         return data
+
+    def _header_of(self, columns: tuple[str, ...] | None) -> bytes:
+        """What is written before the next rows, which have these columns."""
+        return b""
 
     def _end(self) -> None:
         """Writes what comes behind the last row."""

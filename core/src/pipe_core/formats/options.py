@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Character = Annotated[str, Field(min_length=1, max_length=1)]
+Via: TypeAlias = Literal["system", "files"]
+"""How rows come from workers of other processes: through the executor's system, or as files beside the target."""
 
 
 class FormatOptions(BaseModel):
@@ -47,6 +49,9 @@ class CsvOptions(FormatOptions):
         write_header: Writing: begin with the names of the fields.
         formula: Writing: a cell of text that a spreadsheet would run is written as it is (``raw``), behind an
             apostrophe (``escape``), or fails its record (``reject``).
+        via: Writing: how rows come from workers of other processes, through the executor's system (``system``) or as
+            files that they write beside the target (``files``). Not given: as files into a folder of part files, else
+            through the system.
     """
 
     delimiter: Character | None = None
@@ -61,6 +66,7 @@ class CsvOptions(FormatOptions):
     on_extra: Literal["error", "ignore"] = "error"
     write_header: bool = True
     formula: Literal["raw", "escape", "reject"] = "raw"
+    via: Via | None = None
 
     @model_validator(mode="after")
     def _check_characters(self) -> CsvOptions:
@@ -79,8 +85,8 @@ class CsvOptions(FormatOptions):
         return self
 
 
-class JsonlOptions(FormatOptions):
-    """Options of `jsonl`.
+class NestedOptions(FormatOptions):
+    """What formats of nested values can be told.
 
     Attributes:
         max_depth: A record whose lists and objects are nested deeper is rejected.
@@ -89,7 +95,17 @@ class JsonlOptions(FormatOptions):
     max_depth: int = Field(default=64, ge=1, le=190)
 
 
-class JsonOptions(JsonlOptions):
+class JsonlOptions(NestedOptions):
+    """Options of `jsonl`.
+
+    Attributes:
+        via: Writing: as for `csv`.
+    """
+
+    via: Via | None = None
+
+
+class JsonOptions(NestedOptions):
     """Options of `json`.
 
     Attributes:

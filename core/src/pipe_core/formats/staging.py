@@ -85,7 +85,7 @@ class StagedFile:
         self.raw.close()
         os.replace(self._part, self._target)
         self._committed = True
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
     def abort(self, keep: bool) -> str | None:
         """Remove it, or with *keep* leave it as ``<target>.partial``."""
@@ -119,7 +119,7 @@ class GrowingFile:
         os.fsync(self.raw.fileno())
         self._length = os.fstat(self.raw.fileno()).st_size
         if self._remove:
-            _sync_folder(os.path.dirname(self._path))
+            sync_folder(os.path.dirname(self._path))
             self._remove = False
 
     def abort(self, keep: bool) -> str | None:
@@ -190,7 +190,8 @@ def writing_errors(name: str) -> Iterator[None]:
         raise SinkError(f"{name!r} cannot be written: {reason}. {hint}".rstrip(), sink=name) from error
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
+    """Make the names in *folder* durable."""
     if os.name == "nt":  # a folder cannot be opened there
         return
     number = os.open(folder or ".", os.O_RDONLY)

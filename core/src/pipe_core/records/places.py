@@ -1,14 +1,14 @@
 """Places: from what a person gave as source or sink to a `Source` or `Sink`.
 
-A path or URL, ``(path, options)``, ``{"path": ..., "format": ..., **options}``, an iterable, a list, a callable, a
-queue, or a finished object of a format.
+A path or URL, a folder of part files such as ``out.jsonl/``, ``(path, options)``,
+``{"path": ..., "format": ..., **options}``, an iterable, a list, a callable, a queue, or a finished object of a format.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Any, Final, cast
@@ -43,6 +43,8 @@ def as_source(given: Any, loop: RunLoop) -> Source:
     target, options = _target(given)
     if _is_place(target):
         path = os.fspath(target)
+        if parts := _parts(path, options):
+            return ManySources(path, partial(_source, options), parts)
         if scheme_of(path) is not None and is_url_pattern(path) and is_remote(path):
             return ManySources(path, partial(_source, options), partial(_find, options))
         return ManySources(path, partial(_source, options)) if is_pattern(path) else _source(options, path)
@@ -59,6 +61,13 @@ def as_source(given: Any, loop: RunLoop) -> Source:
 
 def _source(options: dict[str, Any], path: str) -> Source:
     return _format(path, dict(options)).source(path)
+
+
+def _parts(path: str, options: dict[str, Any]) -> Callable[[str], Mapping[str, int]] | None:
+    """What lists the files of a folder, for a path that is one, or that ends as if it were one."""
+    if scheme_of(path) is None and (path.endswith(("/", os.sep)) or os.path.isdir(path)):
+        return getattr(_format(path, dict(options)), "parts", None)
+    return None
 
 
 def _find(options: dict[str, Any], pattern: str) -> Mapping[str, int]:

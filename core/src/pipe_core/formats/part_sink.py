@@ -1,0 +1,204 @@
+"""A folder of part files as a sink. Its bytes are written by the workers; the driver gives the files their names."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from pipe_core.formats.file_sink import FileSink
+from pipe_core.formats.part_encoder import LEAST, Arrival, PartEncoder, PartFormat, pieces_of
+from pipe_core.formats.part_folder import StagedFolder, check_replaceable, found_parts, part_suffix
+from pipe_core.formats.paths import path_of
+from pipe_core.formats.staging import writing_errors
+from pipe_core.kernel.contracts import Mode, Payload
+from pipe_core.kernel.errors import SinkError, TargetExistsError
+
+MOST: Final = 64 * 1024 * 1024
+"""A part file that the driver writes ends behind so many bytes."""
+
+
+class PartSink:
+    """Records as part files ``part-00000.jsonl``, ... in a folder, in the order of the input.
+
+    The folder appears whole at the commit. With ``append`` each commit adds part files to the one that is there.
+
+    Args:
+        target: The folder. Only with a ``/`` at its end it replaces another one.
+        kind: The format of the part files.
+        by_workers: Whether workers write part files where their rows are many.
+    """
+
+    def __init__(self, target: Any, kind: PartFormat, *, by_workers: bool = True) -> None:
+        self._target = path_of(target)
+        self._place = self._target.rstrip("/" + os.sep) or os.sep
+        self._kind = kind
+        self._by_workers = by_workers
+        self._suffix = part_suffix(self._place, kind.suffixes)
+        self._rows = kind.sink(f"part{self._suffix}").encoder()  # wrong options are refused here
+        self._staged: StagedFolder | None = None
+        self._names: list[str] = []
+        self._own: FileSink | None = None
+        self._columns: tuple[str, ...] | None = None
+        self._known_fields: Sequence[str] | None = None
+        self._appends = False
+        self._complete = False
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self._target
+
+    @property
+    def delivery(self) -> Literal["exactly-once", "at-least-once"]:
+        """Exactly once: the folder appears whole."""
+        return "exactly-once"
+
+    def exists(self) -> bool:
+        """Whether there is something already."""
+        return os.path.exists(self._place)
+
+    def encoder(self) -> PartEncoder:
+        """What workers need to make rows, and part files once the sink is open."""
+        folder = self._staged.arrivals if self._staged is not None and self._by_workers else None
+        return PartEncoder(self._rows, self._kind, self.name, self._suffix, folder, LEAST)
+
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
+        self._known_fields = fields
+        self._appends = mode == "append"
+        with writing_errors(self.name):
+            if self.exists():
+                self._check(mode)
+            self._staged = StagedFolder(self._place, self._suffix)
+
+    def write(self, payload: Payload, count: int) -> None:
+        """Take the next rows: note down what the workers have written, and write what they gave."""
+        folder = self._began().arrivals
+        for piece in pieces_of(payload):
+            if isinstance(piece, Arrival):
+                self._end_own()
+                self._take(folder, piece)
+            else:
+                self._write_own(folder, piece, count)
+
+    def commit(self) -> None:
+        """Make the folder visible under its name, or add to it what was written since the last commit."""
+        if self._staged is None or self._complete:
+            return
+        with writing_errors(self.name):
+            self._end_own()
+            if self._appends:
+                self._add(self._staged)
+                return
+            if not self._names:
+                self._write_own(self._staged.arrivals, None, 0)
+                self._end_own()
+            self._staged.publish(self._names)
+            self._complete = True
+        self._remove()
+
+    def abort(self, keep: bool = False) -> str | None:
+        """Leave the target as it was; with *keep*, what was written is at the place returned."""
+        if self._staged is None:
+            return None
+        try:
+            if keep and not self._complete:
+                with writing_errors(self.name):
+                    self._end_own()
+                    return self._staged.keep(self._names)
+            return None
+        finally:
+            self._remove()
+
+    def close(self) -> None:
+        """What was neither committed nor aborted is aborted."""
+        self.abort()
+
+    def _check(self, mode: Mode) -> None:
+        is_folder = os.path.isdir(self._place)
+        if mode in ("error", "ignore"):
+            modes = "mode='overwrite' or mode='append'" if is_folder else "mode='overwrite'"
+            raise TargetExistsError(f"{self.name!r} exists already. Use {modes}, or another path.", sink=self.name)
+        if mode == "append":
+            if not is_folder:
+                text = f"{self.name!r} is a file: no part files can be put into it. Name it without the '/' at the end."
+                raise SinkError(text, sink=self.name)
+            self._columns = self._columns_there()
+        elif is_folder:
+            if self._place == self._target:
+                text = f"{self.name!r} is a folder. To replace its part files end its name in '/'"
+                raise SinkError(f"{text}; mode='append' adds some.", sink=self.name)
+            check_replaceable(self._place)
+
+    def _columns_there(self) -> tuple[str, ...] | None:
+        """The columns of the part files that are there."""
+        for path in found_parts(self._place, self._kind.suffixes):
+            if columns := self._kind.sink(path).columns_there():
+                return columns
+        return None
+
+    def _began(self) -> StagedFolder:
+        if self._staged is None or self._complete:
+            raise SinkError(f"{self.name!r} is not open for writing.", sink=self.name)
+        return self._staged
+
+    # --- part files ---
+
+    def _take(self, folder: str, arrival: Arrival) -> None:
+        """Note down a part file that a worker has written, after a look at it."""
+        with writing_errors(self.name):
+            length = os.stat(os.path.join(folder, arrival.name)).st_size
+        if length != arrival.length:
+            raise SinkError(
+                f"A part file of {self.name!r} is damaged: a worker wrote {arrival.length:,} bytes and {length:,} are "
+                f"there. Is the file system full, or out of step?",
+                sink=self.name,
+            )
+        before = self._columns
+        if before is not None and arrival.columns is not None and before != arrival.columns:
+            text = f"{self.name!r} has the columns {list(before)}, the records have {list(arrival.columns)}."
+            raise SinkError(f"{text} Name the columns with fieldnames, or write another folder.", sink=self.name)
+        self._columns = before or arrival.columns
+        self._names.append(arrival.name)
+
+    def _write_own(self, folder: str, payload: Payload, count: int) -> None:
+        """Write rows to the part file of the driver, which begins with the first of them."""
+        if self._own is None:
+            name = f"{secrets.token_hex(8)}{self._suffix}"
+            self._own = self._kind.sink(os.path.join(folder, name), self._columns)
+            self._own.part_of = self.name
+            self._own.open("error", self._known_fields)
+            self._names.append(name)
+        if count:
+            self._own.write(payload, count)
+        if self._own.room_taken() >= MOST:
+            self._end_own()
+
+    def _end_own(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            try:
+                own.commit()
+                self._columns = self._columns or own.columns
+            finally:
+                own.close()
+
+    # --- the end ---
+
+    def _add(self, staged: StagedFolder) -> None:
+        names, self._names = self._names, []
+        if not names and not (os.path.isdir(self._place) and found_parts(self._place, self._kind.suffixes)):
+            self._write_own(staged.arrivals, None, 0)
+            self._end_own()
+            names, self._names = self._names, []
+        staged.add(names)
+
+    def _remove(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            own.close()
+        staged, self._staged = self._staged, None
+        if staged is not None:
+            staged.discard()
