@@ -219,8 +219,8 @@ def test_the_bare_run_really_checks_nothing(module: Any, monkeypatch: pytest.Mon
     import zlib
 
     from pipe_core import CodecError
-    from pipe_core.records import border
     from pipe_core.records.commit import Commit
+    from pipe_core.records.transport import border
     from pipe_core.runtime import beat
 
     run = module("protection_run")

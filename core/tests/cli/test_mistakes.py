@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -58,7 +60,16 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+INSTALLED = {"unknown suffix": "pipe_arrow", "suffix of a plugin": "pipe_arrow"}
+"""What a mistake is about, if it is not installed."""
+
+
+def _mistake(name: str) -> Any:
+    there = name in INSTALLED and find_spec(INSTALLED[name]) is not None
+    return pytest.param(name, marks=pytest.mark.skipif(there, reason=f"{INSTALLED.get(name)} is installed"))
+
+
+@pytest.mark.parametrize("name", [_mistake(name) for name in MISTAKES])
 def test_a_mistake_reads_well(name: str, pipe: Pipe, folder: Path) -> None:
     words, code, text = MISTAKES[name]
     for file, content in FILES.items():

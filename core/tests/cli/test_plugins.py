@@ -95,7 +95,7 @@ def test_show_tells_capabilities(pipe: Pipe) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("rey", "Did you mean 'ray'? pip install pipe-ray"), ("cvs", "Did you mean 'csv'?"), ("zzz", "list")],
+    [("rey", "Did you mean 'ray'?"), ("cvs", "Did you mean 'csv'?"), ("zzz", "list")],
 )
 def test_show_of_an_unknown_name_is_usage(pipe: Pipe, name: str, words: str) -> None:
     result = pipe("plugins", "show", name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipe_core.records.advice import CLUSTER, GAIN, RULES, Facts, advise, duration, estimate
+from pipe_core.records.advice.rules import CLUSTER, GAIN, RULES, Facts, advise, duration, estimate
 
 ALL = ("asyncio", "dask", "loky", "ray", "sync", "threads")
 LIGHT = 10e-6

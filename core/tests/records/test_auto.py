@@ -19,9 +19,9 @@ import pytest
 from pydantic import BaseModel
 
 from pipe_core import BaseHook, Kernel, OptionsError, Pipe, PluginNotFoundError, SchemaError, using
-from pipe_core.records import auto, sample, source_facts
-from pipe_core.records.auto import advise_pipe
-from pipe_core.records.sample import Sample, SampleFailed
+from pipe_core.records.advice import auto, sample, source_facts
+from pipe_core.records.advice.auto import advise_pipe
+from pipe_core.records.advice.sample import Sample, SampleFailed
 
 INSTALLED = Kernel().index.names("executors")
 

@@ -8,6 +8,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -528,3 +529,18 @@ def test_a_key_that_a_hook_adds_to_a_root_model_is_written_behind_its_fields(tmp
     Pipe([{"a": 1}], tmp_path / "out.jsonl", schema=Wrapped, post_validation_hooks=[add]).run()
 
     assert (tmp_path / "out.jsonl").read_bytes() == b'{"a":1,"b":2}\n'
+
+
+def test_validated_data_that_a_hook_replaces_is_written_in_the_same_columns(tmp_path: Path) -> None:
+    class Two(BaseModel):
+        a: int
+        b: int
+
+    def replace_some(entry: Entry, store: HookStore) -> None:
+        if entry["validated_data"]["a"] % 2:
+            entry["validated_data"] = {"b": 7, "a": entry["validated_data"]["a"]}
+
+    records = [{"a": i, "b": i} for i in range(4)]
+    Pipe(records, tmp_path / "out.csv", schema=Two, post_validation_hooks=[replace_some]).run()
+
+    assert (tmp_path / "out.csv").read_text().splitlines() == ["a,b", "0,0", "1,7", "2,2", "3,7"]

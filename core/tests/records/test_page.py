@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from pipe_core import FlowReport, Pipe
-from pipe_core.records.page import render
+from pipe_core.records.page.document import render
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u202etxt.exe\x00\x1b[31m\ud800é漢字👩‍👩‍👧"

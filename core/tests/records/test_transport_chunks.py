@@ -22,7 +22,7 @@ from pipe_core.formats.memory_source import RecordsChunk
 from pipe_core.formats.rows_chunk import RowsChunk
 from pipe_core.kernel.contracts import Batch, Chunk, Rejection
 from pipe_core.kernel.errors import CodecError, SourceError
-from pipe_core.records.transport import Carrier
+from pipe_core.records.transport.carrier import Carrier
 
 CSV = b'a,b\n1,x\n2\n"3,\n3",\xff\n4,n\0l\n\n5,"y"\n6,7,8\n7,\xc3\xa4\n'
 JSONL = b'{"a":1}\n{"a":NaN}\nnonsense\n\n{"a":[1,{"b":null}]}\n{"a":1,"a":2}\n"text"\n{"a":"\xff"}\n{"a":1e999}\n'

@@ -26,7 +26,7 @@ from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Result
 from pipe_core.records.schema import Schema
-from pipe_core.records.transport import Carrier, Untravelable
+from pipe_core.records.transport.carrier import Carrier, Untravelable
 from pipe_core.records.views import is_view_of
 from pipe_core.records.worker import process
 

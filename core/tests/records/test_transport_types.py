@@ -21,8 +21,8 @@ from pipe_core.formats.memory_source import RecordsChunk
 from pipe_core.kernel.errors import CodecError
 from pipe_core.records.program import Program
 from pipe_core.records.schema import Schema
-from pipe_core.records.transport import Carrier
-from pipe_core.records.types_of import classes_in, types_of
+from pipe_core.records.transport.carrier import Carrier
+from pipe_core.records.transport.types_of import classes_in, types_of
 from pipe_core.records.worker import process
 from pipe_core.runtime.wire import dumps
 
@@ -158,7 +158,7 @@ def test_classes_in_a_value_are_found_to_its_depth_and_in_loops() -> None:
 
 def test_other_classes_on_a_worker_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     data = pickle.dumps(Carrier(get_codec("msgpack"), Schema(Money)))
-    monkeypatch.setattr("pipe_core.records.transport.types_of", lambda schema: (Level, Money))
+    monkeypatch.setattr("pipe_core.records.transport.carrier.types_of", lambda schema: (Level, Money))
     with pytest.raises(CodecError, match=r"other classes on the worker .* pydantic"):
         pickle.loads(data).check(1)
 

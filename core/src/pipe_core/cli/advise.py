@@ -17,7 +17,7 @@ from pipe_core.cli.validate import _format, _is_bare, _schema, _typed, parse_opt
 
 if TYPE_CHECKING:
     from pipe_core.records import Pipe
-    from pipe_core.records.advice import Advice, Facts
+    from pipe_core.records.advice.rules import Advice, Facts
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -88,7 +88,7 @@ def _for_source(source: str, given: dict[str, Any], said: Mapping[str, Any]) -> 
 
 
 def _advice(pipe: Pipe) -> Advice:
-    from pipe_core.records.auto import advise_pipe
+    from pipe_core.records.advice.auto import advise_pipe
 
     return advise_pipe(pipe)
 
@@ -146,7 +146,7 @@ def _as_data(source: str, advice: Advice, command: str | None) -> dict[str, Any]
 
 
 def _as_text(source: str, advice: Advice, command: str | None) -> str:
-    from pipe_core.records.advice import duration
+    from pipe_core.records.advice.rules import duration
 
     lines = [source, table(_facts(advice.facts), indent="  ")]
     if advice.estimates:
@@ -159,7 +159,7 @@ def _as_text(source: str, advice: Advice, command: str | None) -> str:
 
 
 def _facts(facts: Facts) -> list[tuple[str, str]]:
-    from pipe_core.records.advice import count, duration
+    from pipe_core.records.advice.rules import count, duration
 
     input_ = "it arrives as the run goes on" if facts.live else f"{count(facts)} records"
     if facts.size is not None:

@@ -22,7 +22,7 @@ from pipe_core.runtime.share import Shared
 from pipe_core.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from pipe_core.records.transport import Carrier
+    from pipe_core.records.transport.carrier import Carrier
 
 
 class Dispatch:
@@ -117,7 +117,7 @@ def _process_here(program: Shared[Program], readable: Readable, position: int | 
 def _process_there(
     shared: Shared[Program], types: Shared[tuple[type, ...]] | None, packed: Any, position: int | None, most: int | None
 ) -> bytes:
-    from pipe_core.records.transport import Untravelable
+    from pipe_core.records.transport.carrier import Untravelable
 
     program = shared.get()
     carrier = program.carrier

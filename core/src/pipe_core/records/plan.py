@@ -11,7 +11,7 @@ from pipe_core.kernel.contracts import Mode, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import Setting
-from pipe_core.records import auto
+from pipe_core.records.advice import auto
 from pipe_core.records.control import Control
 from pipe_core.records.hooks import BoundHook, bind_hooks
 from pipe_core.records.limits import Limits
@@ -25,7 +25,7 @@ from pipe_core.runtime.run_loop import RunLoop
 from pipe_core.runtime.select import choose_executor
 
 if TYPE_CHECKING:
-    from pipe_core.records.transport import Carrier
+    from pipe_core.records.transport.carrier import Carrier
 
 DEFAULTS: Final[Mapping[str, Any]] = {
     "max_bytes_inflight": 64 * 1024 * 1024,
@@ -209,7 +209,7 @@ def _carrier(wishes: Wishes, executor: Executor, schema: Schema | None, source: 
     choice = current_kernel().choose("codecs", wishes.codec, options, default="msgpack")  # a wrong value is an error
     if here:
         return None
-    from pipe_core.records.transport import Carrier
+    from pipe_core.records.transport.carrier import Carrier
 
     return Carrier(choice.make(), schema, getattr(source, "travels", ()), choice.make)
 

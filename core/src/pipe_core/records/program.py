@@ -16,7 +16,7 @@ from pipe_core.records.schema import ErrorSerializer, Schema
 if TYPE_CHECKING:
     import asyncio
 
-    from pipe_core.records.transport import Carrier
+    from pipe_core.records.transport.carrier import Carrier
     from pipe_core.runtime.run_loop import RunLoop
 
 ErrorPayload = Literal["full", "redacted", "hash"]

@@ -305,7 +305,7 @@ class FlowReport:
 
     def to_html(self) -> str:
         """A page with counts and charts that needs nothing beside itself."""
-        from pipe_core.records.page import render
+        from pipe_core.records.page.document import render
 
         return render(self.to_dict())
 

@@ -150,9 +150,14 @@ def _is_typed_dict(kind: Any) -> bool:
 
 
 class PlainSerializer:
-    """For records without a schema: whatever pydantic can write down."""
+    """For records without a schema: whatever pydantic can write down.
 
-    fields = None
+    Args:
+        fields: The names of the fields, where others are written with a schema beside them.
+    """
+
+    def __init__(self, fields: tuple[str, ...] | None = None) -> None:
+        self.fields = fields
 
     @property
     def json(self) -> Callable[[Any], bytes]:

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from pipe_core.kernel.contracts import Extent
 from pipe_core.records.feed import Piece
-from pipe_core.records.loose_chunk import LooseChunk, pieces_of
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Phase, Result
+from pipe_core.records.transport.loose_chunk import LooseChunk, pieces_of
 from pipe_core.runtime.wire import open_error
 
 _FEW: Final = 128

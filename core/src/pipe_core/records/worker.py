@@ -76,7 +76,8 @@ class Worker:
         serializer = program.schema or PlainSerializer()
         self._row = program.encoder.bind(serializer) if program.encoder else None
         self._long_row = program.encoder.bind(ExtendedSerializer(serializer)) if program.encoder else None
-        self._plain_row = program.encoder.bind(PlainSerializer()) if program.encoder else None
+        plain = PlainSerializer(program.schema.fields if program.schema else None)  # the same columns for all rows
+        self._plain_row = program.encoder.bind(plain) if program.encoder else None
         self._closed = program.schema.closed if program.schema else None
         self._kind = program.schema.kind if program.schema else None
         self._fields = program.schema.fields if program.schema else None

@@ -11,8 +11,8 @@ import msgpack
 
 from pipe_core.kernel.contracts import Extent
 from pipe_core.records.legible import legible
-from pipe_core.records.packed_entries import entries_of, plain_entries
 from pipe_core.records.result import Failure, Pending, Result
+from pipe_core.records.transport.packed_entries import entries_of, plain_entries
 from pipe_core.runtime.wire import open_error, pack_error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipe_core.kernel.contracts import Codec
 from pipe_core.kernel.errors import CodecError
-from pipe_core.records.types_of import classes_in
+from pipe_core.records.transport.types_of import classes_in
 from pipe_core.runtime.wire import dumps
 
 

@@ -14,11 +14,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.errors import CodecError
-from pipe_core.records.advice import Facts
+from pipe_core.records.advice.rules import Facts
+from pipe_core.records.advice.sample import MOST, Sample, SampleFailed, sample_apart
 from pipe_core.records.hooks import BoundHook, bind_hooks
 from pipe_core.records.places import COMPRESSED, as_sink, as_source, shown
 from pipe_core.records.program import Program
-from pipe_core.records.sample import MOST, Sample, SampleFailed, sample_apart
 from pipe_core.records.schema import Schema
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.run_loop import RunLoop

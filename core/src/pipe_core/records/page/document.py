@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pipe_core.records.page_charts import bar, safe, section, stack, table
-from pipe_core.records.page_errors import errors_by_kind, first_failures
-from pipe_core.records.page_style import STYLE
+from pipe_core.records.page.charts import bar, safe, section, stack, table
+from pipe_core.records.page.errors import errors_by_kind, first_failures
+from pipe_core.records.page.style import STYLE
 from pipe_core.records.wording import duration, number, percent, rate, several
 
 NOTES: Final = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipe_core.records.page_charts import bar, safe, section, table
+from pipe_core.records.page.charts import bar, safe, section, table
 from pipe_core.records.wording import number, percent, several
 
 KINDS: Final = 30

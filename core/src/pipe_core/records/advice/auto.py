@@ -18,7 +18,7 @@ from pipe_core.kernel.urls import redacted
 from pipe_core.runtime.run_loop import RunLoop
 
 if TYPE_CHECKING:
-    from pipe_core.records.advice import Advice
+    from pipe_core.records.advice.rules import Advice
     from pipe_core.records.pipe import Pipe
     from pipe_core.records.plan import Wishes
     from pipe_core.records.report import FlowReport
@@ -141,8 +141,8 @@ def advice_for(wishes: Wishes, loop: RunLoop, cluster: Cluster, *, thorough: boo
         cluster: The cluster that may be used.
         thorough: Take a sample even of input that is small by its size.
     """
-    from pipe_core.records.advice import advise
-    from pipe_core.records.source_facts import find_facts
+    from pipe_core.records.advice.rules import advise
+    from pipe_core.records.advice.source_facts import find_facts
 
     installed = {entry.name for entry, _ in current_kernel().usable("executors")}
     facts = find_facts(wishes, loop, thorough=thorough)

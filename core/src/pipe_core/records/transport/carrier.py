@@ -14,15 +14,15 @@ from typing import Any, Final, cast
 from pipe_core.kernel.contracts import Chunk, Codec
 from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.portable import Portable
-from pipe_core.records import border
 from pipe_core.records.entry import Entry
-from pipe_core.records.loose_chunk import LooseChunk, Piece, pieces_of
-from pipe_core.records.packed_entries import plain_entries
-from pipe_core.records.packed_result import legible_failures, plain_result, result_of
 from pipe_core.records.result import Result
 from pipe_core.records.schema import Schema
-from pipe_core.records.type_table import TypeTable
-from pipe_core.records.types_of import types_of
+from pipe_core.records.transport import border
+from pipe_core.records.transport.loose_chunk import LooseChunk, Piece, pieces_of
+from pipe_core.records.transport.packed_entries import plain_entries
+from pipe_core.records.transport.packed_result import legible_failures, plain_result, result_of
+from pipe_core.records.transport.type_table import TypeTable
+from pipe_core.records.transport.types_of import types_of
 
 _LOOSE: Final = -1
 """Stands where the place of the chunk's class would stand."""

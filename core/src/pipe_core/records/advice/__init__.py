@@ -1,0 +1,1 @@
+"""Advice: where a run is best off, and ``executor="auto"``."""
