@@ -72,6 +72,8 @@ class Head:
             assert time.monotonic() < deadline, "the head does not come up"
             time.sleep(0.05)
         self.gcs_address = found.read_text("utf-8").strip()
+        if self.client:
+            self.look()  # its client port is open before the rest of it is there, and fails then
 
     def look(self) -> Any:
         """What is in use there, and by whom."""

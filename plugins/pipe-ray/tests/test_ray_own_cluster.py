@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pipe_core import BackendLost, Executor, WorkerKilled, get_executor
+from pipe_core import BackendLost, Executor, VersionMismatchError, WorkerKilled, get_executor
+from pipe_ray.messages import UP
 
 pytestmark = pytest.mark.timeout(240)
 LIMIT = 30.0
@@ -163,6 +164,18 @@ def test_workers_end_in_order(tmp_path: Path) -> None:
     assert note.read_text("utf-8").splitlines() == ["finalized"] * 2
 
 
+def test_a_worker_of_other_versions_that_comes_late_gets_no_call(fresh: Executor) -> None:
+    """As one that takes the place of a dead one, on another machine."""
+    backend: Any = fresh._backend
+    there = {**next(iter(backend._workers.values())), "pipe-core": "0.0.1"}
+    running = fresh.submit(time.sleep, 1000)
+    backend._hear(UP, 0, json.dumps({"name": "elsewhere", "versions": there}).encode())
+    for future in [running, fresh.submit(abs, -1)]:
+        error = future.exception(LIMIT)
+        assert isinstance(error, VersionMismatchError)
+        assert list(error.workers) == ["elsewhere"]
+
+
 # --- what is lost ---
 
 
@@ -283,9 +296,9 @@ ray.shutdown()
 """
 
 
-def test_the_ray_of_this_process_is_used_and_stays(tmp_path: Path) -> None:
-    folder = tempfile.mkdtemp(prefix="pm-", dir="/tmp")
-    env = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-    line = [sys.executable, "-c", _MINE, folder]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=3 * LIMIT, env=env)
+def test_the_ray_of_this_process_is_used_and_stays() -> None:
+    with tempfile.TemporaryDirectory(prefix="pm-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        env = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+        line = [sys.executable, "-c", _MINE, folder]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=3 * LIMIT, env=env)
     assert done.stdout.splitlines()[-1:] == ["free"], done.stderr

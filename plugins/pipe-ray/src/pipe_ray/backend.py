@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core import BackendLost, Call, CodecError, Done, Outcome, PipeError, Take, WorkerKilled
+from pipe_core import BackendLost, Call, CodecError, Done, Outcome, PipeError, Take, VersionMismatchError, WorkerKilled
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.handshake import compare
 from pipe_core.runtime.submitting import SubmittingBackend
@@ -96,6 +96,8 @@ class RayBackend(SubmittingBackend):
         self._hands = [_AWAY] * slots
         self._workers: dict[str, dict[str, str]] = {}  # by name, the versions
         self._lost: PipeError | None = None
+        self._mismatch: VersionMismatchError | None = None
+        self._gathered = False
         self._stopping = self._killed = False
         link.line.send(START, slots)
         self._listener = threading.Thread(target=self._listen, args=(link,), name="pipe-ray", daemon=True)
@@ -104,6 +106,7 @@ class RayBackend(SubmittingBackend):
             self._gather(slots)
         except BaseException:
             self.stop(kill=True)
+            self._listener.join(_PATIENCE)
             raise
 
     def _gather(self, slots: int) -> None:
@@ -127,6 +130,7 @@ class RayBackend(SubmittingBackend):
                 "are all of them in use (`ray status`)?"
             )
         compare("ray", workers, DISTRIBUTIONS)
+        self._gathered = True
 
     # --- the way of a call ---
 
@@ -180,6 +184,13 @@ class RayBackend(SubmittingBackend):
             pending.then(_outcome(kind, body))
 
     def _up(self, slot: int, facts: dict[str, Any]) -> None:
+        if self._gathered:
+            try:
+                compare("ray", {facts["name"]: facts["versions"]}, DISTRIBUTIONS)
+            except VersionMismatchError as error:
+                self._mismatch = error
+                self._there.kill()  # and all that is pending is told
+                return
         with self._changed:
             self._workers[facts["name"]] = facts["versions"]
             self._hands[slot] -= _AWAY
@@ -189,7 +200,7 @@ class RayBackend(SubmittingBackend):
     def _lose(self, link: Link, failure: bytes | None) -> None:
         """The host is gone. Tell everybody who waits."""
         with self._changed:
-            self._lost = link.failure(failure)
+            self._lost = self._mismatch or link.failure(failure)
             pending, self._pending = list(self._pending.values()), {}
             self._changed.notify_all()
         at_work: set[int] = set()

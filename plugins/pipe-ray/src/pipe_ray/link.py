@@ -111,7 +111,7 @@ class Link:
         if "ersion mismatch" in text:
             return VersionMismatchError(text, executor="ray", workers={})
         if told["type"] == "HopelessError":
-            text += " The logs of the cluster say why."
+            text += "" if self.address is None else " The logs of the cluster say why."
         elif "uthentication" in text:
             text += " Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as the cluster has them."
         elif self.address is not None:
