@@ -163,7 +163,10 @@ class Loop(Threads):
             task.add_done_callback(self.tasks.discard)
 
     async def run(self, slot, call):
-        outcome = await (call.arun() if call.is_async else self.loop.run_in_executor(self.pool, call.run))
+        try:
+            outcome = await (call.arun() if call.is_async else self.loop.run_in_executor(self.pool, call.run))
+        except RuntimeError as error:  # the pool was shut down between the call's taking and its beginning
+            outcome = Outcome(error=error)
         self.free.add(slot)
         self.done(call, outcome)
         self.pull()
