@@ -34,7 +34,7 @@ class Started:
 
     def shutdown(self) -> None:
         for executor in self._executors.values():
-            executor.shutdown()
+            executor.terminate()  # whatever a test left running there
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,9 @@ logger = logging.getLogger("pipe_core.records")
 
 PREFETCH: Final = 2
 """Chunks that a busy worker of another process holds ready."""
-GRACE: Final = 1.0
-"""Seconds that workers have to end what they do when a run ends before its time."""
+GRACE: Final = 1.25
+"""Seconds that workers have to end what they do when a run ends before its time. More than a Ctrl-C allows: when that
+is over, it is the wait for them that is interrupted, and nothing behind it."""
 _UNBEGUN: Final = 8
 """So many workers may die one after the other before they touch a record: then it is not for a record."""
 
@@ -102,6 +103,7 @@ class Run:
         self._suspects: dict[int, Suspect] = {}
         self._out: dict[Future[Any], Try] = {}
         self._unbegun = 0
+        self._blocked: str | None = None
         self._dispatch = _dispatch(plan)
         self._release = self._held_ready()
         self._stalls = Stalls(plan.program, plan.executor)
@@ -358,23 +360,42 @@ class Run:
 
     def finish(self, error: BaseException | None) -> None:
         """Make the sinks durable or leave them as they were, and give everything back. Never called twice."""
-        orderly = self._drain(GRACE if error is not None else math.inf)
-        if self._plan.program.loop is not None:
-            self._plan.program.loop.cancel()  # an asynchronous source that still waits for its next record
-        blocked = self._feed.close()
-        if blocked is not None:
-            self.report.notes.append(f"the source {blocked} was still blocked in a read; its thread was left behind")
-        self.report.notes += self._dispatch.close(orderly=orderly)
-        self._release()
-        if self._plan.owns_executor:
-            if orderly:
+        second: KeyboardInterrupt | None = None
+        try:
+            orderly = self._drain(GRACE if error is not None else math.inf)
+        except KeyboardInterrupt as problem:  # another Ctrl-C, or the time for the first one is over: no more waiting
+            orderly, second = False, problem
+        with contextlib.ExitStack() as ending:  # whatever becomes of one step, the others are taken
+            ending.callback(self._close_source)
+            ending.push(partial(self._end_sinks, error or second))
+            ending.callback(self._describe_transport)
+            ending.push(partial(self._end_executor, orderly))
+            if self._plan.program.loop is not None:
+                self._plan.program.loop.cancel()  # an asynchronous source that still waits for its next record
+            self._blocked = self._feed.close() or ""
+            self.report.notes += self._dispatch.close(orderly=orderly)
+            self._release()
+        if error is None and second is not None:
+            raise second
+
+    def _close_source(self) -> None:
+        if self._blocked == "":
+            self._plan.source.close()
+        else:
+            name = self._blocked or self._plan.source.name
+            self.report.notes.append(f"the source {name} was still blocked in a read; its thread was left behind")
+
+    def _end_executor(self, orderly: bool, kind: object, *_: object) -> None:
+        if not self._plan.owns_executor:
+            return
+        try:
+            if orderly and kind is None:
                 self._plan.executor.shutdown(cancel_futures=True)
             else:
                 self._plan.executor.terminate()
-        self._describe_transport()
-        self._end_sinks(error)
-        if not blocked:
-            self._plan.source.close()
+        except KeyboardInterrupt:  # in the middle of it
+            self._plan.executor.terminate()
+            raise
 
     def _drain(self, seconds: float) -> bool:
         """Cancel what has not started and wait for the rest: nothing runs after the run. False for what still does."""
@@ -401,7 +422,8 @@ class Run:
                 "compress_seconds": carrier.compress_seconds,
             }
 
-    def _end_sinks(self, error: BaseException | None) -> None:
+    def _end_sinks(self, error: BaseException | None, kind: object, problem: BaseException | None, *_: object) -> None:
+        error = error or problem
         try:
             if error is None:
                 for sink in self._commit.sinks():

@@ -6,6 +6,9 @@ import os
 import select
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Final
 
 from loky.backend.context import get_context
@@ -19,6 +22,20 @@ _PATIENCE: Final = 5.0
 """Seconds that a worker has to end in order."""
 
 _starting = threading.Lock()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process that starts in the block hears Ctrl-C, meant for all of a terminal, when it can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # a process of multiprocessing, which unblocks signals when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Worker:
@@ -41,7 +58,7 @@ class Worker:
         self._connection, theirs = context.Pipe(duplex=True)
         arguments = (theirs, str(board.path), number, os.getpid())
         self._process = context.Process(target=work, args=arguments, name=f"pipe-loky-{number}")
-        with _starting:
+        with _starting, _without_interrupts():
             self._process.start()
         theirs.close()
         self._watched, self._poll = self._watch()

@@ -33,6 +33,8 @@ def work(connection: Connection, board: str, number: int, driver: int) -> None:
         driver: The driver's process id.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # blocked while it came up, and ignored from now on
     _die_with(driver)
     beat.attach(board, number)
     frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
