@@ -200,8 +200,8 @@ def test_memory_stays_flat_over_a_million_records(loky: Executor) -> None:
 # --- workers that cannot start ---
 
 BROKEN = """
-import os
-if os.environ.get("PIPE_BROKEN"):
+import os, sys
+if os.environ.get("PIPE_BROKEN") and "--process-name" in sys.orig_argv:  # a worker
     file = os.open(os.environ["PIPE_STARTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, b"x")
     os.close(file)
@@ -231,5 +231,5 @@ def test_workers_that_cannot_start_end_the_run_with_a_clear_error(tmp_path: Path
         assert "died one after the other before they ran a call" in out
         assert program.process.returncode == 0, errors
         assert program.orphans(2.0) == []
-    assert len(starts.read_text()) <= 12, "workers were started again and again"
+    assert len(starts.read_text()) <= 6, "workers were started again and again"
     assert not (tmp_path / "out.jsonl").exists()
