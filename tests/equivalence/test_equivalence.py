@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cases import CASES
-from conftest import SLOW_TO_START, Started, installed
+from crossed import SLOW_TO_START, Started, installed
 from running import Case, Outcome, run_case
 
 pytestmark = pytest.mark.timeout(120)

@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import ALL, INSTALLED, NEEDS_LOKY, PROCESSES
 from oracle import Number, check, numbers
 from programs import started as program_started
+from tried import ALL, INSTALLED, NEEDS_LOKY, PROCESSES
 
 from pipe_core import Executor, FlowStatus, Pipe, get_executor
 from pipe_core.kernel.errors import RunCancelledError

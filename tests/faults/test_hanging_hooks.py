@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NEEDS_LOKY, NEEDS_THREADS, Started
 from killing import HANGS, async_hanging, chunk_hanging, hanging
 from oracle import Number, check, numbers
+from tried import NEEDS_LOKY, NEEDS_THREADS, Started
 
 from pipe_core import BaseHook, Executor, FlowStatus, Pipe
 
@@ -112,7 +112,7 @@ def test_as_many_threads_hang_as_there_are(started: Started) -> None:
 @pytest.mark.xfail(reason="nobody looks for calls that block the event loop")
 @pytest.mark.parametrize("name", ["threads", "asyncio"])
 def test_an_async_hook_that_blocks_its_loop_is_given_up(name: str, started: Started) -> None:
-    from conftest import INSTALLED
+    from tried import INSTALLED
 
     if name not in INSTALLED:
         pytest.skip(f"{name} is not installed")
@@ -150,7 +150,7 @@ print(report.valid, report.failed, len(rows))
 
 @pytest.mark.parametrize("name", ["threads", "loky"])
 def test_the_interpreter_exits(name: str, tmp_path: Path) -> None:
-    from conftest import INSTALLED
+    from tried import INSTALLED
 
     if name not in INSTALLED:
         pytest.skip(f"{name} is not installed")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import NEEDS_LOKY, PROCESSES
 from killing import die, killer, noted, noting
 from oracle import Number, check, numbers
+from tried import NEEDS_LOKY, PROCESSES
 
 from pipe_core import BaseHook, Executor, FlowStatus, Pipe, PipeError
 from pipe_core.testing.executing.limits import within

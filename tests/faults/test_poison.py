@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NEEDS_LOKY
 from killing import KILLERS, async_killer, chunk_killer, die, killer, once_killer
 from oracle import Number, check, numbers
 from pydantic import BaseModel, field_serializer, field_validator
+from tried import NEEDS_LOKY
 
 from pipe_core import Executor, FlowStatus, Pipe
 from pipe_core.kernel.errors import TooManyErrorsError

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import INSTALLED
 from programs import WAYS, Program, script, started
+from tried import INSTALLED
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")]
 

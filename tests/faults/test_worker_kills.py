@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NEEDS_LOKY, PROCESSES, Started
 from killing import noted, noting
 from oracle import Number, verdict
+from tried import NEEDS_LOKY, PROCESSES, Started
 
 from pipe_core import Executor, Pipe
 from pipe_core.testing.executing.gates import alive
