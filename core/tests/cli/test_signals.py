@@ -91,7 +91,7 @@ def test_a_second_ctrl_c_ends_it_at_once(running: subprocess.Popen[str], folder:
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=10)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert running.returncode == exits.INTERRUPTED
     assert "Traceback" not in errors
     assert (folder / "good.jsonl").read_text() == "as before\n"
