@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipe_core.kernel.errors import ConfigError
@@ -208,10 +208,18 @@ _plain = st.recursive(
 )
 
 
+class Quoting(yaml.SafeDumper):
+    """Quotes all text: a dumper of YAML 1.1 leaves text bare that is a number in 1.2, such as 0E0."""
+
+
+Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example({"0E0": None})
 @given(_plain)
 def test_plain_data_that_was_dumped_comes_back(write: Write, value: Any) -> None:
-    text = yaml.safe_dump({"value": value})  # escapes what is not ASCII
+    text = yaml.dump({"value": value}, Dumper=Quoting)  # escapes what is not ASCII
 
     assert load_yaml(write(text)).value == {"value": value}
 
