@@ -12,7 +12,7 @@ import psutil
 import pytest
 from oracle import Number, check, numbers
 from programs import started as program_started
-from tried import ALL, INSTALLED, NEEDS_LOKY, PROCESSES
+from tried import ALL, INSTALLED, NEEDS_LOKY
 
 from pipe_core import Executor, FlowStatus, Pipe, get_executor
 from pipe_core.kernel.errors import RunCancelledError
@@ -84,14 +84,7 @@ def test_an_abort_ends_a_run_soon(name: str, kind: str, tmp_path: Path) -> None:
     abort(name if name == "sync" else (name, {"max_workers": 2}), hook, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name for name in ALL if name not in PROCESSES]
-    + [
-        pytest.param(name, marks=pytest.mark.xfail(reason="workers do not hear that a run is over"))
-        for name in PROCESSES
-    ],
-)
+@pytest.mark.parametrize("name", ALL)
 def test_an_executor_is_free_again_after_an_abort(name: str, tmp_path: Path) -> None:
     executor = get_executor(name) if name == "sync" else get_executor(name, max_workers=2)
     try:

@@ -13,6 +13,7 @@ class Control:
         self._going = threading.Event()
         self._going.set()
         self._abort = False
+        self._over = False
         self._wakers: list[Callable[[], None]] = []
 
     @property
@@ -26,8 +27,8 @@ class Control:
         return not self._going.is_set()
 
     def stopping(self) -> bool:
-        """As `aborted`; a function, for workers to call between batches."""
-        return self._abort
+        """Whether nobody wants more results; a function, for workers to call between batches."""
+        return self._abort or self._over
 
     def on_abort(self, wake: Callable[[], None]) -> None:
         """Call *wake* when the run shall stop, to end a wait."""
@@ -45,6 +46,12 @@ class Control:
         """Stop the run, paused or not."""
         self._abort = True
         self._going.set()
+        for wake in self._wakers:
+            wake()
+
+    def end(self) -> None:
+        """The run ends before its time, whatever the reason: stop what its workers still do."""
+        self._over = True
         for wake in self._wakers:
             wake()
 

@@ -70,6 +70,10 @@ class Dispatch:
             self._types, self._types_known = self._executor.share(tuple(extra)), len(extra)
         return frame
 
+    def stop(self) -> bool:
+        """Tell workers of other processes to end what they do soon. False where they cannot be told."""
+        return self._carrier is not None and self._executor.tell(_stop_there, self._shared)
+
     def close(self, *, orderly: bool) -> list[str]:
         """Tear down the hooks of every worker that lives; what went wrong is returned.
 
@@ -130,6 +134,11 @@ def _process_there(
     except Untravelable:
         # Once more, with a look at every row: only the records whose rows cannot travel fail.
         return carrier.pack_result(process(readable, program, position, most, check=carrier.check))
+
+
+def _stop_there(shared: Shared[Program]) -> None:
+    if shared.pulled:
+        shared.get().stop()
 
 
 def _close_there(shared: Shared[Program]) -> list[str]:

@@ -26,8 +26,15 @@ def _never() -> bool:
     return False
 
 
+def _always() -> bool:
+    return True
+
+
 class Ending(Protocol):
     """A worker, as far as its program must know it."""
+
+    def cancel(self) -> None:
+        """Cancel what it waits for."""
 
     def teardown(self) -> list[BaseException]:
         """Give back what the hooks took. What goes wrong is returned."""
@@ -92,6 +99,12 @@ class Program:
     def hooks(self) -> tuple[BoundHook, ...]:
         """All hooks, in the order in which an entry meets them."""
         return self.pre + self.post
+
+    def stop(self) -> None:
+        """Let the workers of this process end what they do soon: nobody wants it any more."""
+        self.stopping = _always
+        for worker in list(self.workers.values()):
+            worker.cancel()
 
     def close(self) -> list[BaseException]:
         """Tear down every worker of this process, once. What goes wrong is returned."""

@@ -362,9 +362,11 @@ class Run:
         """Make the sinks durable or leave them as they were, and give everything back. Never called twice."""
         second: KeyboardInterrupt | None = None
         try:
-            orderly = self._drain(GRACE if error is not None else math.inf)
+            orderly = self._drained(error)
         except KeyboardInterrupt as problem:  # another Ctrl-C, or the time for the first one is over: no more waiting
             orderly, second = False, problem
+        if self._out:
+            self._give_up_calls()
         with contextlib.ExitStack() as ending:  # whatever becomes of one step, the others are taken
             ending.callback(self._close_source)
             ending.push(partial(self._end_sinks, error or second))
@@ -397,8 +399,16 @@ class Run:
             self._plan.executor.terminate()
             raise
 
+    def _drained(self, error: BaseException | None) -> bool:
+        """Cancel what has not started, and wait for the rest: nothing runs after the run. False for what still does."""
+        if error is None:
+            return self._drain(math.inf)
+        self._control.end()
+        if not self._plan.owns_executor:
+            self._dispatch.stop()
+        return self._drain(GRACE)
+
     def _drain(self, seconds: float) -> bool:
-        """Cancel what has not started and wait for the rest: nothing runs after the run. False for what still does."""
         until = time.monotonic() + seconds
         for future in list(self._out):
             future.cancel()
@@ -407,11 +417,17 @@ class Run:
             try:
                 event = self._events.get(timeout=left) if left is None or left > 0 else self._events.get_nowait()
             except queue.Empty:
-                self.report.notes.append(f"{len(self._out)} chunks were still being processed when the run ended")
                 return False
             if event is not None:
                 self._out.pop(event[1], None)
         return True
+
+    def _give_up_calls(self) -> None:
+        """What still runs would be in the way of whoever uses the executor next."""
+        executor, error = self._plan.executor, RunCancelledError("The run has ended.", report=self.report)
+        left = [future for future in self._out if self._plan.owns_executor or not executor.give_up(future, error)]
+        if any(not future.done() for future in left):
+            self.report.notes.append(f"{len(left)} chunks were still being processed when the run ended")
 
     def _describe_transport(self) -> None:
         carrier = self._dispatch.carrier

@@ -123,6 +123,11 @@ class Worker:
             self._own_loop = None
         return problems
 
+    def cancel(self) -> None:
+        """Cancel what its own loop waits for. From any thread."""
+        if self._own_loop is not None:
+            self._own_loop.cancel()
+
     def _call(self, function: Callable[[HookStore], Any] | None) -> None:
         if function is not None and inspect.isawaitable(answer := function(self._store)):
             self._loop().run(_as_coroutine(answer), cleanup=True)
@@ -131,7 +136,7 @@ class Worker:
         if self._program.loop is not None:
             return self._program.loop
         if self._own_loop is None:
-            self._own_loop = RunLoop()
+            self._own_loop = RunLoop(stopping=lambda: self._program.stopping())
         return self._own_loop
 
     # --- the way of a chunk ---

@@ -189,33 +189,55 @@ class Executor(concurrent.futures.Executor):
 
         return release
 
-    def give_up(self, future: Future[Any], error: BaseException) -> bool:
-        """End a call that runs, as far as its caller is concerned: *future* has *error* at once.
+    def tell(self, fn: Callable[..., Any], /, *args: Any) -> bool:
+        """Call ``fn(*args)`` in every worker process at once, beside what it runs, and wait for nothing.
 
-        With ``hard_timeout`` its worker is killed. A thread cannot be: it is left behind, another one takes its slot,
-        and what the call gives in the end is refused. False when the call has ended, or cannot be given up here.
+        False where the system has no way past a call that runs.
+        """
+        tell = getattr(self._backend, "tell", None)
+        if tell is None:
+            return False
+        tell(Task(0, fn, args, {}).frame())
+        return True
+
+    def give_up(self, future: Future[Any], error: BaseException) -> bool:
+        """End a call that a slot has in hand, as far as its caller is concerned: *future* gets *error*.
+
+        With ``hard_timeout`` its worker is killed, now or, of a call that is held ready, when its turn comes. A thread
+        cannot be killed: it is left behind, another one takes its slot, and what the call gives in the end is refused.
+        False when the call has ended, or cannot be given up here.
         """
         with self._lock:
-            task = next((hand[0] for hand in self._hands if hand and hand[0].future is future), None)
+            task = next((task for hand in self._hands for task in hand if task.future is future), None)
             if task is None:
-                return False
-            if self.capabilities.hard_timeout:
+                task = next((task for task in self._returned if task.future is future), None)
+                if task is None:
+                    return False
+                self._returned.remove(task)
+            elif self.capabilities.hard_timeout:
                 task.given_up = error
-                self._backend.kill(task.slot)  # its end is told as any other
+                if self._hands[task.slot][0] is task:
+                    self._backend.kill(task.slot)  # its end is told as any other
                 return True
-            if self.capabilities.isolation != "thread":
+            elif not self._abandoned(task):
                 return False
-            try:
-                self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
-            except UnsupportedCapabilityError:
-                return False
-            self._hands[task.slot].remove(task)
-            self._free += not self._hands[task.slot]
             self.ledger.end(task, TaskStatus.FAILED)
         self._backend.wake()  # the slot is free, and nobody else says so
         task.future.set_exception(error)
         self._settle()
         self._stop_when_idle()
+        return True
+
+    def _abandoned(self, task: Task) -> bool:
+        """Leave the thread behind that runs *task*."""
+        if self.capabilities.isolation != "thread" or self._hands[task.slot][0] is not task:
+            return False
+        try:
+            self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
+        except UnsupportedCapabilityError:
+            return False
+        self._hands[task.slot].remove(task)
+        self._free += not self._hands[task.slot]
         return True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -331,7 +353,7 @@ class Executor(concurrent.futures.Executor):
             hand.remove(task)
             if not hand:
                 self._free += 1
-            if task.given_up is not None and ended.error is not None:
+            if task.given_up is not None and (ended.unstarted or ended.error is not None):
                 ended = Outcome(error=task.given_up)
             again = ended.unstarted and not self._stopped
             if again:
@@ -339,6 +361,8 @@ class Executor(concurrent.futures.Executor):
                 self._rouse()
             else:
                 self.ledger.end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+            if hand and hand[0].given_up is not None:
+                self._backend.kill(task.slot)  # its turn has come
         if again:
             self._backend.wake()
             return

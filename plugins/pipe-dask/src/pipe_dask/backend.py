@@ -16,6 +16,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from pipe_core import BackendLost, Call, Done, OptionsError, Outcome, Take, WorkerKilled
+from pipe_core.runtime import wire
 from pipe_core.runtime.submitting import SubmittingBackend
 from pipe_dask import shelf, versions
 from pipe_dask.address import checked
@@ -191,6 +192,10 @@ class DaskBackend(SubmittingBackend):
         """Run *frame* on every worker, behind the call that it runs and before those that it holds ready."""
         answers = self._there.ask(lambda client: client.run(run_beside, frame, on_error="return"))
         return [answer for answer in answers.values() if isinstance(answer, bytes)]  # the others died of it
+
+    def tell(self, frame: bytes) -> None:
+        """Run *frame* in the event loop of every worker, while its threads run their calls."""
+        self._there.tell(lambda client: client.run(wire.run_frame, frame, on_error="ignore"))
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Let the scheduler keep *data*: no worker's death matters to it."""

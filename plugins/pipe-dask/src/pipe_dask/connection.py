@@ -120,6 +120,10 @@ class Connection:
         except (OSError, TimeoutError) as error:
             raise self.gone(f"it gave no answer: {type(error).__name__}: {error}") from error
 
+    def tell(self, question: Callable[[Any], Awaitable[Any]]) -> None:
+        """As `ask`, for a question whose answer nobody waits for."""
+        self.spawn(self._ask(question, concurrent.futures.Future()))
+
     async def _ask(self, question: Callable[[Any], Awaitable[T]], answer: concurrent.futures.Future[T]) -> None:
         try:
             answer.set_result(await question(self._client))

@@ -52,7 +52,7 @@ class Worker:
         self._number = number
         self._board = board
         self._answered = 0
-        self._useful = False
+        self._useful = self._killed = False
         board.clear(number)
         context = get_context("loky")
         self._connection, theirs = context.Pipe(duplex=True)
@@ -65,8 +65,8 @@ class Worker:
 
     @property
     def useful(self) -> bool:
-        """Whether it has begun a call. One that has not died of what it was given."""
-        return self._useful
+        """Whether it has begun a call, or was ended by us. One that has not died of what it was given."""
+        return self._useful or self._killed
 
     def send(self, frame: bytes) -> None:
         """Give it a frame. Raises `OSError` when it is dead."""
@@ -92,6 +92,7 @@ class Worker:
 
     def kill(self) -> None:
         """End it now."""
+        self._killed = True
         if not self._process.is_alive():
             return
         if hasattr(signal, "SIGKILL") and self._process.pid is not None:  # loky's own kill() is for Windows only

@@ -160,7 +160,42 @@ class DeathTests(Ground):
         assert self._results(futures) == wanted
         assert notes.count() == {str(i): 1 for i in wanted}
 
+    def test_calls_that_are_given_up_make_room(self, prefetching: Executor, tmp_path: Path) -> None:
+        """The one that runs and one that is held ready behind it, by the death of the worker; those of others run."""
+        self._needs_hard_timeout(prefetching)
+        notes, gate = Notes(tmp_path), Gate(tmp_path, self.patience)
+        note = notes.writer()
+        running = [prefetching.submit(gate.holder(i)) for i in range(prefetching.slots)]
+        gate.wait_for(prefetching.slots)
+        behind = [prefetching.submit(_noting(note, i)) for i in range(2 * prefetching.slots)]
+        held = [future for future in behind if future.running()]
+        given_up = [*running, *held[:1]]
+        over = TimeoutError("nobody waits for it any more")
+        for future in given_up:
+            assert prefetching.give_up(future, over)
+        assert [self._error(future) for future in given_up] == [over] * len(given_up)
+        others = [i for i, future in enumerate(behind) if future not in held[:1]]
+        assert self._results([behind[i] for i in others]) == others
+        assert notes.count() == {str(i): 1 for i in others}
+        assert not prefetching.give_up(running[0], over), "it has ended"
+        self._check_alive(prefetching)
+
+    def test_workers_that_are_ended_again_and_again_are_replaced(self, ready: Executor) -> None:
+        """They have been killed before they did anything, and not because they cannot."""
+        self._needs_hard_timeout(ready)
+        for _ in range(8):
+            futures = [ready.submit(_napping(self.patience)) for _ in range(ready.slots)]
+            for future in futures:
+                wait_until(future.running, self.patience, lambda: "a call does not run")
+                assert ready.give_up(future, TimeoutError())
+            assert {type(self._error(future)) for future in futures} == {TimeoutError}
+        self._check_alive(ready)
+
     # --- helpers ---
+
+    def _needs_hard_timeout(self, executor: Executor) -> None:
+        if not executor.capabilities.hard_timeout:
+            pytest.skip("it does not claim hard_timeout")
 
     @pytest.fixture(name="fresh_if_mortal")
     def _fresh_if_mortal(self, ready: Executor) -> Any:
@@ -209,6 +244,15 @@ def _dying(way: str) -> Callable[[], Any]:
         os.kill(os.getpid(), getattr(signal, way))
 
     return die
+
+
+def _napping(seconds: float) -> Callable[[], None]:
+    def nap() -> None:
+        import time
+
+        time.sleep(seconds)
+
+    return nap
 
 
 def _using() -> Callable[[Any], tuple[int, int]]:
