@@ -11,20 +11,20 @@ import concurrent.futures
 import itertools
 import math
 import threading
-import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
 from pipe_core.kernel.errors import UnsupportedCapabilityError
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime import wire
 from pipe_core.runtime.cores import cores
+from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.ledger import Ledger, TaskStatus
 from pipe_core.runtime.share import Shared, share
 from pipe_core.runtime.task import Task
@@ -70,26 +70,27 @@ class Executor(concurrent.futures.Executor):
         self.prefetch = prefetch or 0
         self._is_told = prefetch is not None
         self.defaults = dict(defaults or {})
-        self.ledger = Ledger()
         self._backend = backend
-        self._scheduler = scheduler
         self._slots = slots or getattr(backend, "slots", None) or cores()
-        self._ready = math.inf if getattr(backend, "inline", False) else self.prefetch
+        ready = math.inf if getattr(backend, "inline", False) else self.prefetch
+        self._dispatcher: Dispatcher[Task] = Dispatcher(scheduler, self._slots, ready=ready)
+        self._hands = self._dispatcher.hands
         self._holds: list[int] = []
-        self._hands: list[list[Task]] = [[] for _ in range(self._slots)]
-        self._free = self._slots
-        self._returned: deque[Task] = deque()  # taken, and given back unstarted: they go first
-        self._pinned: dict[int, deque[Task]] = {}  # for one slot only
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: a backend may end a call while it takes another one
         self._asleep: list[threading.Lock] = []  # a gate for each thread that sleeps in `_take`
         self._idle = threading.Condition(self._lock)  # shut down, and nothing is open any more
-        self._open = 0  # submitted, and its future has not told everybody yet how it ended
+        self._telling = 0  # tasks that have ended, and whose futures have not told everybody yet
         self._closed = False
         self._stopped = False
         self._at_exit = partial(_shut_down, weakref.ref(self))
         backend.start(self._slots, self._take, self._done)
         atexit.register(self._at_exit)  # behind what the backend's modules registered, and so called before
+
+    @property
+    def ledger(self) -> Ledger:
+        """Counts of its tasks by status."""
+        return self._dispatcher.ledger
 
     @property
     def slots(self) -> int:
@@ -127,9 +128,7 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self.ledger.add(task)
-            self._open += 1
-            self._scheduler.push(task)
+            self._dispatcher.add(task, monotonic())
             sleeper = self._asleep.pop() if self._asleep else None
         if sleeper is None:
             self._backend.wake()
@@ -167,9 +166,7 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self.ledger.add(task)
-            self._open += 1
-            self._pinned.setdefault(slot, deque()).append(task)
+            self._dispatcher.pin(task, slot, monotonic())
             self._rouse()
         return task.future
 
@@ -178,14 +175,14 @@ class Executor(concurrent.futures.Executor):
         held = [] if self._is_told else [calls]
         with self._lock:
             self._holds += held
-            self._ready = max([self._ready, *held])
+            self._dispatcher.ready = max([self._dispatcher.ready, *held])
 
         def release() -> None:
             with self._lock:
                 for one in held:
                     self._holds.remove(one)
-                if held and self._ready != math.inf:
-                    self._ready = max([self.prefetch, *self._holds])
+                if held and self._dispatcher.ready != math.inf:
+                    self._dispatcher.ready = max([self.prefetch, *self._holds])
 
         return release
 
@@ -210,10 +207,9 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             task = next((task for hand in self._hands for task in hand if task.future is future), None)
             if task is None:
-                task = next((task for task in self._returned if task.future is future), None)
+                task = self._dispatcher.recall(lambda task: task.future is future)
                 if task is None:
                     return False
-                self._returned.remove(task)
             elif self.capabilities.hard_timeout:
                 task.given_up = error
                 if self._hands[task.slot][0] is task:
@@ -221,7 +217,7 @@ class Executor(concurrent.futures.Executor):
                 return True
             elif not self._abandoned(task):
                 return False
-            self.ledger.end(task, TaskStatus.FAILED)
+            self._end(task, TaskStatus.FAILED)
         self._backend.wake()  # the slot is free, and nobody else says so
         task.future.set_exception(error)
         self._settle()
@@ -236,9 +232,7 @@ class Executor(concurrent.futures.Executor):
             self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
         except UnsupportedCapabilityError:
             return False
-        self._hands[task.slot].remove(task)
-        self._free += not self._hands[task.slot]
-        return True
+        return self._dispatcher.release(task)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls. May be called again.
@@ -253,7 +247,7 @@ class Executor(concurrent.futures.Executor):
         if cancel_futures:
             self._cancel_waiting()
         with self._lock:
-            while wait and self._open:
+            while wait and self._is_open():
                 self._idle.wait()
             self._rouse()
         self._stop_when_idle()
@@ -266,9 +260,9 @@ class Executor(concurrent.futures.Executor):
             self._closed = self._stopped = True
         self._cancel_waiting()
         with self._lock:
-            returned, self._returned = list(self._returned), deque()
+            returned = self._dispatcher.recall_all()
             for task in returned:
-                self.ledger.end(task, TaskStatus.CANCELLED)
+                self._end(task, TaskStatus.CANCELLED)
             self._rouse()
         for task in returned:
             task.future.set_exception(concurrent.futures.CancelledError())
@@ -295,18 +289,12 @@ class Executor(concurrent.futures.Executor):
     # --- what the backend calls ---
 
     def _take(self, slot: int, wait: bool = False) -> Task | None:
-        hand = self._hands[slot]
         while True:
             with self._lock:
-                if not hand or self._may_hold_more(hand):
-                    task = self._chosen(slot)
-                    if task is not None:
-                        task.slot = slot
-                        if not hand:
-                            self._free -= 1
-                        hand.append(task)
-                        return task
-                if not wait or (self._closed and not self._open) or self._stopped:
+                task = self._dispatcher.take(slot, monotonic(), not wait)
+                if task is not None:
+                    return task
+                if not wait or (self._closed and not self._is_open()) or self._stopped:
                     break
                 gate = threading.Lock()  # a Condition would do the same in twice the time
                 gate.acquire()
@@ -316,51 +304,26 @@ class Executor(concurrent.futures.Executor):
             self._stop_when_idle()  # what was left may have been cancelled
         return None
 
-    def _may_hold_more(self, hand: list[Task]) -> bool:
-        waiting = len(self._scheduler) + len(self._returned)
-        return len(hand) <= self._ready and waiting > self._free
-
     def _rouse(self) -> None:
         """Let everybody who sleeps look again."""
         while self._asleep:
             self._asleep.pop().release()
 
-    def _chosen(self, slot: int) -> Task | None:
-        """The next task that nobody has cancelled."""
-        if self._pinned and (pinned := self._pinned.get(slot)):
-            task = pinned.popleft()
-            task.future.set_running_or_notify_cancel()
-            self.ledger.move(task, TaskStatus.PROCESSING)
-            return task
-        if self._returned:
-            return self._returned.popleft()
-        while (found := self._scheduler.pop(slot, time.monotonic())) is not None:
-            task = cast(Task, found)
-            if task.future.set_running_or_notify_cancel():
-                self.ledger.move(task, TaskStatus.PROCESSING)
-                return task
-            self.ledger.end(task, TaskStatus.CANCELLED)
-            self._settle()
-        return None
-
     def _done(self, call: Any, outcome: Outcome | bytes) -> None:
         task: Task = call
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
         with self._lock:
-            hand = self._hands[task.slot]
-            if task not in hand:
+            if not self._dispatcher.release(task):
                 return  # given up before: its caller has been told something else
-            hand.remove(task)
-            if not hand:
-                self._free += 1
             if task.given_up is not None and (ended.unstarted or ended.error is not None):
                 ended = Outcome(error=task.given_up)
             again = ended.unstarted and not self._stopped
             if again:
-                self._returned.append(task)
+                self._dispatcher.give_back(task)
                 self._rouse()
             else:
-                self.ledger.end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+                self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+            hand = self._hands[task.slot]
             if hand and hand[0].given_up is not None:
                 self._backend.kill(task.slot)  # its turn has come
         if again:
@@ -376,20 +339,27 @@ class Executor(concurrent.futures.Executor):
         if self._closed:
             self._stop_when_idle()
 
+    def _end(self, task: Task, to: TaskStatus) -> None:
+        """*task* has ended. Once everybody has been told, it comes to `_settle`."""
+        self._dispatcher.end(task, to, monotonic())
+        self._telling += 1
+
     def _settle(self) -> None:
         with self._lock:
-            self._open -= 1
-            if self._closed and not self._open:
+            self._telling -= 1
+            if self._closed and not self._is_open():
                 self._idle.notify_all()
                 self._rouse()
 
+    def _is_open(self) -> bool:
+        """Whether something was submitted whose future has not told everybody yet how it ended."""
+        return self._telling > 0 or self._dispatcher.open > 0
+
     def _cancel_waiting(self) -> None:
         with self._lock:
-            waiting = [task for task in self.ledger.tasks(TaskStatus.PENDING) if self._scheduler.remove(task)]
-            waiting += [task for tasks in self._pinned.values() for task in tasks]
-            self._pinned.clear()
+            waiting = self._dispatcher.withdraw_all()
             for task in waiting:
-                self.ledger.end(task, TaskStatus.CANCELLED)
+                self._end(task, TaskStatus.CANCELLED)
         for task in waiting:  # without the lock: callbacks run here
             task.future.cancel()
             task.future.set_running_or_notify_cancel()
@@ -397,9 +367,10 @@ class Executor(concurrent.futures.Executor):
 
     def _stop_when_idle(self) -> None:
         with self._lock:
-            if not self._closed or self._stopped or self._open:
+            if not self._closed or self._stopped or self._is_open():
                 return
             self._stopped = True
+            self._idle.notify_all()
         self._backend.stop()
         atexit.unregister(self._at_exit)
 

@@ -30,6 +30,10 @@ class Task(Tracked):
         self.future = CallFuture()
         self.context = contextvars.copy_context()
 
+    def claim(self) -> bool:
+        """The call starts now. False when its future was cancelled before."""
+        return self.future.set_running_or_notify_cancel()
+
     @property
     def sequence(self) -> int:
         """Grows with every submit."""
