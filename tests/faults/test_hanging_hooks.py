@@ -109,7 +109,6 @@ def test_as_many_threads_hang_as_there_are(started: Started) -> None:
         release.set()
 
 
-@pytest.mark.xfail(reason="nobody looks for calls that block the event loop")
 @pytest.mark.parametrize("name", ["threads", "asyncio"])
 def test_an_async_hook_that_blocks_its_loop_is_given_up(name: str, started: Started) -> None:
     from tried import INSTALLED

@@ -17,6 +17,7 @@ class AsyncItems:
     def __init__(self, items: AsyncIterable[Any], loop: RunLoop) -> None:
         self._items = items
         self._loop = loop
+        loop.keep()
         self.__name__ = getattr(items, "__name__", type(items).__name__)
 
     def __iter__(self) -> Iterator[Any]:
@@ -48,6 +49,7 @@ class AsyncSink:
     def __init__(self, function: Callable[[Any], Any], loop: RunLoop) -> None:
         self._function = function
         self._loop = loop
+        loop.keep()
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
     def __call__(self, record: Any) -> None:

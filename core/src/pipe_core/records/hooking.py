@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.errors import HookContractError, HookTimeout, RunCancelledError
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 _QUICK: Final = 2e-5
 """Seconds for one call below which the whole batch is done before anybody could have asked to stop it."""
+
+AsyncCall = tuple[object, BoundHook, int, bool]
+CALL: Final[ContextVar[AsyncCall]] = ContextVar("pipe_call")
+"""The call that the running task belongs to: its runner's mark, the hook, the index of its entry or of the first one,
+and whether that is the only one. For whoever looks for calls that block their event loop."""
 
 Fail = Callable[[Entry, BoundHook, BaseException], None]
 
@@ -40,6 +46,7 @@ class HookRunner:
     Attributes:
         doing: The hook that runs, its entries, and an iterator over them that stands behind the one in work; None in
             place of the iterator where the hook has them all at once. For whoever looks for calls that hang.
+        mark: What its calls are known by in `CALL`.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class HookRunner:
         self._stopping = stopping
         self._watchdog = watchdog
         self.doing: tuple[BoundHook, Sequence[Entry], Iterator[Entry] | None] | None = None
+        self.mark = object()
         self._parts: dict[int, int] = {}
         self.dropped = 0
         self.expanded = 0
@@ -112,7 +120,7 @@ class HookRunner:
 
     def _run_async(self, hook: BoundHook, entries: list[Entry]) -> list[Entry]:
         most = min(self._concurrency, len(entries))
-        answers = self._loop().run(_bounded(self._awaited(hook, entry) for entry in entries)(most))
+        answers = self._loop().run(_bounded(self._awaited(hook, entry, entry._index) for entry in entries)(most))
         going_on: list[Entry] = []
         for entry, (answer, error) in zip(entries, answers, strict=True):
             if error is not None:
@@ -123,8 +131,11 @@ class HookRunner:
                 going_on += self._answered(hook, [entry], answer)
         return going_on
 
-    async def _awaited(self, hook: BoundHook, subject: Any) -> tuple[Any, BaseException | None]:
+    async def _awaited(
+        self, hook: BoundHook, subject: Any, index: int, alone: bool = True
+    ) -> tuple[Any, BaseException | None]:
         async with self._gate():
+            CALL.set((self.mark, hook, index, alone))
             return await self._timed(hook, subject)
 
     async def _timed(self, hook: BoundHook, subject: Any) -> tuple[Any, BaseException | None]:
@@ -178,7 +189,7 @@ class HookRunner:
 
     def _called(self, hook: BoundHook, chunk: list[Entry]) -> tuple[Any, BaseException | None]:
         if hook.is_async:
-            return self._loop().run(self._awaited(hook, list(chunk)))
+            return self._loop().run(self._awaited(hook, list(chunk), chunk[0]._index, len(chunk) == 1))
         started = time.monotonic()
         self._watchdog.feed(started)
         self.doing = (hook, chunk, None)

@@ -52,6 +52,7 @@ class Program:
         batch_size: Records read, validated and encoded at a time.
         wants_entries: Keep entries, for a run that streams them.
         workers: The workers of this process, by thread.
+        retired: Those whose event loop was left behind.
         stopping: Asked between batches; True ends the work early.
         carrier: Packs what travels to other processes; None in one process.
         hard_timeout: Whether a worker whose hook takes too long ends itself by force.
@@ -71,14 +72,15 @@ class Program:
     loop: RunLoop | None = None
     stopping: Callable[[], bool] = _never
     workers: dict[int, Ending] = field(default_factory=dict)
+    retired: list[Ending] = field(default_factory=list)
     carrier: Carrier | None = None
     hard_timeout: bool = False
-    _gate: asyncio.Semaphore | None = None
+    _gates: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         # What belongs to the driver stays there; a worker elsewhere has its own loop and is stopped by other means.
         kept = {name: value for name, value in self.__dict__.items() if name != "error_row"}
-        return {**kept, "loop": None, "stopping": _never, "workers": {}, "_gate": None}
+        return {**kept, "loop": None, "stopping": _never, "workers": {}, "retired": [], "_gates": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -88,12 +90,14 @@ class Program:
 
     @property
     def gate(self) -> asyncio.Semaphore:
-        """Bounds the calls of async hooks in flight, for all workers of this process. Used on the loop only."""
+        """Bounds the calls of async hooks in flight, for all workers on the running loop."""
         import asyncio
 
-        if self._gate is None:
-            self._gate = asyncio.Semaphore(self.concurrency)
-        return self._gate
+        loop = asyncio.get_running_loop()
+        gate = self._gates.get(loop)
+        if gate is None:
+            gate = self._gates[loop] = asyncio.Semaphore(self.concurrency)
+        return gate
 
     @property
     def hooks(self) -> tuple[BoundHook, ...]:
@@ -108,8 +112,9 @@ class Program:
 
     def close(self) -> list[BaseException]:
         """Tear down every worker of this process, once. What goes wrong is returned."""
-        workers = list(self.workers.values())
+        workers = [*self.workers.values(), *self.retired]
         self.workers.clear()
+        self.retired.clear()
         return [error for worker in workers for error in worker.teardown()]
 
     @cached_property

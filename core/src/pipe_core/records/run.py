@@ -40,6 +40,7 @@ from pipe_core.records.suspects import Death, Part, Suspect
 from pipe_core.runtime import trace
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.exits import exit_text
+from pipe_core.runtime.run_loop import LoopLeft
 from pipe_core.runtime.window import Window
 
 logger = logging.getLogger("pipe_core.records")
@@ -206,8 +207,13 @@ class Run:
         error = future.exception()
         self._tell_task("pipe_task_finished", tried, "completed" if error is None else "failed")
         self._check_beginning(error)
+        culprit = self._stalls.culprit(tried.piece.readable)
+        if isinstance(error, LoopLeft) and culprit is not None:
+            error = culprit
         if isinstance(error, WorkerKilled | Stall):
             self._suspect(tried, error)
+        elif isinstance(error, LoopLeft):
+            self._hand_over(tried.number, tried.piece, part=tried.part)
         elif tried.part is None:
             self._window.finish(tried.number, future)
         else:
@@ -279,7 +285,12 @@ class Run:
         for readable, stall in self._stalls.found():
             for future, tried in list(self._out.items()):
                 if tried.piece.readable is readable and self._plan.executor.give_up(future, stall):
-                    self.report.notes.append(f"a thread still hangs in {stall.death.hook}; it was left behind")
+                    self._note_stall(stall)
+        if (blocked := self._stalls.blocked()) is not None:
+            self._note_stall(blocked)
+
+    def _note_stall(self, stall: Stall) -> None:
+        self.report.notes.append(f"a thread still hangs in {stall.death.hook}; it was left behind")
 
     def _commit_ready(self) -> Iterator[list[Any]]:
         for number, outcome in self._window.ready():

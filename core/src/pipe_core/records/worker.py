@@ -23,7 +23,7 @@ from pipe_core.records.validate import apply, reasons, text
 from pipe_core.records.views import added_keys, is_view_of
 from pipe_core.records.work import Work
 from pipe_core.runtime import beat
-from pipe_core.runtime.run_loop import RunLoop
+from pipe_core.runtime.run_loop import LoopLeft, RunLoop
 from pipe_core.runtime.watchdog import Watchdog
 
 
@@ -54,6 +54,9 @@ def _own_worker(program: Program) -> Worker:
     """The worker of the calling thread, made and set up at its first call."""
     me = threading.get_ident()
     worker = program.workers.get(me)
+    if isinstance(worker, Worker) and worker.is_left:
+        program.retired.append(worker)
+        worker = None
     if not isinstance(worker, Worker):
         worker = program.workers[me] = Worker(program)  # before its setup, so that it is torn down whatever happens
         worker.setup()
@@ -70,6 +73,7 @@ class Worker:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._store = HookStore()
+        self._run_loop = program.loop  # for good: what hooks made in their setup may belong to it
         self._own_loop: RunLoop | None = None
         self._is_set_up: list[BoundHook] = []
         self._validate = program.schema.validate if program.schema else None
@@ -92,15 +96,23 @@ class Worker:
 
     # --- life ---
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the run goes on with another event loop than this worker."""
+        return self._run_loop is not self._program.loop
+
     def setup(self) -> None:
         """Set up the hooks, in order.
 
         Raises:
             RunError: One failed; those before it were torn down again.
+            LoopLeft: Another call blocks the event loop.
         """
         for hook in _once_each(self._program.hooks):
             try:
                 self._call(getattr(hook.source, "setup", None))
+            except LoopLeft:
+                raise
             except BaseException as error:  # user code; ends the run with its reason
                 self.teardown()
                 raise RunError(
@@ -130,11 +142,12 @@ class Worker:
 
     def _call(self, function: Callable[[HookStore], Any] | None) -> None:
         if function is not None and inspect.isawaitable(answer := function(self._store)):
-            self._loop().run(_as_coroutine(answer), cleanup=True)
+            coroutine = answer if inspect.iscoroutine(answer) else _as_coroutine(answer)
+            self._loop().run(coroutine, cleanup=True)
 
     def _loop(self) -> RunLoop:
-        if self._program.loop is not None:
-            return self._program.loop
+        if self._run_loop is not None:
+            return self._run_loop
         if self._own_loop is None:
             self._own_loop = RunLoop(stopping=lambda: self._program.stopping())
         return self._own_loop

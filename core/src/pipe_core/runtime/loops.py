@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from pipe_core.kernel.errors import RunningError
+from pipe_core.runtime.run_loop import LoopLeft
 
 logger = logging.getLogger("pipe_core")
 
@@ -34,6 +37,9 @@ class LoopThread:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._running: set[concurrent.futures.Future[Any]] = set()
+        self._left = False
+        self._answers = True
+        self._contexts: weakref.WeakKeyDictionary[Any, contextvars.Context] = weakref.WeakKeyDictionary()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -41,6 +47,7 @@ class LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_task_factory(self._task)
                 self._thread = threading.Thread(target=_serve, args=[self._loop], name="pipe-loop", daemon=True)
                 self._thread.start()
             return self._loop
@@ -55,17 +62,27 @@ class LoopThread:
         Raises:
             concurrent.futures.CancelledError: `cancel` was called while it ran, or before it started.
             RunningError: Called on the loop itself, which would wait for itself.
+            LoopLeft: `leave` was called while it ran, or before it started.
         """
         if asyncio._get_running_loop() is self._loop is not None:
             coroutine.close()
             raise RunningError("A coroutine would wait for another one of its own event loop. Use await.")
         cancels = self._cancels
-        future = asyncio.run_coroutine_threadsafe(self._contained(coroutine, cleanup), self.loop)
-        self._running.add(future)
+        loop = self.loop
+        with self._lock:
+            if self._left:
+                coroutine.close()
+                raise LoopLeft("Its event loop was left behind, because a call blocks it.")
+            future = asyncio.run_coroutine_threadsafe(self._contained(coroutine, cleanup), loop)
+            self._running.add(future)
         if cancels != self._cancels:  # before the line above, where cancel() could not see it
             future.cancel()
         try:
             value: T = future.result().get()
+        except concurrent.futures.CancelledError:
+            if self._left:
+                raise LoopLeft("Its event loop was left behind, because a call blocks it.") from None
+            raise
         finally:
             self._running.discard(future)
         return value
@@ -93,17 +110,62 @@ class LoopThread:
         """Cancel what still runs on an own loop, stop it and join its thread."""
         with self._lock:
             loop, thread = self._loop, self._thread
-            if not self._own or loop is None or thread is None:
+            if not self._own or loop is None or thread is None or self._left:
                 return
             self._loop = self._thread = None
         asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.close()
+
+    # --- a loop that is blocked ---
+
+    def stuck(self) -> contextvars.Context | None:
+        """The context of the task that keeps an own loop from going on since somebody asked the last time, if any."""
+        if not self._own or self._left or self._loop is None:
+            return None
+        if self._answers:
+            self._answers = False
+            self._loop.call_soon_threadsafe(self._answer)
+            return None
+        task = asyncio.current_task(self._loop)
+        return None if task is None else self._contexts.get(task)
+
+    def leave(self) -> None:
+        """Wait for nothing any more: the loop is blocked. It cleans up and ends when it can."""
+        with self._lock:
+            self._left, loop = True, self._loop
+        self.cancel()
+        if loop is not None:
+            ending = asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
+            ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+
+    def _answer(self) -> None:
+        self._answers = True
+
+    def _task(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Any,
+        *,
+        context: contextvars.Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[Any]:
+        # Only to know the task's context: before Python 3.12 nobody else can see it.
+        context = contextvars.copy_context() if context is None else context
+        task = asyncio.Task(coroutine, loop=loop, context=context, **options)
+        self._contexts[task] = context
+        return task
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
+    try:
+        _run_forever(loop)
+    finally:
+        loop.close()
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
     while True:
         try:
             return loop.run_forever()

@@ -6,14 +6,19 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipe_core.kernel.errors import RunningError
+from pipe_core.kernel.errors import PipeError, RunningError
 
 if TYPE_CHECKING:
+    import contextvars
     from asyncio import AbstractEventLoop
 
     from pipe_core.runtime.loops import LoopThread
 
 T = TypeVar("T")
+
+
+class LoopLeft(PipeError):
+    """What ran on a loop, or wanted to, was dropped: a call blocks the loop, and it was left behind."""
 
 
 class RunLoop:
@@ -39,6 +44,8 @@ class RunLoop:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._thread: LoopThread | None = None
+        self._kept = False
+        self._next: RunLoop | None = None
 
     def use(self, loop: AbstractEventLoop) -> None:
         """Use the running *loop* of an executor, unless the run has been given one of its own.
@@ -65,6 +72,8 @@ class RunLoop:
         """As `LoopThread.cancel`."""
         if self._thread is not None:
             self._thread.cancel()
+        if self._next is not None:
+            self._next.cancel()
 
     def close(self) -> None:
         """As `LoopThread.close`."""
@@ -72,6 +81,32 @@ class RunLoop:
             thread, self._thread = self._thread, None
         if thread is not None:
             thread.close()
+        if self._next is not None:
+            self._next.close()
+
+    # --- a loop that is blocked ---
+
+    def keep(self) -> None:
+        """Something lives on the loop that another one could not take over: it is never `stuck`."""
+        self._kept = True
+
+    def stuck(self, variable: contextvars.ContextVar[T]) -> T | None:
+        """The *variable* of the task that keeps the loop from going on since somebody asked the last time, if any.
+
+        Only of a thread of its own: a loop of somebody else's is theirs.
+        """
+        context = None if self._thread is None or self._kept else self._thread.stuck()
+        return None if context is None else context.get(variable)
+
+    def successor(self) -> RunLoop:
+        """The loop to go on with, in a thread of its own. It is cancelled and closed with this one."""
+        self._next = RunLoop(stopping=self._stopping, blocks=self._blocks)
+        return self._next
+
+    def leave(self) -> None:
+        """Leave the blocked thread behind. What waits for it, now or later, raises `LoopLeft`."""
+        if self._thread is not None:
+            self._thread.leave()
 
     def _made(self) -> LoopThread:
         from pipe_core.runtime.loops import LoopThread
