@@ -215,7 +215,34 @@ class HookTimeout(PipeError, TimeoutError):
 
 
 class QueueFullError(PipeError, RuntimeError):
-    """The queue of waiting tasks is full and the policy is not to wait."""
+    """The queue of waiting tasks is full and the policy is not to wait. It may have room a moment later."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, queue_size: int, max_size: int) -> None:
+        super().__init__(message)
+        self.queue_size = queue_size
+        self.max_size = max_size
+
+
+class TaskTimeoutError(PipeError, TimeoutError):
+    """A task took longer than it may, or was not begun by its deadline."""
+
+    retryable = True
+
+
+class CircuitOpenError(PipeError, RuntimeError):
+    """A resource has failed so often that nothing is asked of it for now. `retry_after` says for how many seconds."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlockError(PipeError, RuntimeError):
+    """A task waits in a way that may never end: for another task of its own executor, which has no slot to run in."""
 
 
 class BackendLost(PipeError, ConnectionError):

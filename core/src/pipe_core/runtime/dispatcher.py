@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -28,6 +29,19 @@ class Dispatched(Protocol):
 
     def claim(self) -> bool:
         """The task starts now. False when it was cancelled before."""
+
+
+class Permit(Protocol):
+    """Leave to start one task, for whatever it uses: a circuit breaker."""
+
+    def wait(self, now: float, /) -> float:
+        """Seconds until the task may start; 0.0 when it may now."""
+
+    def take(self, now: float, /) -> None:
+        """The task starts."""
+
+    def refusal(self, now: float, /) -> BaseException | None:
+        """Why a task that may not start now is refused, rather than put off."""
 
 
 class Permits(Protocol):
@@ -59,6 +73,7 @@ class Dispatcher(Generic[T]):
         ready: How many tasks a busy slot may hold ready.
         permits: Leave to start.
         listener: Hears of every move.
+        retain: Gets every task that has ended, which the ledger then keeps until it is told to forget it.
     """
 
     def __init__(
@@ -69,25 +84,28 @@ class Dispatcher(Generic[T]):
         ready: float = 0,
         permits: Permits | None = None,
         listener: Listener | None = None,
+        retain: Callable[[T], None] | None = None,
     ) -> None:
         self.ledger = Ledger()
         self.hands: list[list[T]] = [[] for _ in range(slots)]
         self.ready = ready
         self.paused = False
         self.free = slots
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._per_slot = bool(getattr(scheduler, "per_slot", False))
         self._permits = permits
         self._listener = listener
+        self._retain = retain
         self._returned: deque[T] = deque()  # taken, and given back unstarted: they go first
         self._pinned: dict[int, deque[T]] = {}  # for one slot only
+        self.refused: list[tuple[T, BaseException]] = []  # those that have ended so, for the owner to tell
         self._later: list[tuple[float, int, T]] = []  # a heap; those that were withdrawn stay until their time
         self._put_off: dict[T, int] = {}  # each with the number of its place in the heap
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
         """How many tasks could start now, as far as time is concerned."""
-        return len(self._scheduler) + len(self._returned)
+        return len(self.scheduler) + len(self._returned)
 
     @property
     def open(self) -> int:
@@ -96,12 +114,13 @@ class Dispatcher(Generic[T]):
 
     # --- in ---
 
-    def add(self, task: T, now: float) -> None:
-        """*task* waits from now on."""
+    def add(self, task: T, now: float, waits: bool = True) -> None:
+        """*task* waits from now on. If not *waits*, it is with someone who brings it to `begin`, `put_off` or `end`."""
         if self._listener is not None:
             self._listener.moved(task, PENDING, now, "")
         self.ledger.add(task)
-        self._scheduler.push(task)
+        if waits:
+            self.scheduler.push(task)
 
     def pin(self, task: T, slot: int, now: float) -> None:
         """*task* waits for that slot, in front of all others."""
@@ -118,7 +137,7 @@ class Dispatcher(Generic[T]):
         With *anywhere*, for slots that are only a count, also one that the scheduler keeps for another free slot.
         """
         hand = self.hands[slot]
-        if hand and not (len(hand) <= self.ready and len(self._scheduler) + len(self._returned) > self.free):
+        if hand and not (len(hand) <= self.ready and len(self.scheduler) + len(self._returned) > self.free):
             return None
         while True:
             if self._returned:
@@ -148,16 +167,21 @@ class Dispatcher(Generic[T]):
             return pinned.popleft()
         if self._later and self._later[0][0] <= now:
             self._bring_back(now)
-        if self.paused or (self._permits is not None and len(self._scheduler) and self._permits.wait(now) > 0):
+        if self.paused or (self._permits is not None and len(self.scheduler) and self._permits.wait(now) > 0):
             return None
-        found: T | None = self._scheduler.pop(slot, now)
+        found: T | None = self.scheduler.pop(slot, now)
         return found
 
     def begin(self, task: T, now: float) -> bool:
-        """A task that was picked starts. False when it was cancelled before, and has ended."""
+        """A task that was picked starts. False when it was cancelled before, or was refused or put off."""
+        permit: Permit | None = task.permit  # type: ignore[attr-defined]  # what is dispatched has one, if only None
+        if permit is not None and not self._is_permitted(task, permit, now):
+            return False
         if not task.claim():  # type: ignore[attr-defined]  # what is dispatched has one
             self.end(task, CANCELLED, now)
             return False
+        if permit is not None:
+            permit.take(now)
         if self._permits is not None:
             self._permits.take(now)
         if self._listener is not None:
@@ -165,16 +189,27 @@ class Dispatcher(Generic[T]):
         self.ledger.move(task, PROCESSING)
         return True
 
+    def _is_permitted(self, task: T, permit: Permit, now: float) -> bool:
+        wait = permit.wait(now)
+        if wait <= 0:
+            return True
+        error = permit.refusal(now)
+        if error is None:
+            self.put_off(task, now + wait)
+        else:
+            self.refuse(task, error, now)
+        return False
+
     def due(self, now: float) -> float | None:
         """Seconds until a free slot should ask again though nothing was submitted or has ended; None for never."""
-        if self.paused:
+        if self.paused or not (self._later or self._permits):
             return None
         times = []
         while self._later and self._put_off.get(self._later[0][2]) != self._later[0][1]:
             heapq.heappop(self._later)
         if self._later:
             times.append(max(0.0, self._later[0][0] - now))
-        if self._permits is not None and len(self._scheduler) and (wait := self._permits.wait(now)) > 0:
+        if self._permits is not None and len(self.scheduler) and (wait := self._permits.wait(now)) > 0:
             times.append(wait)
         return min(times, default=None)
 
@@ -188,7 +223,7 @@ class Dispatcher(Generic[T]):
             _, number, task = heapq.heappop(self._later)
             if self._put_off.get(task) == number:
                 del self._put_off[task]
-                self._scheduler.push(task)
+                self.scheduler.push(task)
 
     # --- back ---
 
@@ -210,7 +245,16 @@ class Dispatcher(Generic[T]):
         """A task that is in no hand and waits nowhere has ended."""
         if self._listener is not None:
             self._listener.moved(task, to, now, reason)
-        self.ledger.end(task, to)
+        if self._retain is None:
+            self.ledger.end(task, to)
+        else:
+            self.ledger.move(task, to)
+            self._retain(task)
+
+    def refuse(self, task: T, error: BaseException, now: float) -> None:
+        """A pending task that waits nowhere never begins: it has ended, and its owner finds it among the `refused`."""
+        self.end(task, TaskStatus.ABORTED, now, str(error))
+        self.refused.append((task, error))
 
     def retry(self, task: T, now: float, after: float, reason: str = "") -> None:
         """A task that was released has failed, and waits for its next attempt."""
@@ -222,6 +266,15 @@ class Dispatcher(Generic[T]):
         self.ledger.move(task, PENDING)
         self.put_off(task, now + after)
 
+    def time_of(self, task: T) -> float:
+        """Until when a task is put off; minus infinity for one that is not."""
+        number = self._put_off.get(task)
+        return next((until for until, one, _ in self._later if one == number), -math.inf)
+
+    def permits_wait(self, now: float) -> float:
+        """Seconds until the next task may start, whichever it is."""
+        return 0.0 if self._permits is None else self._permits.wait(now)
+
     def withdraw(self, task: T) -> bool:
         """Let a task that waits wait no more. False when it does not wait. It must come to `begin` or `end` then."""
         if task.status is not PENDING:
@@ -231,7 +284,7 @@ class Dispatcher(Generic[T]):
                 self._later = [entry for entry in self._later if self._put_off.get(entry[2]) == entry[1]]
                 heapq.heapify(self._later)
             return True
-        return self._scheduler.remove(task)
+        return self.scheduler.remove(task)
 
     def withdraw_all(self) -> list[T]:
         """Every task that waits, which waits no more. Each must come to `end` then."""

@@ -23,11 +23,12 @@ from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
 from pipe_core.kernel.errors import UnsupportedCapabilityError
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime import wire
+from pipe_core.runtime.alarm import Alarm
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.ledger import Ledger, TaskStatus
 from pipe_core.runtime.share import Shared, share
-from pipe_core.runtime.task import Task
+from pipe_core.runtime.task import Attempt, Task
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -73,19 +74,24 @@ class Executor(concurrent.futures.Executor):
         self._backend = backend
         self._slots = slots or getattr(backend, "slots", None) or cores()
         ready = math.inf if getattr(backend, "inline", False) else self.prefetch
-        self._dispatcher: Dispatcher[Task] = Dispatcher(scheduler, self._slots, ready=ready)
+        self._dispatcher = self._make_dispatcher(scheduler, ready)
         self._hands = self._dispatcher.hands
         self._holds: list[int] = []
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: a backend may end a call while it takes another one
         self._asleep: list[threading.Lock] = []  # a gate for each thread that sleeps in `_take`
         self._idle = threading.Condition(self._lock)  # shut down, and nothing is open any more
+        self._alarm = Alarm(self._wake)
         self._telling = 0  # tasks that have ended, and whose futures have not told everybody yet
         self._closed = False
         self._stopped = False
         self._at_exit = partial(_shut_down, weakref.ref(self))
         backend.start(self._slots, self._take, self._done)
         atexit.register(self._at_exit)  # behind what the backend's modules registered, and so called before
+
+    def _make_dispatcher(self, scheduler: Scheduler, ready: float) -> Dispatcher[Task]:
+        """What decides. For subclasses that decide more."""
+        return Dispatcher(scheduler, self._slots, ready=ready)
 
     @property
     def ledger(self) -> Ledger:
@@ -135,6 +141,12 @@ class Executor(concurrent.futures.Executor):
         else:
             sleeper.release()
         return task.future
+
+    def _wake(self) -> None:
+        """Something may have changed for everybody who sleeps."""
+        with self._lock:
+            self._rouse()
+        self._backend.wake()
 
     def share(self, value: T) -> Shared[T]:
         """*value* for many calls: give the handle as an argument and call ``handle.get()`` in the function.
@@ -197,6 +209,12 @@ class Executor(concurrent.futures.Executor):
         tell(Task(0, fn, args, {}).frame())
         return True
 
+    @property
+    def can_give_up(self) -> bool:
+        """Whether a call that runs can be ended, or left behind: see `give_up`."""
+        can_abandon = type(self._backend).abandon is not Backend.abandon
+        return self.capabilities.hard_timeout or (self.capabilities.isolation == "thread" and can_abandon)
+
     def give_up(self, future: Future[Any], error: BaseException) -> bool:
         """End a call that a slot has in hand, as far as its caller is concerned: *future* gets *error*.
 
@@ -217,11 +235,9 @@ class Executor(concurrent.futures.Executor):
                 return True
             elif not self._abandoned(task):
                 return False
-            self._end(task, TaskStatus.FAILED)
+            ended = self._settled(task, Outcome(error=error))
         self._backend.wake()  # the slot is free, and nobody else says so
-        task.future.set_exception(error)
-        self._settle()
-        self._stop_when_idle()
+        self._tell(task, ended)
         return True
 
     def _abandoned(self, task: Task) -> bool:
@@ -267,6 +283,7 @@ class Executor(concurrent.futures.Executor):
         for task in returned:
             task.future.set_exception(concurrent.futures.CancelledError())
             self._settle()
+        self._alarm.close()
         self._backend.stop(kill=True)
         atexit.unregister(self._at_exit)
 
@@ -292,17 +309,35 @@ class Executor(concurrent.futures.Executor):
         while True:
             with self._lock:
                 task = self._dispatcher.take(slot, monotonic(), not wait)
-                if task is not None:
-                    return task
-                if not wait or (self._closed and not self._is_open()) or self._stopped:
-                    break
-                gate = threading.Lock()  # a Condition would do the same in twice the time
-                gate.acquire()
-                self._asleep.append(gate)
+                gate = None
+                if task is None:
+                    if (due := self._dispatcher.due(monotonic())) is not None:
+                        self._alarm.set(monotonic() + due)
+                    if wait and not (self._stopped or (self._closed and not self._is_open())):
+                        gate = threading.Lock()  # a Condition would do the same in twice the time
+                        gate.acquire()
+                        self._asleep.append(gate)
+            if self._dispatcher.refused:
+                self._tell_refused()
+            if task is not None:
+                return task if task.attempt == 1 else Attempt(task)  # type: ignore[return-value]  # it stands for one
+            if gate is None:
+                break
             gate.acquire()
         if self._closed:
             self._stop_when_idle()  # what was left may have been cancelled
         return None
+
+    def _tell_refused(self) -> None:
+        """Tell those whose tasks were refused. Without the lock: callbacks run here."""
+        with self._lock:
+            refused, self._dispatcher.refused = self._dispatcher.refused, []
+            self._telling += len(refused)
+        for task, error in refused:
+            if task.claim():
+                self._tell(task, Outcome(error=error))
+            else:
+                self._settle()
 
     def _rouse(self) -> None:
         """Let everybody who sleeps look again."""
@@ -310,28 +345,44 @@ class Executor(concurrent.futures.Executor):
             self._asleep.pop().release()
 
     def _done(self, call: Any, outcome: Outcome | bytes) -> None:
-        task: Task = call
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
+        task: Task = call if type(call) is not Attempt else call.task
         with self._lock:
-            if not self._dispatcher.release(task):
+            if task.attempt != (1 if task is call else call.number) or not self._dispatcher.release(task):
                 return  # given up before: its caller has been told something else
-            if task.given_up is not None and (ended.unstarted or ended.error is not None):
-                ended = Outcome(error=task.given_up)
-            again = ended.unstarted and not self._stopped
-            if again:
-                self._dispatcher.give_back(task)
-                self._rouse()
-            else:
-                self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+            told = self._settled(task, ended)
             hand = self._hands[task.slot]
             if hand and hand[0].given_up is not None:
                 self._backend.kill(task.slot)  # its turn has come
-        if again:
+        self._tell(task, told)
+
+    def _settled(self, task: Task, ended: Outcome) -> Outcome | None:
+        """Decide what follows an attempt that is in no hand any more. None when it is not the end of the task."""
+        if task.given_up is not None and (ended.unstarted or ended.error is not None):
+            ended, task.given_up = Outcome(error=task.given_up), None
+        if ended.unstarted:
+            if not self._stopped:
+                self._dispatcher.give_back(task)
+                self._rouse()
+                return None
+            ended = Outcome(error=concurrent.futures.CancelledError())
+        elif ended.error is not None and task.retry is not None:
+            after = task.retry.after(task.attempt, ended.error)
+            if after is not None:
+                now = monotonic()
+                task.unclaim()
+                self._dispatcher.retry(task, now, after, repr(ended.error))
+                self._alarm.set(now + after)
+                return None
+        self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+        return ended
+
+    def _tell(self, task: Task, ended: Outcome | None) -> None:
+        """Tell everybody how *task* ended. Callbacks run here, without the lock."""
+        if ended is None:
             self._backend.wake()
             return
-        if ended.unstarted:
-            task.future.set_exception(concurrent.futures.CancelledError())
-        elif ended.error is not None:
+        if ended.error is not None:
             task.future.set_exception(ended.error)
         else:
             task.future.set_result(ended.value)
@@ -371,6 +422,7 @@ class Executor(concurrent.futures.Executor):
                 return
             self._stopped = True
             self._idle.notify_all()
+        self._alarm.close()
         self._backend.stop()
         atexit.unregister(self._at_exit)
 

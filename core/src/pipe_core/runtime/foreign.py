@@ -67,7 +67,18 @@ class ForeignBackend(SubmittingBackend):
 
 def adopt(pool: concurrent.futures.Executor) -> Executor:
     """An executor of ours over somebody else's, which stays theirs to shut down."""
+    backend, parameters = foreign_parts(pool)
+    return Executor(backend, **parameters)
+
+
+def foreign_parts(pool: concurrent.futures.Executor) -> tuple[ForeignBackend, dict[str, Any]]:
+    """What an executor over *pool* is made of: a backend, and arguments beside it."""
+    if isinstance(pool, Executor):
+        own = pool.capabilities
+        capabilities = Capabilities(isolation=own.isolation, survives_worker_death=own.survives_worker_death)
+        backend = ForeignBackend(pool, in_process=own.in_process)
+        return backend, {"capabilities": capabilities, "name": pool.name, "slots": pool.slots, "prefetch": None}
     threads = isinstance(pool, ThreadPoolExecutor)
     capabilities = Capabilities(isolation="thread" if threads else "process")
     backend = ForeignBackend(pool, in_process=threads)
-    return Executor(backend, capabilities=capabilities, name=type(pool).__name__)
+    return backend, {"capabilities": capabilities, "name": type(pool).__name__, "prefetch": None}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any, ClassVar, Final, cast
 
+from pipe_core.kernel.contracts import Backend
 from pipe_core.kernel.errors import OptionsError, UnsupportedCapabilityError
 from pipe_core.kernel.events import Observers
 from pipe_core.kernel.kernel import Choice, Kernel, current_kernel
 from pipe_core.kernel.specs import ExecutorSpec
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.executor import Executor
-from pipe_core.runtime.foreign import adopt
+from pipe_core.runtime.foreign import adopt, foreign_parts
 
 FOR_PIPES: Final = ("chunk_size", "compression", "concurrency", "max_inflight", "use_batch_validation")
 """Options of executors that are defaults for the pipes that run on them."""
@@ -63,7 +64,27 @@ def choose_executor(
         return chosen, False
     if isinstance(chosen, concurrent.futures.Executor):
         return adopt(chosen), True  # the pool stays theirs, what feeds it is ours
-    raise OptionsError(
+    raise _no_executor(chosen)
+
+
+def executor_parts(spec: Any, options: dict[str, Any], *, default: str) -> tuple[Backend, dict[str, Any]]:
+    """What an `Executor` is made of, for its subclasses: a backend, and arguments beside it.
+
+    Args:
+        spec: As `get_executor`. Somebody's executor stays theirs, and is fed.
+        options: The executor's own options.
+        default: What is chosen where nobody says anything.
+    """
+    chosen = current_kernel().choose("executors", spec, options, default=default)
+    if isinstance(chosen, Choice):
+        return chosen.make(), _parameters(chosen)
+    if isinstance(chosen, concurrent.futures.Executor):
+        return foreign_parts(chosen)
+    raise _no_executor(chosen)
+
+
+def _no_executor(chosen: Any) -> OptionsError:
+    return OptionsError(
         f"{chosen!r} is no executor. Give a name such as 'sync', (name, options), or a concurrent.futures.Executor."
     )
 

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from types import CoroutineType
 from typing import Any
 
 from pipe_core.kernel.contracts import Outcome
 from pipe_core.runtime import wire
 from pipe_core.runtime.call_future import CallFuture
+from pipe_core.runtime.dispatcher import Permit
 from pipe_core.runtime.ledger import Tracked
+from pipe_core.runtime.retries import Retry
 
 
 class Task(Tracked):
     """One unit handed to an executor. Fulfils the `Call` and `Schedulable` contracts."""
 
     __slots__ = ("args", "context", "fn", "future", "given_up", "id", "kwargs", "slot")
+
+    band = 1
+    """What schedulers look at: that of `TaskPriority.NORMAL`."""
+    number = 0.0
+    tag: Hashable = None
+    since = 0.0
+    permit: Permit | None = None
+    """What has to give leave before it starts."""
+    retry: Retry | None = None
+    """Whether a failed attempt is followed by another one."""
 
     def __init__(self, id: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         super().__init__()
@@ -27,12 +40,21 @@ class Task(Tracked):
         self.kwargs = kwargs
         self.slot = 0
         self.given_up: BaseException | None = None
-        self.future = CallFuture()
+        self.future = self.make_future()
         self.context = contextvars.copy_context()
+
+    def make_future(self) -> Future[Any]:
+        """The future that its caller gets."""
+        return CallFuture()
 
     def claim(self) -> bool:
         """The call starts now. False when its future was cancelled before."""
         return self.future.set_running_or_notify_cancel()
+
+    def unclaim(self) -> None:
+        """The call has not begun after all, or begins again later: until then its future can be cancelled."""
+        with self.future._condition:  # the standard library's futures know no way back
+            self.future._state = "PENDING"
 
     @property
     def sequence(self) -> int:
@@ -75,3 +97,16 @@ class Task(Tracked):
     def frame(self) -> bytes:
         """The call as bytes, for `wire.run_frame` in another process."""
         return wire.pack_call(self.fn, self.args, self.kwargs, context=self.context)
+
+
+class Attempt:
+    """A later attempt of a task, as its backend sees it: the end of an earlier one that was given up is not its own."""
+
+    __slots__ = ("number", "task")
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.number = task.attempt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)

@@ -1,0 +1,72 @@
+"""Retries: whether a failed attempt is followed by another one, and when."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipe_core.kernel.errors import OptionsError
+
+Predicate = Callable[[BaseException], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Exponential back-off with jitter.
+
+    Attempt *n* is followed by the next one after a random time between ``1 - jitter`` and ``1`` times
+    ``min(delay * factor ** (n - 1), max_delay)`` seconds.
+
+    Attributes:
+        retries: How many attempts may follow the first one.
+        delay: Seconds behind the first attempt.
+        factor: By how much the delay grows with each attempt.
+        max_delay: The longest delay, in seconds.
+        jitter: How much of the delay is left to chance, 0.0 to 1.0: those that fail together shall not return together.
+        on: The classes of errors that are tried again, or a predicate. Default: any `Exception` that does not say
+            ``retryable = False``.
+        random: Where chance comes from; a seeded one makes delays repeatable.
+
+    Raises:
+        OptionsError: A number is out of its range.
+    """
+
+    retries: int = 3
+    delay: float = 0.1
+    factor: float = 2.0
+    max_delay: float = 30.0
+    jitter: float = 0.5
+    on: type[BaseException] | tuple[type[BaseException], ...] | Predicate | None = None
+    random: random.Random = field(default_factory=random.Random, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        retries: Any = self.retries
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise OptionsError(f"retries wants a whole number from 0 on, not {self.retries!r}.")
+        for name in ("delay", "max_delay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OptionsError(f"{name} wants seconds from 0 on, not {getattr(self, name)!r}.")
+        if not 1 <= self.factor < math.inf:
+            raise OptionsError(f"factor wants a number from 1 on, not {self.factor!r}.")
+        if not 0 <= self.jitter <= 1:
+            raise OptionsError(f"jitter wants a number from 0 to 1, not {self.jitter!r}.")
+
+    def after(self, attempt: int, error: BaseException) -> float | None:
+        """Seconds until the attempt that follows *attempt* (the first is 1); None when there is none."""
+        if attempt > self.retries or not self._matches(error):
+            return None
+        try:
+            longest = min(self.delay * self.factor ** (attempt - 1), self.max_delay)
+        except OverflowError:
+            longest = self.max_delay
+        return longest * (1 - self.jitter * self.random.random())
+
+    def _matches(self, error: BaseException) -> bool:
+        if self.on is None:
+            return isinstance(error, Exception) and getattr(error, "retryable", True) is not False
+        if isinstance(self.on, type | tuple):
+            return isinstance(error, self.on)
+        return bool(self.on(error))

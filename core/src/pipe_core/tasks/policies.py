@@ -1,0 +1,143 @@
+"""What a person may say of calls and their executor, checked and put into the form that the machine works with."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipe_core.kernel.access import get_scheduler
+from pipe_core.kernel.contracts import Backend, Scheduler
+from pipe_core.kernel.errors import OptionsError, UnsupportedCapabilityError
+from pipe_core.kernel.priority import TaskPriority
+from pipe_core.runtime.executor import Executor
+from pipe_core.runtime.ledger import Ledger, TaskStatus
+from pipe_core.runtime.permits import CircuitBreaker
+from pipe_core.runtime.retries import Retry
+from pipe_core.runtime.select import executor_parts
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which tasks that have ended are still known.
+
+    Attributes:
+        count: So many, the last ones. None for any number.
+        age: Those that ended at most so many seconds ago. None for any time.
+        keep_failed: Whether failed ones stay whatever the others say.
+    """
+
+    count: int | None = 1_000
+    age: float | None = None
+    keep_failed: bool = False
+
+    def trim(self, kept: deque[Any], ledger: Ledger, now: float) -> None:
+        """Let *ledger* forget those at the front of *kept*, which are the oldest, that need not be known any more."""
+        while kept and (self._crowds(len(kept)) or self._is_old(kept[0].ended, now)):
+            task = kept.popleft()
+            if not (self.keep_failed and task.status is TaskStatus.FAILED):
+                ledger.forget(task)
+
+    def _crowds(self, count: int) -> bool:
+        return self.count is not None and count > self.count
+
+    def _is_old(self, ended: float, now: float) -> bool:
+        return self.age is not None and ended < now - self.age
+
+
+def start_parts(
+    executor: Any, max_workers: int | tuple[int, int] | None, stack_size: int | None
+) -> tuple[Backend, dict[str, Any]]:
+    """The backend of a task executor, and what its `Executor` takes beside it."""
+    options: dict[str, Any] = {}
+    if max_workers is not None:
+        options["max_workers"] = max_workers
+    if stack_size is not None:
+        options["thread_stack_size"] = stack_size
+    return executor_parts(executor, options, default="threads")
+
+
+def waiting_order(scheduler: Any) -> Scheduler:
+    """A scheduler: one that was given, or one by its name. Default: ``priority``."""
+    if isinstance(scheduler, Scheduler):
+        return scheduler
+    if isinstance(scheduler, tuple):
+        name, options = scheduler
+        return get_scheduler(name, **options)
+    return get_scheduler(scheduler or "priority")
+
+
+def needs_priorities(scheduler: Scheduler) -> bool:
+    """Whether *scheduler* looks at priorities."""
+    return bool(getattr(scheduler, "has_priorities", False))
+
+
+def makes_priority(fn: Callable[..., Any], value: Any) -> bool:
+    """Whether the keyword ``priority`` with that value is the executor's, and not the function's own.
+
+    Ours is a value that is a priority, unless *fn* has a parameter of that name; ``**kwargs`` does not count as one.
+    """
+    if not isinstance(value, TaskPriority | int | float) or isinstance(value, bool):
+        return False
+    try:
+        parameters = inspect.signature(fn).parameters
+    except (TypeError, ValueError):  # a function in C without a signature
+        return True
+    found = parameters.get("priority")
+    return found is None or found.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raises `OptionsError` unless *value* is a whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptionsError(f"{name} wants a whole number from 1 on, not {value!r}.", problems={name: "is not one"})
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Raises `OptionsError` unless *value* is a positive number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise OptionsError(f"{name} wants positive seconds, not {value!r}.", problems={name: "is not positive"})
+
+
+def call_options(
+    executor: Executor,
+    *,
+    timeout: float | None,
+    deadline: float | None,
+    retries: int | Retry | None,
+    breaker: CircuitBreaker | None,
+    tags: Hashable | Iterable[Hashable],
+) -> dict[str, Any]:
+    """The options of a call as attributes of its task; those that were not given are left out."""
+    options: dict[str, Any] = {}
+    for name, seconds in (("timeout", timeout), ("deadline", deadline)):
+        if seconds is None or seconds == math.inf:
+            continue
+        check_seconds(name, seconds)
+        _check_endings(executor, name)
+        options[name] = float(seconds)
+    if retries is not None:
+        options["retry"] = retries if isinstance(retries, Retry) else Retry(retries)
+    if breaker is not None:
+        if not isinstance(breaker, CircuitBreaker):
+            raise OptionsError(f"breaker wants a CircuitBreaker, not {breaker!r}.")
+        options["permit"] = breaker
+    if isinstance(tags, str | bytes) or not isinstance(tags, Iterable):
+        tags = (tags,)
+    if tags := tuple(tags):
+        hash(tags)
+        options["tags"] = tags
+    return options
+
+
+def _check_endings(executor: Executor, option: str) -> None:
+    if not executor.can_give_up:
+        raise UnsupportedCapabilityError(
+            f"'{executor.name}' cannot end a call that runs, so {option}= would be a promise that nobody keeps. "
+            f"Choose 'threads', 'asyncio' or a process executor with hard timeouts, or wait with result(timeout).",
+            capability="hard_timeout",
+            executor=executor.name,
+        )
