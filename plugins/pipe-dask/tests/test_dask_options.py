@@ -79,6 +79,17 @@ def test_an_address_without_a_host_is_refused(address: str) -> None:
         checked(address, tls=False, allow_insecure=False)
 
 
+@pytest.mark.parametrize("address", ["tcp://host:99999", "tcp://host:0", "host:99:7", "tcp://2001:db8::1:8786"])
+def test_an_address_that_cannot_be_is_refused(address: str) -> None:
+    with pytest.raises(OptionsError, match=r"is none\. Write tcp://host:8786, or tcp://\[::1\]:8786"):
+        checked(address, tls=False, allow_insecure=True)
+
+
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(OptionsError, match=r"begins with 'http://'\. Dask knows dask://, tcp://"):
+        checked("http://localhost:8786", tls=False, allow_insecure=True)
+
+
 def test_a_schema_is_refused_and_told_where_it_goes() -> None:
     with pytest.raises(OptionsError, match=r"executor=DaskExecutor\(\)"):
         DaskExecutor(int)

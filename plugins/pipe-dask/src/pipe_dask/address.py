@@ -10,7 +10,9 @@ from pipe_core import InsecureAddressError, OptionsError
 _PORT: Final = 8786
 _LEADING: Final = {"dask": "tcp"}
 """What stands before an address instead of its protocol."""
+_PLAIN: Final = ("tcp", "ws", "ucx")
 _ENCRYPTED: Final = ("tls", "wss", "inproc")
+_KNOWN: Final = (*_LEADING, *_PLAIN, *_ENCRYPTED)
 
 
 def checked(address: str, *, tls: bool, allow_insecure: bool) -> str:
@@ -23,15 +25,20 @@ def checked(address: str, *, tls: bool, allow_insecure: bool) -> str:
 
     Raises:
         InsecureAddressError: It leads to another machine without encryption, and nobody allowed that.
-        OptionsError: It has no host.
+        OptionsError: It has no host, no protocol of Dask's, or no possible port.
     """
     protocol, separator, place = address.rpartition("://")
     if not separator or protocol in _LEADING:
         protocol = "tls" if tls else "tcp"
+    if protocol not in _KNOWN:
+        known = ", ".join(f"{one}://" for one in _KNOWN)
+        raise OptionsError(f"The Dask address '{address}' begins with '{protocol}://'. Dask knows {known}.")
     if not _host(place):
         raise OptionsError(f"The Dask address '{address}' names no host. Write tcp://host:{_PORT}.")
     if protocol != "inproc" and not _has_port(place):
         place = f"{place.rstrip('/')}:{_PORT}"
+    if protocol != "inproc" and not _is_possible(place):
+        raise OptionsError(f"The Dask address '{address}' is none. Write tcp://host:{_PORT}, or tcp://[::1]:{_PORT}.")
     if protocol not in _ENCRYPTED and not _is_loopback(_host(place)) and not allow_insecure:
         raise InsecureAddressError(
             f"The Dask address '{protocol}://{place}' leads to another machine without TLS: whoever is on the way can "
@@ -49,6 +56,11 @@ def _host(place: str) -> str:
 
 def _has_port(place: str) -> bool:
     return place.rpartition("]")[2].rpartition(":")[2].isdigit() and ":" in place.rpartition("]")[2]
+
+
+def _is_possible(place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    return 0 < int(port) < 65536 and (":" not in host or host.startswith("["))
 
 
 def _is_loopback(host: str) -> bool:

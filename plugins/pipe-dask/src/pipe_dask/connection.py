@@ -20,6 +20,7 @@ from distributed import Client, Future
 from distributed.security import Security
 
 from pipe_core import BackendLost, OptionsError
+from pipe_dask.meeting import meet
 from pipe_dask.results import Results
 from pipe_dask.worker import run
 
@@ -156,7 +157,7 @@ class Connection:
                 await asyncio.sleep(_OFTEN)
         except TimeoutError:
             self.gone(f"its scheduler has not answered for {self._timeout:g} seconds")
-        except (OSError, AttributeError) as error:  # a client that was closed has no scheduler any more
+        except Exception as error:  # also what is no message of Dask's, when something else has got the port meanwhile
             self.gone(f"its scheduler does not answer: {type(error).__name__}: {error}")
 
     def gone(self, why: str) -> BackendLost:
@@ -198,7 +199,7 @@ class Connection:
                 self.results.close()
                 if self._ours:
                     self._client.close(timeout=_CLOSE)
-            except (TimeoutError, OSError):  # the scheduler hangs; the client's own threads end with this process
+            except Exception:  # the scheduler hangs, or the client has broken; its own threads end with this process
                 logging.getLogger("pipe_core").warning("a Dask client could not be closed in order")
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._is_news)
@@ -218,12 +219,14 @@ def connect(address: str, files: Mapping[str, str], timeout: float) -> Client:
     """
     make: Any = Client
     security = _secured(files, address)
+    meet(address, security.get_connection_args("client"), timeout)
     try:
         client: Client = make(address, security=security, timeout=timeout, set_as_default=False, name="pipe")
         return client
-    except (OSError, TimeoutError) as error:
+    except Exception as error:  # for example ImportError, for versions that cannot talk
         raise BackendLost(
-            f"No Dask scheduler answers at {address}: {error}. Is it running, and is the way there open?"
+            f"No Dask scheduler answers at {address}: {type(error).__name__}: {error}. Is it running, and in the "
+            "version of Dask that is here?"
         ) from error
 
 
