@@ -48,7 +48,8 @@ class Pipe:
         post_validation_hooks: Hooks on entries that passed validation, on `validated_data`.
         executor: Where the work runs: a name, a URL, ``(name, options)`` or an executor. Default ``"sync"``.
         chunk_size: Records in a chunk. Default: follows the time that chunks take.
-        max_inflight: How many chunks may be read and not yet committed. Default 20, or twice the workers.
+        max_inflight: How many chunks may be read and not yet committed. Default 20, or twice the workers where
+            that is more.
         max_bytes_inflight: How many bytes they may stand for. Default 64 MiB.
         ordered: Keep the order of the source. Without it chunks may overtake each other; splits of a file never do.
         codec: How chunks travel to other processes. Default ``"msgpack"``.
