@@ -19,8 +19,8 @@ class AsyncIOExecutor(NamedExecutor):
         use_batch_validation: False validates records one by one, for pipes that do not say.
         loop: A running event loop to use; it is never blocked. Default: one of the executor's own.
         chunksize: Records in a chunk, for pipes that do not say. Default: follows the time that chunks take.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
 
     Raises:
         OptionsError: A schema was given, which belongs to the pipe; or an option is wrong.

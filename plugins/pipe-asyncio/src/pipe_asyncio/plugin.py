@@ -19,8 +19,8 @@ class AsyncIOOptions(BaseModel, frozen=True, extra="forbid"):
         max_workers: How many threads there are for calls that are no coroutines. Default 10.
         loop: A running event loop to use. Default: one of the executor's own, in a thread of its own.
         chunk_size: Records in a chunk, for pipes that do not say.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
         use_batch_validation: False validates records one by one, for pipes that do not say.
     """
 

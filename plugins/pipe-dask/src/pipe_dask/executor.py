@@ -26,8 +26,8 @@ class DaskExecutor(NamedExecutor):
         timeout: Seconds that the scheduler may take to answer and a cluster may be without any worker. Default 12.
         chunk_size: Records in a chunk, for pipes that do not say. Default: follows the time that chunks take.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say. Default: nothing is compressed.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
 
     Raises:
         OptionsError: A schema was given, which belongs to the pipe; or an option is wrong.

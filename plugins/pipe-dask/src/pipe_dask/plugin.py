@@ -29,8 +29,8 @@ class DaskOptions(BaseModel, frozen=True, extra="forbid"):
             counts as lost. On a cluster of one's own, new workers have a minute at least.
         chunk_size: Records in a chunk, for pipes that do not say.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
     """
 
     address: str | None = None

@@ -14,8 +14,8 @@ class MultiprocessingExecutor(NamedExecutor):
         max_workers: How many worker processes. Default: one a core.
         chunksize: Records in a chunk, for pipes that do not say. Default: follows the time that chunks take.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say. Default: nothing is compressed.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
         prefetch: How many calls a busy worker may hold ready. Default 0.
 
     Raises:

@@ -19,8 +19,8 @@ class LokyOptions(BaseModel, frozen=True, extra="forbid"):
         prefetch: How many calls a busy worker may hold ready. Default: 0 for calls, 2 for the chunks of a run.
         chunk_size: Records in a chunk, for pipes that do not say.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
     """
 
     max_workers: int | None = Field(default=None, ge=1)

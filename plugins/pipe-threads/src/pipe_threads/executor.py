@@ -14,8 +14,8 @@ class ThreadExecutor(NamedExecutor):
         max_workers: How many threads. Default: one a core.
         chunksize: Records in a chunk, for pipes that do not say. Default: follows the time that chunks take.
         concurrency: Calls of an async hook in flight, for pipes that do not say. Default 10.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
 
     Raises:
         OptionsError: A schema was given, which belongs to the pipe; or an option is wrong.

@@ -20,8 +20,8 @@ class ThreadsOptions(BaseModel, frozen=True, extra="forbid"):
         max_workers: How many threads. Default: one a core that this process may use, five in a pipe.
         chunk_size: Records in a chunk, for pipes that do not say.
         concurrency: Calls of an async hook in flight, for pipes that do not say.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or twice
-            the workers where that is more.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
+            twice the workers where that is more.
     """
 
     max_workers: int | None = Field(default=None, ge=1)
