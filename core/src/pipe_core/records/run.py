@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import logging
-import math
-import queue
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
@@ -21,8 +17,6 @@ from pipe_core.kernel.errors import (
     PipeError,
     RunCancelledError,
     RunError,
-    SourceError,
-    TooManyErrorsError,
     WorkerKilled,
 )
 from pipe_core.kernel.events import Observers
@@ -30,14 +24,15 @@ from pipe_core.kernel.facts import RunInfo, TaskInfo
 from pipe_core.records.commit import APPEND_SECONDS, Again, Commit
 from pipe_core.records.control import Control
 from pipe_core.records.dispatch import Dispatch
+from pipe_core.records.ending import Ending
 from pipe_core.records.feed import Feed, Piece
+from pipe_core.records.flight import Flight, Try
 from pipe_core.records.limits import Limits
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
 from pipe_core.records.result import Phase, Result
 from pipe_core.records.stalls import Stall, Stalls
 from pipe_core.records.suspects import Death, Part, Suspect
-from pipe_core.runtime import trace
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.exits import exit_text
 from pipe_core.runtime.run_loop import LoopLeft
@@ -47,9 +42,6 @@ logger = logging.getLogger("pipe_core.records")
 
 PREFETCH: Final = 2
 """Chunks that a busy worker of another process holds ready."""
-GRACE: Final = 1.25
-"""Seconds that workers have to end what they do when a run ends before its time. More than a Ctrl-C allows: when that
-is over, it is the wait for them that is interrupted, and nothing behind it."""
 _UNBEGUN: Final = 8
 """So many workers may die one after the other before they touch a record: then it is not for a record."""
 
@@ -76,16 +68,6 @@ class Plan:
     least: int
 
 
-@dataclass(eq=False, slots=True)
-class Try:
-    """One piece, or a part of a suspect one, that was handed over."""
-
-    number: int
-    piece: Piece
-    part: Part | None
-    began: float
-
-
 class Run:
     """Drives one run to its end.
 
@@ -99,35 +81,39 @@ class Run:
         self._plan = plan
         self.report = report
         self._control = control
-        self._events: queue.SimpleQueue[tuple[Try, Future[Any]] | None] = queue.SimpleQueue()
         self._pieces: dict[int, Piece] = {}
         self._suspects: dict[int, Suspect] = {}
-        self._out: dict[Future[Any], Try] = {}
         self._unbegun = 0
-        self._blocked: str | None = None
         self._dispatch = _dispatch(plan)
-        self._release = self._held_ready()
+        self._flight = Flight(self._dispatch, report.run)
         self._stalls = Stalls(plan.program, plan.executor)
-        self._wake: Callable[[], None] = lambda: self._events.put(None)
         self._feed = Feed(
             plan.source,
             exact=plan.exact,
             whole=plan.whole,
             workers=plan.executor.slots,
             least=plan.least,
-            wake=self._wake,
+            wake=self._flight.wake,
         )
         # Splits are committed in order whatever was asked for: their borders are checked against their neighbours.
         ordered = plan.ordered or self._feed.splitting
         self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=ordered)
-        self._context = contextvars.copy_context()
-        self._context.run(trace.run_id.set, report.run)
         self._committed = time.monotonic()
         self._told = 0.0
         self.info = self._described()
         tell = self._tell_failure if plan.observers.hears("pipe_entry_failed") else None
         self._commit = Commit(plan.program, plan.sink, plan.errors, report, plan.limits, tell)
-        control.on_abort(self._wake)
+        self._ending = Ending(
+            plan,
+            report,
+            control=control,
+            feed=self._feed,
+            dispatch=self._dispatch,
+            flight=self._flight,
+            commit=self._commit,
+            release=self._held_ready(),
+        )
+        control.on_abort(self._flight.wake)
         if plan.program.loop is not None:
             control.on_abort(plan.program.loop.cancel)
 
@@ -146,9 +132,10 @@ class Run:
         """
         self._plan.observers.tell("pipe_run_started", run=self.info)
         while not self._over():
-            if not self._submit():
+            if self._submit():
+                self._collect()
+            else:
                 self._wait()
-            self._collect()
             yield from self._commit_ready()
         if self._feed.failure is not None:
             raise self._feed.failure
@@ -177,33 +164,23 @@ class Run:
         if part is None:
             self._pieces[number] = piece
         self._tell_task("pipe_task_submitted", tried, "pending")
-        future = self._context.run(self._dispatch.submit, piece, most)
-        self._out[future] = tried
-        future.add_done_callback(partial(self._ended, tried))
-
-    def _ended(self, tried: Try, future: Future[Any]) -> None:
-        self._events.put((tried, future))  # nothing else: decisions are made by whoever drives
+        self._flight.begin(tried, most)
 
     def _wait(self) -> None:
         due = self._feed.due() if self._window.fits(self._feed.next_size) else None
         if self._plan.mode == "append":
             due = _sooner(due, max(0.0, self._committed + APPEND_SECONDS - time.monotonic()))
-        try:
-            event = self._events.get(timeout=_sooner(due, self._stalls.due))
-        except queue.Empty:
+        if not self._collect(_sooner(due, self._stalls.due)):
             self._look_for_stalls()
-            return
-        self._note(event)
 
-    def _collect(self) -> None:
-        while not self._events.empty():
-            self._note(self._events.get())
+    def _collect(self, seconds: float | None = 0.0) -> bool:
+        """Note what comes back within *seconds*. False when nothing does."""
+        landed = self._flight.landed(seconds)
+        for tried, future in landed:
+            self._note(tried, future)
+        return bool(landed)
 
-    def _note(self, event: tuple[Try, Future[Any]] | None) -> None:
-        if event is None:
-            return
-        tried, future = event
-        del self._out[future]
+    def _note(self, tried: Try, future: Future[Any]) -> None:
         error = future.exception()
         self._tell_task("pipe_task_finished", tried, "completed" if error is None else "failed")
         self._check_beginning(error)
@@ -283,8 +260,8 @@ class Run:
 
     def _look_for_stalls(self) -> None:
         for readable, stall in self._stalls.found():
-            for future, tried in list(self._out.items()):
-                if tried.piece.readable is readable and self._plan.executor.give_up(future, stall):
+            for future in self._flight.reading(readable):
+                if self._plan.executor.give_up(future, stall):
                     self._note_stall(stall)
         if (blocked := self._stalls.blocked()) is not None:
             self._note_stall(blocked)
@@ -367,112 +344,9 @@ class Run:
                 report=report,
             )
 
-    # --- the end ---
-
     def finish(self, error: BaseException | None) -> None:
         """Make the sinks durable or leave them as they were, and give everything back. Never called twice."""
-        second: KeyboardInterrupt | None = None
-        try:
-            orderly = self._drained(error)
-        except KeyboardInterrupt as problem:  # another Ctrl-C, or the time for the first one is over: no more waiting
-            orderly, second = False, problem
-        if self._out:
-            self._give_up_calls()
-        with contextlib.ExitStack() as ending:  # whatever becomes of one step, the others are taken
-            ending.callback(self._close_source)
-            ending.push(partial(self._end_sinks, error or second))
-            ending.callback(self._describe_transport)
-            ending.push(partial(self._end_executor, orderly))
-            if self._plan.program.loop is not None:
-                self._plan.program.loop.cancel()  # an asynchronous source that still waits for its next record
-            self._blocked = self._feed.close() or ""
-            self.report.notes += self._dispatch.close(orderly=orderly)
-            self._release()
-        if error is None and second is not None:
-            raise second
-
-    def _close_source(self) -> None:
-        if self._blocked == "":
-            self._plan.source.close()
-        else:
-            name = self._blocked or self._plan.source.name
-            self.report.notes.append(f"the source {name} was still blocked in a read; its thread was left behind")
-
-    def _end_executor(self, orderly: bool, kind: object, *_: object) -> None:
-        if not self._plan.owns_executor:
-            return
-        try:
-            if orderly and kind is None:
-                self._plan.executor.shutdown(cancel_futures=True)
-            else:
-                self._plan.executor.terminate()
-        except KeyboardInterrupt:  # in the middle of it
-            self._plan.executor.terminate()
-            raise
-
-    def _drained(self, error: BaseException | None) -> bool:
-        """Cancel what has not started, and wait for the rest: nothing runs after the run. False for what still does."""
-        if error is None:
-            return self._drain(math.inf)
-        self._control.end()
-        if not self._plan.owns_executor:
-            self._dispatch.stop()
-        return self._drain(GRACE)
-
-    def _drain(self, seconds: float) -> bool:
-        until = time.monotonic() + seconds
-        for future in list(self._out):
-            future.cancel()
-        while self._out:
-            left = None if until == math.inf else until - time.monotonic()
-            try:
-                event = self._events.get(timeout=left) if left is None or left > 0 else self._events.get_nowait()
-            except queue.Empty:
-                return False
-            if event is not None:
-                self._out.pop(event[1], None)
-        return True
-
-    def _give_up_calls(self) -> None:
-        """What still runs would be in the way of whoever uses the executor next."""
-        executor, error = self._plan.executor, RunCancelledError("The run has ended.", report=self.report)
-        left = [future for future in self._out if self._plan.owns_executor or not executor.give_up(future, error)]
-        if any(not future.done() for future in left):
-            self.report.notes.append(f"{len(left)} chunks were still being processed when the run ended")
-
-    def _describe_transport(self) -> None:
-        carrier = self._dispatch.carrier
-        if carrier is not None:
-            self.report.transport = {
-                "bytes": carrier.raw_bytes,
-                "bytes_sent": carrier.frame_bytes,
-                "compress_seconds": carrier.compress_seconds,
-            }
-
-    def _end_sinks(self, error: BaseException | None, kind: object, problem: BaseException | None, *_: object) -> None:
-        error = error or problem
-        try:
-            if error is None:
-                for sink in self._commit.sinks():
-                    sink.commit()
-            else:
-                self._give_up(error)
-        finally:
-            for sink in self._commit.sinks():
-                sink.close()
-
-    def _give_up(self, error: BaseException) -> None:
-        """Leave the targets as they were.
-
-        What a broken source gave before it broke is kept beside them; the reasons of a run that was stopped for its
-        errors are kept for good.
-        """
-        stopped = isinstance(error, TooManyErrorsError)
-        for sink in self._commit.sinks():
-            if stopped and sink is self._plan.errors:
-                sink.commit()
-            elif place := sink.abort(keep=isinstance(error, SourceError)):
-                self.report.notes.append(f"what was read before the error is in {place}")
+        self._ending.end(error)
 
     # --- what is told ---
 
