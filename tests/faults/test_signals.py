@@ -73,6 +73,33 @@ def test_a_second_signal(executor: str, first: signal.Signals, tmp_path: Path) -
         assert (tmp_path / "out.jsonl").read_text() == "as before\n"
 
 
+SLEEPING = """
+import sys, time
+from pathlib import Path
+from pipe_core import Pipe
+
+def sleep(entry, store):
+    Path("asleep").touch()
+    time.sleep(60)
+
+Pipe([{"n": 1}], "out.jsonl", executor="sync", pre_validation_hooks=[sleep]).run(handle_sigterm=True)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
+def test_user_code_that_does_not_come_back_hides_no_signal(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SLEEPING)
+    with started(tmp_path, ["script.py"]) as program:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "asleep").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        program.process.send_signal(number)
+        program.process.communicate(timeout=60)
+        assert program.process.returncode == code
+        assert not (tmp_path / "out.jsonl").exists()
+
+
 # --- the driver's death ---
 
 

@@ -156,10 +156,10 @@ class Pipe:
             try:
                 attempt.prepare()
                 attempt.drain()
-            except RunCancelledError:
+            except (RunCancelledError, KeyboardInterrupt) as stopped:  # the latter where user code did not come back
                 if interrupts.received == signal.SIGTERM:
                     raise SystemExit(143) from None
-                if interrupts.received is not None:
+                if interrupts.received is not None and isinstance(stopped, RunCancelledError):
                     raise KeyboardInterrupt from None
                 raise
         return attempt.report
