@@ -151,7 +151,7 @@ class SharedQueue(FifoScheduler):
 
 
 class TestGood(Kit): made = FifoScheduler
-class TestModest(Kit): made, ordered = Lifo, False
+class TestModest(Kit): made, ordered, starves = Lifo, False, True
 class TestLifo(Kit): made = Lifo
 class TestLosesTasks(Kit): made, ordered = LosesTasks, False
 class TestPopsTwice(Kit): made, ordered = PopsTwice, False
