@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.hookspecs import hookimpl as hookimpl
     from pipe_core.kernel.hookspecs import hookspec as hookspec
     from pipe_core.kernel.kernel import Kernel as Kernel
+    from pipe_core.kernel.priority import TaskPriority as TaskPriority
     from pipe_core.kernel.settings import using as using
     from pipe_core.kernel.specs import Capabilities as Capabilities
     from pipe_core.kernel.specs import CodecSpec as CodecSpec
@@ -82,6 +83,12 @@ if TYPE_CHECKING:
     from pipe_core.runtime.select import NamedExecutor as NamedExecutor
     from pipe_core.runtime.select import get_executor as get_executor
     from pipe_core.runtime.submitting import SubmittingBackend as SubmittingBackend
+    from pipe_core.schedulers.adaptive import AdaptiveScheduler as AdaptiveScheduler
+    from pipe_core.schedulers.fair import FairScheduler as FairScheduler
+    from pipe_core.schedulers.fifo import FifoScheduler as FifoScheduler
+    from pipe_core.schedulers.priority import PriorityScheduler as PriorityScheduler
+    from pipe_core.schedulers.round_robin import RoundRobinScheduler as RoundRobinScheduler
+    from pipe_core.schedulers.work_stealing import WorkStealingScheduler as WorkStealingScheduler
 
 _PLACES = {
     "pipe_core.executors.sync": "SyncFifoExecutor",
@@ -97,6 +104,7 @@ _PLACES = {
     ),
     "pipe_core.kernel.hookspecs": "hookimpl hookspec",
     "pipe_core.kernel.kernel": "Kernel",
+    "pipe_core.kernel.priority": "TaskPriority",
     "pipe_core.kernel.settings": "using",
     "pipe_core.kernel.specs": "Capabilities CodecSpec ExecutorSpec FormatSpec HookSpec ObserverSpec SchedulerSpec",
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
@@ -104,6 +112,12 @@ _PLACES = {
     "pipe_core.runtime.ledger": "Ledger",
     "pipe_core.runtime.select": "NamedExecutor get_executor",
     "pipe_core.runtime.submitting": "SubmittingBackend",
+    "pipe_core.schedulers.adaptive": "AdaptiveScheduler",
+    "pipe_core.schedulers.fair": "FairScheduler",
+    "pipe_core.schedulers.fifo": "FifoScheduler",
+    "pipe_core.schedulers.priority": "PriorityScheduler",
+    "pipe_core.schedulers.round_robin": "RoundRobinScheduler",
+    "pipe_core.schedulers.work_stealing": "WorkStealingScheduler",
 }
 _HOMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 

@@ -1,1 +1,1 @@
-"""The scheduler that comes with core: ``fifo``."""
+"""The schedulers that come with core: ``fifo``, ``priority``, ``work_stealing``, ``round_robin`` and ``fair``."""
