@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import pickle
 import threading
+import weakref
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -239,6 +241,21 @@ def test_a_fresh_event_of_one_that_failed_can_be_run() -> None:
 
 
 # --- identity and copies ---
+
+
+@pytest.mark.parametrize("kind", [Event, Fetch])
+def test_an_event_that_is_done_with_is_freed_at_once(kind: type[Event]) -> None:
+    async def main() -> weakref.ref[Event]:
+        event = kind()
+        if kind is Fetch:
+            await event.invoke()
+        return weakref.ref(event)
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())() is None
+    finally:
+        gc.enable()
 
 
 def test_events_are_equal_when_their_ids_are() -> None:

@@ -82,7 +82,7 @@ def test_invoking_again_gives_the_response_and_runs_nothing() -> None:
 
 def test_a_plain_function_will_do() -> None:
     class Plain(Event):
-        def _invoke(self) -> int:  # type: ignore[override]
+        def _invoke(self) -> int:
             return threading.get_ident()
 
     assert asyncio.run(Plain().invoke()) == threading.get_ident()

@@ -66,7 +66,7 @@ class Event(BaseModel):
         streaming: Run `stream` in place of `_invoke`. Not serialised. A subclass may say ``streaming = True``.
     """
 
-    __slots__ = ("_record",)
+    __slots__ = ("__weakref__", "_record")
 
     model_config = ConfigDict(extra="forbid")
 
@@ -118,8 +118,8 @@ class Event(BaseModel):
         """What a permission check is told, as keyword arguments. Nothing, unless overridden."""
         return {}
 
-    async def _invoke(self) -> Any:
-        """The work. Override it; its value is the response.
+    def _invoke(self) -> Any:  # no coroutine function for type checkers: all three kinds override it
+        """The work. Override it by an `async def`; its value is the response.
 
         An async generator makes an event that streams. A plain function will do where nothing is awaited: it is called
         on the loop, and holds it up for as long as it takes.
