@@ -16,7 +16,7 @@ import pytest
 from oracle import Number, check, numbers
 from tried import INSTALLED, Started
 
-from pipe_core import BaseHook, Pipe
+from pipe_core import BaseHook, Pipe, RunCancelledError
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -275,6 +275,47 @@ def test_the_users_own_loop_is_waited_for(workers: Any) -> None:
     pipe = Pipe(numbers(COUNT), good, errors=bad, executor=workers, pre_validation_hooks=[blocks], hook_timeout=LIMIT)
     check(good, bad, COUNT, {120}, asyncio.run(pipe.arun()))
     assert "noticed when it returned" in bad[0]["errors"][0]["message"]
+
+
+def test_an_aborted_run_does_not_wait_for_the_blocked_loop(workers: Any, block: Blocking) -> None:
+    blocked = threading.Event()
+
+    class Blocks(BaseHook):
+        async def execute(self, entries: list[Any], store: Any) -> None:
+            blocked.set()
+            block()
+
+        async def teardown(self, store: Any) -> None:
+            raise AssertionError("there is no loop to run it on")
+
+    report = Pipe(numbers(COUNT), [], executor=workers, pre_validation_hooks=[Blocks()]).start()
+    assert blocked.wait(10)
+    report.abort()
+    with pytest.raises(RunCancelledError):
+        report.wait(30)
+    assert not block.released.is_set()
+    assert "the event loop of the run: RunError: a call still blocks it; its thread was left behind" in report.notes
+
+
+def test_an_aborted_run_tears_down_on_a_loop_that_goes_on(workers: Any) -> None:
+    waiting, closed = threading.Event(), threading.Event()
+
+    class Waits(BaseHook):
+        async def execute(self, entries: list[Any], store: Any) -> None:
+            waiting.set()
+            await asyncio.sleep(60)
+
+        async def teardown(self, store: Any) -> None:
+            await asyncio.sleep(0.01)
+            closed.set()
+
+    report = Pipe(numbers(1), [], executor=workers, pre_validation_hooks=[Waits()]).start()
+    assert waiting.wait(10)
+    report.abort()
+    with pytest.raises(RunCancelledError):
+        report.wait(30)
+    assert closed.is_set()
+    assert report.notes == []
 
 
 SCRIPT = """

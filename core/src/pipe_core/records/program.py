@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipe_core.kernel.contracts import Encoder
+from pipe_core.kernel.errors import RunError
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.result import Phase
 from pipe_core.records.schema import ErrorSerializer, Schema
@@ -112,10 +113,14 @@ class Program:
 
     def close(self) -> list[BaseException]:
         """Tear down every worker of this process, once. What goes wrong is returned."""
+        problems: list[BaseException] = []
+        if self.loop is not None and self.loop.leave_if_in_the_way():
+            problems.append(RunError("a call still blocks it; its thread was left behind"))
+            problems[0].add_note("the event loop of the run")
         workers = [*self.workers.values(), *self.retired]
         self.workers.clear()
         self.retired.clear()
-        return [error for worker in workers for error in worker.teardown()]
+        return problems + [error for worker in workers for error in worker.teardown()]
 
     @cached_property
     def error_row(self) -> Callable[[dict[str, Any]], Any] | None:

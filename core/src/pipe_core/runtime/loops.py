@@ -9,7 +9,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pipe_core.kernel.errors import RunningError
 from pipe_core.runtime.run_loop import LoopLeft
@@ -17,6 +17,9 @@ from pipe_core.runtime.run_loop import LoopLeft
 logger = logging.getLogger("pipe_core")
 
 T = TypeVar("T")
+
+_PATIENCE: Final = 1.0
+"""Seconds that a loop has to answer when everything is being stopped. One that is not blocked does so at once."""
 
 
 class LoopThread:
@@ -108,6 +111,7 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what still runs on an own loop, stop it and join its thread."""
+        self.leave_if_in_the_way()
         with self._lock:
             loop, thread = self._loop, self._thread
             if not self._own or loop is None or thread is None or self._left:
@@ -138,6 +142,18 @@ class LoopThread:
         if loop is not None:
             ending = asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
             ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+
+    def leave_if_in_the_way(self) -> bool:
+        """Leave an own loop behind that is blocked while everything is being stopped. Whether that was so."""
+        loop = self._loop
+        if not self._own or self._left or loop is None or not self._stopping():
+            return False
+        goes_on = threading.Event()
+        loop.call_soon_threadsafe(goes_on.set)
+        if goes_on.wait(_PATIENCE):
+            return False
+        self.leave()
+        return True
 
     def _answer(self) -> None:
         self._answers = True

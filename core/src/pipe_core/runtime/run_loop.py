@@ -108,6 +108,10 @@ class RunLoop:
         if self._thread is not None:
             self._thread.leave()
 
+    def leave_if_in_the_way(self) -> bool:
+        """As `LoopThread.leave_if_in_the_way`."""
+        return self._thread is not None and self._thread.leave_if_in_the_way()
+
     def _made(self) -> LoopThread:
         from pipe_core.runtime.loops import LoopThread
 
