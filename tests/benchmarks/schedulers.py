@@ -1,0 +1,156 @@
+"""Schedulers alone, without an executor: when skewed work ends, and what a task costs. Prints two tables.
+
+Run ``python tests/benchmarks/schedulers.py``. The first table is a simulation and comes out the same everywhere; the
+second one is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import process_time
+from typing import Any, Final
+
+from pipe_core import get_scheduler
+
+SLOTS: Final = 8
+TASKS: Final = 1_000
+SHAPE: Final = 1.3
+"""Of the Pareto distribution: most tasks are short, a few take as long as hundreds of others together."""
+POLICIES: Final = ("fifo", "priority", "work_stealing", "round_robin", "fair")
+
+
+@dataclass(slots=True)
+class Task:
+    """A task as schedulers see it."""
+
+    sequence: int
+    band: int = 1
+    number: float = 0.0
+    tag: Any = None
+    since: float = 0.0
+
+
+def made(name: str) -> Any:
+    """The scheduler called *name*, bound to `SLOTS` slots where it wants to know."""
+    scheduler: Any = get_scheduler(name)
+    if hasattr(scheduler, "bind"):
+        scheduler.bind(SLOTS)
+    return scheduler
+
+
+# --- when skewed work ends ---
+
+
+def makespan(scheduler: Any, seconds: Sequence[float]) -> float:
+    """When the last task ends, where all wait at first and each slot asks whenever it is free."""
+    for sequence in range(len(seconds)):
+        scheduler.push(Task(sequence, tag=sequence % 3))
+    free = [(0.0, slot) for slot in range(SLOTS)]
+    last = 0.0
+    while free:
+        now, slot = heapq.heappop(free)
+        if (task := scheduler.pop(slot, now)) is not None:
+            heapq.heappush(free, (now + seconds[task.sequence], slot))
+            last = max(last, now + seconds[task.sequence])
+    return last
+
+
+def skewed(seeds: int) -> list[tuple[str, ...]]:
+    """Rows: how much earlier than with ``round_robin`` work ends, how much later than with ``fifo``, and steals."""
+    ends: dict[str, list[float]] = {name: [] for name in POLICIES}
+    steals: list[int] = []
+    for seed in range(seeds):
+        chance = random.Random(seed)
+        seconds = [chance.paretovariate(SHAPE) for _ in range(TASKS)]
+        for name in POLICIES:
+            scheduler = made(name)
+            ends[name].append(makespan(scheduler, seconds))
+            if name == "work_stealing":
+                steals.append(scheduler.steals)
+    return [
+        (
+            name,
+            f"{_ratio(ends['round_robin'], ends[name]):.2f}",
+            f"{_ratio(ends[name], ends['fifo']):.3f}",
+            f"{median(steals):.0f}" if name == "work_stealing" else "",
+        )
+        for name in POLICIES
+    ]
+
+
+def _ratio(ones: Iterable[float], others: Iterable[float]) -> float:
+    return median(one / other for one, other in zip(ones, others, strict=True))
+
+
+# --- what a task costs ---
+
+KINDS: Final[dict[str, tuple[str, Callable[[int, random.Random], dict[str, Any]]]]] = {
+    "fifo": ("fifo", lambda sequence, chance: {}),
+    "priority, all NORMAL": ("priority", lambda sequence, chance: {}),
+    "priority, number = creation time": ("priority", lambda sequence, chance: {"number": 1.7e9 + sequence}),
+    "priority, three bands": ("priority", lambda sequence, chance: {"band": chance.randrange(3)}),
+    "priority, numbers 0 to 9": ("priority", lambda sequence, chance: {"number": float(chance.randrange(10))}),
+    "priority, numbers by chance": ("priority", lambda sequence, chance: {"number": chance.random()}),
+    "work_stealing, own": ("work_stealing", lambda sequence, chance: {}),
+    "round_robin": ("round_robin", lambda sequence, chance: {}),
+    "fair, one tag": ("fair", lambda sequence, chance: {}),
+    "fair, 1,000 tags": ("fair", lambda sequence, chance: {"tag": chance.randrange(1000)}),
+}
+
+
+def cost(kind: str, waiting: int, count: int) -> float:
+    """Microseconds of a push and a pop together, while about *waiting* tasks wait."""
+    name, key = KINDS[kind]
+    scheduler, chance = made(name), random.Random(1)
+    tasks = [Task(sequence, since=sequence * 1e-5, **key(sequence, chance)) for sequence in range(waiting + count)]
+    for task in tasks[:waiting]:
+        scheduler.push(task)
+    begun = process_time()
+    for task in tasks[waiting:]:
+        scheduler.push(task)
+        scheduler.pop(task.sequence % SLOTS, task.since)
+    return (process_time() - begun) / count * 1e6
+
+
+def costs(count: int, rounds: int) -> list[tuple[str, ...]]:
+    """Rows: a push and a pop among 100 and among 100,000, the least of some rounds."""
+    return [
+        (kind, *(f"{min(cost(kind, waiting, count) for _ in range(rounds)):.2f}" for waiting in (100, 100_000)))
+        for kind in KINDS
+    ]
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    print(f"\n{title}\n")
+    for cells in (columns, ["-" * width for width in widths], *rows):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
+
+
+def main() -> None:
+    """Run both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=300, help="simulations of skewed work (default: 300)")
+    parser.add_argument("--count", type=int, default=100_000, help="tasks that are timed (default: 100,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the least counts (default: 3)")
+    given = parser.parse_args()
+    show(
+        f"{TASKS:,} tasks on {SLOTS} slots, seconds by Pareto({SHAPE}), median of {given.seeds} seeds",
+        ("scheduler", "ends … times as early as round_robin", "… times as late as fifo", "steals"),
+        skewed(given.seeds),
+    )
+    show(
+        f"µs of processor time for a push and a pop, least of {given.rounds} rounds of {given.count:,}",
+        ("scheduler", "100 wait", "100,000 wait"),
+        costs(given.count, given.rounds),
+    )
+
+
+if __name__ == "__main__":
+    main()
