@@ -8,13 +8,22 @@ import tempfile
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Final
+
+from pipe_core.runtime.left_behind import own, remove_left_behind
+
+_PREFIX: Final = "pipe-"
 
 
 class Spool:
-    """A folder of ours alone, made when it is first needed and removed by `close`."""
+    """A folder of ours alone, made when it is first needed and removed by `close`.
+
+    One that was never closed, since its process was killed, is removed when the next one is made.
+    """
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._owned: int | None = None
         self._lock = threading.Lock()
 
     @property
@@ -22,7 +31,9 @@ class Spool:
         """The folder, readable by nobody else."""
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="pipe-"))
+                remove_left_behind(Path(tempfile.gettempdir()), _PREFIX)
+                self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+                self._owned = own(self._folder)
             return self._folder
 
     def put(self, digest: str, data: bytes) -> partial[bytes]:
@@ -39,8 +50,11 @@ class Spool:
         """Remove the folder and all in it."""
         with self._lock:
             folder, self._folder = self._folder, None
+            owned, self._owned = self._owned, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+        if owned is not None:
+            os.close(owned)
 
 
 def pull(folder: str, digest: str) -> bytes:
