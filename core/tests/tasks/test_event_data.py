@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from datetime import datetime
+from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
@@ -158,6 +159,18 @@ def test_an_error_of_a_class_that_is_not_loaded_is_a_remote_error_and_nothing_is
 )
 def test_names_of_anything_else_make_a_remote_error(name: str) -> None:
     assert type(error_from_dict({"type": name, "message": "m", "args": ["m"]})) is RemoteError
+
+
+def test_modules_that_load_when_they_are_looked_at_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            looked.append(name)
+            return super().__getattribute__(name)
+
+    looked: list[str] = []
+    monkeypatch.setitem(sys.modules, "lazy_errors", Lazy("lazy_errors"))
+    assert type(error_from_dict({"type": "lazy_errors.Odd", "message": "m", "args": []})) is RemoteError
+    assert looked == []
 
 
 def test_no_constructor_of_a_user_s_class_is_called() -> None:

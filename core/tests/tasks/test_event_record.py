@@ -237,6 +237,31 @@ def test_a_run_that_is_given_up_changes_nothing_when_it_ends() -> None:
     asyncio.run(asyncio.wait_for(main(), 10))
 
 
+def test_a_run_that_is_given_up_does_not_end_the_one_that_follows() -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def main() -> None:
+        event, keeper = Work(code=first.wait), Keeper()
+        keeper.add(event)
+        late = await running(event)
+        event._record.end(FAILED, Ending(error=TimeoutError("hangs")))
+        event._record.move(PENDING)
+        event.code = lambda: answer(second)
+        task = await running(event)
+        first.set()
+        assert await late is Unset
+        assert event.status is PROCESSING
+        second.set()
+        assert await task == "second"
+        assert event.execution.response == "second"
+
+    async def answer(gate: asyncio.Event) -> str:
+        await gate.wait()
+        return "second"
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
 def test_an_owner_that_ends_a_running_event_by_itself_is_believed() -> None:
     gate = asyncio.Event()
 
