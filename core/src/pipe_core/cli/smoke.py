@@ -27,7 +27,10 @@ class _Sample:
     """A task as schedulers know them."""
 
     sequence: int
-    priority: int = 0
+    band: int = 1
+    number: float = 0.0
+    tag: str | None = None
+    since: float = 0.0
 
 
 def smoke(kernel: Kernel, entry: PluginEntry) -> dict[str, str]:
