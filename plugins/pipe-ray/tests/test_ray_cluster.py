@@ -17,6 +17,14 @@ pytestmark = pytest.mark.timeout(240)
 LIMIT = 30.0
 
 
+@pytest.fixture(name="wherever", params=["near", "far"])
+def _wherever(request: pytest.FixtureRequest, auto: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The head, with workers of this machine, or of one that seems to be another."""
+    if request.param == "far":
+        monkeypatch.setattr("pipe_ray.link.machine", lambda: "elsewhere")
+    return auto
+
+
 def left_as(head: Any, before: Any) -> None:
     """What is in use there is what was, as soon as Ray has counted."""
     deadline = time.monotonic() + LIMIT
@@ -24,28 +32,28 @@ def left_as(head: Any, before: Any) -> None:
         assert time.monotonic() < deadline, f"{now} is left of {before}"
 
 
-def test_auto_finds_the_cluster_and_leaves_it_as_it_was(auto: Any) -> None:
-    before = auto.look()
+def test_auto_finds_the_cluster_and_leaves_it_as_it_was(wherever: Any) -> None:
+    before = wherever.look()
     with get_executor("ray", address="auto") as executor:
         assert executor.slots == 2, "as many as the cluster has CPUs"
         shared = executor.share(list(range(1000)))
         assert list(executor.map(lambda i: sum(shared.get()) + i, range(10))) == [499500 + i for i in range(10)]
-        assert [name.rpartition(".")[2] for name in auto.look()[2]] == ["PipeWorker"] * 2
+        assert [name.rpartition(".")[2] for name in wherever.look()[2]] == ["PipeWorker"] * 2
         assert len({outcome.value for outcome in executor.everywhere(os.getpid)}) == 2
-    left_as(auto, before)
+    left_as(wherever, before)
 
 
-def test_it_is_left_as_it_was_also_by_force(auto: Any) -> None:
-    before = auto.look()
+def test_it_is_left_as_it_was_also_by_force(wherever: Any) -> None:
+    before = wherever.look()
     executor = get_executor("ray", address="auto")
     executor.share(bytes(1_000_000))
     hanging = executor.submit(time.sleep, 1000)
     executor.terminate()
     assert isinstance(hanging.exception(LIMIT), WorkerKilled)
-    left_as(auto, before)
+    left_as(wherever, before)
 
 
-def test_a_worker_that_dies_is_replaced_and_what_was_shared_is_there(auto: Any) -> None:
+def test_a_worker_that_dies_is_replaced_and_what_was_shared_is_there(wherever: Any) -> None:
     with get_executor("ray", address="auto", max_workers=1) as executor:
         shared = executor.share("kept")
         for _ in range(2):
@@ -53,7 +61,37 @@ def test_a_worker_that_dies_is_replaced_and_what_was_shared_is_there(auto: Any) 
             assert executor.submit(shared.get).result(LIMIT) == "kept"
 
 
-def test_a_call_can_be_killed(auto: Any) -> None:
+def test_a_death_takes_one_call_with_it(wherever: Any) -> None:
+    with get_executor("ray", address="auto", max_workers=1, prefetch=3) as executor:
+        before = [executor.submit(abs, -i) for i in range(3)]
+        dying = executor.submit(os._exit, 1)
+        behind = executor.submit(abs, -1)
+        assert [future.result(LIMIT) for future in [*before, behind]] == [0, 1, 2, 1]
+        assert isinstance(dying.exception(LIMIT), WorkerKilled)
+
+
+@pytest.mark.parametrize(("machine", "at"), [(None, 41), ("elsewhere", None)])
+def test_only_a_near_worker_says_where_it_was(
+    auto: Any, monkeypatch: pytest.MonkeyPatch, machine: str | None, at: int | None
+) -> None:
+    if machine is not None:
+        monkeypatch.setattr("pipe_ray.link.machine", lambda: machine)
+
+    def die() -> None:
+        import os
+
+        from pipe_core.runtime import beat
+
+        beat.row[beat.AT] = 41
+        os._exit(1)
+
+    with get_executor("ray", address="auto", max_workers=1) as executor:
+        error = executor.submit(die).exception(LIMIT)
+    assert isinstance(error, WorkerKilled)
+    assert error.at == at
+
+
+def test_a_call_can_be_killed(wherever: Any) -> None:
     with get_executor("ray", address="auto", max_workers=1) as executor:
         hanging = executor.submit(time.sleep, 1000)
         behind = executor.submit(abs, -1)

@@ -142,6 +142,67 @@ def test_a_worker_that_dies_tells_where_it_was(executor: Executor) -> None:
     assert "process" in str(error)
 
 
+def test_an_answer_given_before_a_death_counts() -> None:
+    with get_executor("ray", max_workers=1, prefetch=3) as executor:
+        for _ in range(4):
+            before = [executor.submit(abs, -i) for i in range(3)]
+            dying = executor.submit(os._exit, 1)
+            behind = executor.submit(abs, -1)
+            assert [future.result(LIMIT) for future in [*before, behind]] == [0, 1, 2, 1]
+            assert isinstance(dying.exception(LIMIT), WorkerKilled)
+
+
+def test_a_call_is_killed_while_a_child_of_its_worker_lives(executor: Executor, tmp_path: Path) -> None:
+    """It holds what its parent held, also the socket."""
+    there, forked = tmp_path / "there", tmp_path / "forked"
+    there.touch()
+
+    def hang_with_a_child(there: str, forked: str) -> None:
+        import os
+        import time
+
+        child = not os.fork()
+        if not child:
+            os.close(os.open(forked, os.O_CREAT))
+        deadline = time.monotonic() + 120
+        while os.path.exists(there) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if child:
+            os._exit(0)
+
+    hanging = executor.submit(hang_with_a_child, str(there), str(forked))
+    until(forked.exists)
+    assert executor.give_up(hanging, TimeoutError("too long"))
+    assert isinstance(hanging.exception(LIMIT), TimeoutError)
+    assert list(executor.map(abs, range(-4, 0))) == [4, 3, 2, 1]
+    there.unlink()  # and the child ends
+
+
+def test_what_is_shared_while_calls_run_is_there_for_the_next(executor: Executor) -> None:
+    running = [executor.submit(time.sleep, 0.2) for _ in range(4)]
+    shared = executor.share("kept")
+    assert [executor.submit(shared.get).result(LIMIT) for _ in range(4)] == ["kept"] * 4
+    assert [future.result(LIMIT) for future in running] == [None] * 4
+
+
+def test_a_worker_that_cannot_answer_is_replaced(executor: Executor) -> None:
+    """As one whose memory is out."""
+
+    def fail() -> None:
+        from pipe_core.runtime import wire
+
+        def run_out(frame: bytes) -> bytes:
+            raise MemoryError("no room")
+
+        wire.run_frame = run_out
+
+    executor.submit(fail).result(LIMIT)
+    errors = [executor.submit(abs, -1).exception(LIMIT) for _ in range(10)]
+    told = [error for error in errors if error is not None]
+    assert [type(error) for error in told] == [WorkerKilled]
+    assert "no room" in str(told[0])
+
+
 def test_workers_end_in_order(tmp_path: Path) -> None:
     note = tmp_path / "note"
 

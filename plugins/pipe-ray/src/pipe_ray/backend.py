@@ -144,6 +144,9 @@ class RayBackend(SubmittingBackend):
                 raise self._lost
             number = next(self._numbers)
             self._pending[number] = _Pending(slot, then)
+        self._tell(kind, number, body)
+
+    def _tell(self, kind: bytes, number: int = 0, body: bytes = b"") -> None:
         try:
             self._there.line.send(kind, number, body)
         except OSError:
@@ -220,7 +223,7 @@ class RayBackend(SubmittingBackend):
         with self._lock:
             number = next((number for number, one in self._pending.items() if one.slot == slot), None)
         if number is not None:
-            self._there.line.send(KILL, number, with_slot(slot, b""))
+            self._tell(KILL, number, with_slot(slot, b""))
 
     def everywhere(self, frame: bytes) -> list[bytes]:
         """Run *frame* on every worker, behind what it has in hand."""
@@ -255,10 +258,7 @@ class RayBackend(SubmittingBackend):
             link.kill()
             return
         if first:
-            try:
-                link.line.send(STOP)
-            except OSError:
-                pass  # the host is gone already
+            self._tell(STOP)
         if threading.current_thread() is not self._listener:
             self._listener.join(_PATIENCE)
             if self._listener.is_alive():

@@ -16,13 +16,14 @@ class RayExecutor(NamedExecutor):
             end.
         max_workers: How many calls run at once, each in a worker process that takes one CPU of the cluster. Default: as
             many as the cluster has CPUs; here as many as this process has cores.
-        prefetch: How many calls a busy worker may hold ready. Default 0.
+        prefetch: How many calls are held ready for a busy worker. Default 0.
         namespace: Ray's namespace, for calls that look for named actors.
         allow_insecure: Whether an address of another machine will do without a Ray token. Default: no.
         timeout: Seconds that the cluster may take to answer and to give the first worker. Default 60.
         chunk_size: Records in a chunk, for pipes that do not say. Default: follows the time that chunks take.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say. Default: nothing is compressed.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default 20.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default 20,
+            or twice the workers.
 
     Raises:
         OptionsError: A schema was given, which belongs to the pipe; or an option is wrong.

@@ -54,6 +54,7 @@ class Link:
 
     def __init__(self, address: str | None, *, slots: int, namespace: str | None) -> None:
         self.address = address
+        self._ended = False
         self._folder = _private_folder()
         ours, theirs = Pipe(duplex=True)
         self.line = Line(ours)
@@ -134,6 +135,8 @@ class Link:
 
     def kill(self) -> None:
         """End the host, and a cluster of our own with it, now."""
+        if self._ended:
+            return  # its number may be another process's by now
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -146,6 +149,7 @@ class Link:
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
+        self._ended = True
         self.line.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

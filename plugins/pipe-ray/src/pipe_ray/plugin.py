@@ -20,13 +20,14 @@ class RayOptions(BaseModel, frozen=True, extra="forbid"):
             end.
         max_workers: How many calls run at once, each in a worker process that takes one CPU of the cluster. Default: as
             many as the cluster has CPUs; here as many as this process has cores.
-        prefetch: How many calls a busy worker may hold ready. Default: 0 for calls, 2 for the chunks of a run.
+        prefetch: How many calls are held ready for a busy worker. Default: 0 for calls, 2 for the chunks of a run.
         namespace: Ray's namespace, for calls that look for named actors.
         allow_insecure: Whether an address of another machine will do without a Ray token.
         timeout: Seconds that the cluster may take to answer and to give the first worker.
         chunk_size: Records in a chunk, for pipes that do not say.
         compression: ``"lz4"`` compresses what travels, for pipes that do not say.
-        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say.
+        max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default:
+            20, or twice the workers.
     """
 
     address: str | None = None

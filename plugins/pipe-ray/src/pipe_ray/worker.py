@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ _PR_SET_PDEATHSIG: Final = 1
 
 _kept: dict[str, list[Any]] = {}
 """By digest, a list with the reference under which the bytes are found in Ray's object store."""
+_host: Connection | None = None
+"""The socket to the host, where that is on this machine."""
 
 
 def worker_class() -> type:
@@ -41,13 +44,19 @@ def worker_class() -> type:
             if versions == asked["versions"]:
                 from pipe_ray.worker import begin, run
 
-                facts["noted"] = begin(asked)
+                facts["near"] = begin(asked)
                 self._run = run
             return json.dumps(facts)
 
         def run(self, frame: bytes) -> bytes:
             """Run the call that *frame* holds."""
             return self._run(frame)
+
+        def serve(self) -> None:
+            """Run the calls that come through the socket."""
+            from pipe_ray.worker import serve
+
+            serve()
 
         def keep(self, digest: str, reference: list[Any]) -> None:
             """Remember where the bytes under *digest* are. In a list, because Ray would fetch them otherwise."""
@@ -66,24 +75,38 @@ def worker_class() -> type:
 
 
 def begin(settings: dict[str, Any]) -> bool:
-    """Get this process ready. Gives whether it notes down how far it is where the driver sees it.
+    """Get this process ready. Gives whether it is near the driver: then it serves, and notes down how far it is.
 
     Args:
-        settings: ``machine`` and ``board``, where the driver is and the file it looks at; ``row``, which is ours there;
-            and for workers of a cluster of our own ``folder`` and ``path``, as the driver has them.
+        settings: ``machine``, where the driver is; ``board``, the file it looks at, and ``row``, which is ours there;
+            ``door``, the socket that calls come through; and for workers of a cluster of our own ``folder`` and
+            ``path``, as the driver has them.
     """
+    global _host  # one a process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if settings["path"] is not None:
         sys.path[:] = settings["path"]
         os.chdir(settings["folder"])
         _die_with_parent()
-    if machine() != settings["machine"]:
+    elif not machine() or machine() != settings["machine"]:
         return False
     try:
         beat.attach(settings["board"], settings["row"])
+        _host = Client(settings["door"], family="AF_UNIX")
     except OSError:  # another container, or another user
         return False
     return True
+
+
+def serve() -> None:
+    """Run the calls that come through the socket, one after the other, until it says that Ray has something to do.
+
+    Raises:
+        OSError: Nobody is at its other end any more.
+    """
+    assert _host is not None  # whoever asks has been told that it is there
+    while frame := _host.recv_bytes():
+        _host.send_bytes(run(frame))
 
 
 def run(frame: bytes) -> bytes:
