@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from pipe_core.kernel.contracts import Source as Source
     from pipe_core.kernel.contracts import Take as Take
     from pipe_core.kernel.errors import BackendLost as BackendLost
+    from pipe_core.kernel.errors import CircuitOpenError as CircuitOpenError
     from pipe_core.kernel.errors import CodecError as CodecError
     from pipe_core.kernel.errors import ConfigError as ConfigError
     from pipe_core.kernel.errors import ConservationError as ConservationError
+    from pipe_core.kernel.errors import DeadlockError as DeadlockError
     from pipe_core.kernel.errors import HookContractError as HookContractError
     from pipe_core.kernel.errors import HookTimeout as HookTimeout
     from pipe_core.kernel.errors import IllegalTransitionError as IllegalTransitionError
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.errors import SourceError as SourceError
     from pipe_core.kernel.errors import SourceNotFoundError as SourceNotFoundError
     from pipe_core.kernel.errors import TargetExistsError as TargetExistsError
+    from pipe_core.kernel.errors import TaskTimeoutError as TaskTimeoutError
     from pipe_core.kernel.errors import TooManyErrorsError as TooManyErrorsError
     from pipe_core.kernel.errors import UnsupportedCapabilityError as UnsupportedCapabilityError
     from pipe_core.kernel.errors import VersionMismatchError as VersionMismatchError
@@ -79,7 +82,11 @@ if TYPE_CHECKING:
     from pipe_core.records import HookStore as HookStore
     from pipe_core.records import Pipe as Pipe
     from pipe_core.runtime.executor import Executor as Executor
+    from pipe_core.runtime.history import Transition as Transition
     from pipe_core.runtime.ledger import Ledger as Ledger
+    from pipe_core.runtime.permits import CircuitBreaker as CircuitBreaker
+    from pipe_core.runtime.permits import RateLimit as RateLimit
+    from pipe_core.runtime.retries import Retry as Retry
     from pipe_core.runtime.select import NamedExecutor as NamedExecutor
     from pipe_core.runtime.select import get_executor as get_executor
     from pipe_core.runtime.submitting import SubmittingBackend as SubmittingBackend
@@ -89,18 +96,26 @@ if TYPE_CHECKING:
     from pipe_core.schedulers.priority import PriorityScheduler as PriorityScheduler
     from pipe_core.schedulers.round_robin import RoundRobinScheduler as RoundRobinScheduler
     from pipe_core.schedulers.work_stealing import WorkStealingScheduler as WorkStealingScheduler
+    from pipe_core.tasks.event import Event as Event
+    from pipe_core.tasks.event_executor import EventExecutor as EventExecutor
+    from pipe_core.tasks.permissions import Rejection as Rejection
+    from pipe_core.tasks.policies import Retention as Retention
+    from pipe_core.tasks.processor import Processor as Processor
+    from pipe_core.tasks.statistics import ExecutorStats as ExecutorStats
+    from pipe_core.tasks.status import EventStatus as EventStatus
+    from pipe_core.tasks.task_executor import TaskExecutor as TaskExecutor
 
 _PLACES = {
     "pipe_core.executors.sync": "SyncFifoExecutor",
     "pipe_core.kernel.access": "get_codec get_format get_hook get_observer get_scheduler",
     "pipe_core.kernel.contracts": "Backend Call Codec Done Format Outcome Scheduler Sink Source Take",
     "pipe_core.kernel.errors": (
-        "BackendLost CodecError ConfigError ConservationError HookContractError HookTimeout IllegalTransitionError "
-        "InsecureAddressError "
+        "BackendLost CircuitOpenError CodecError ConfigError ConservationError DeadlockError HookContractError "
+        "HookTimeout IllegalTransitionError InsecureAddressError "
         "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
         "PluginIncompatibleError PluginLoadError PluginNotFoundError QueueFullError RecordsFailedError RemoteError "
         "RunCancelledError RunError RunningError SchemaError SettingsError SinkError SourceError SourceNotFoundError "
-        "TargetExistsError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError WorkerKilled"
+        "TargetExistsError TaskTimeoutError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError WorkerKilled"
     ),
     "pipe_core.kernel.hookspecs": "hookimpl hookspec",
     "pipe_core.kernel.kernel": "Kernel",
@@ -109,7 +124,10 @@ _PLACES = {
     "pipe_core.kernel.specs": "Capabilities CodecSpec ExecutorSpec FormatSpec HookSpec ObserverSpec SchedulerSpec",
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
     "pipe_core.runtime.executor": "Executor",
+    "pipe_core.runtime.history": "Transition",
     "pipe_core.runtime.ledger": "Ledger",
+    "pipe_core.runtime.permits": "CircuitBreaker RateLimit",
+    "pipe_core.runtime.retries": "Retry",
     "pipe_core.runtime.select": "NamedExecutor get_executor",
     "pipe_core.runtime.submitting": "SubmittingBackend",
     "pipe_core.schedulers.adaptive": "AdaptiveScheduler",
@@ -118,6 +136,14 @@ _PLACES = {
     "pipe_core.schedulers.priority": "PriorityScheduler",
     "pipe_core.schedulers.round_robin": "RoundRobinScheduler",
     "pipe_core.schedulers.work_stealing": "WorkStealingScheduler",
+    "pipe_core.tasks.event": "Event",
+    "pipe_core.tasks.event_executor": "EventExecutor",
+    "pipe_core.tasks.permissions": "Rejection",
+    "pipe_core.tasks.policies": "Retention",
+    "pipe_core.tasks.processor": "Processor",
+    "pipe_core.tasks.statistics": "ExecutorStats",
+    "pipe_core.tasks.status": "EventStatus",
+    "pipe_core.tasks.task_executor": "TaskExecutor",
 }
 _HOMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 

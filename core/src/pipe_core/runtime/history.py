@@ -19,7 +19,7 @@ class Transition:
     """One move of one task.
 
     Attributes:
-        id: Of the task.
+        id: Of the task: a number, or the UUID of an event, which is text in plain data.
         before: Its status before; None when it was submitted.
         to: Its status from now on.
         at: When, in seconds since 1970, UTC.
@@ -27,7 +27,7 @@ class Transition:
         reason: Why, where there is more to say than the status does.
     """
 
-    id: int | str
+    id: Any
     before: TaskStatus | None
     to: TaskStatus
     at: float
@@ -36,7 +36,9 @@ class Transition:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "before": None if self.before is None else self.before.value, "to": self.to.value}
+        id = self.id if isinstance(self.id, int) else str(self.id)
+        before = None if self.before is None else self.before.value
+        return {**asdict(self), "id": id, "before": before, "to": self.to.value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Transition:

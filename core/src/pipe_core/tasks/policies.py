@@ -7,17 +7,19 @@ import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pipe_core.kernel.access import get_scheduler
 from pipe_core.kernel.contracts import Backend, Scheduler
 from pipe_core.kernel.errors import OptionsError, UnsupportedCapabilityError
 from pipe_core.kernel.priority import TaskPriority
 from pipe_core.runtime.executor import Executor
-from pipe_core.runtime.ledger import Ledger, TaskStatus
+from pipe_core.runtime.ledger import TaskStatus, Tracked
 from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.select import executor_parts
+
+T = TypeVar("T", bound=Tracked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,19 @@ class Retention:
     age: float | None = None
     keep_failed: bool = False
 
-    def trim(self, kept: deque[Any], ledger: Ledger, now: float) -> None:
-        """Let *ledger* forget those at the front of *kept*, which are the oldest, that need not be known any more."""
-        while kept and (self._crowds(len(kept)) or self._is_old(kept[0].ended, now)):
-            task = kept.popleft()
+    def expired(self, kept: deque[tuple[float, T]], now: float) -> list[T]:
+        """Take from the front of *kept*, which is in order of time, the tasks that need not be known any more.
+
+        Args:
+            kept: When each task ended, by the same clock as *now*, and the task.
+            now: The time.
+        """
+        gone = []
+        while kept and (self._crowds(len(kept)) or self._is_old(kept[0][0], now)):
+            task = kept.popleft()[1]
             if not (self.keep_failed and task.status is TaskStatus.FAILED):
-                ledger.forget(task)
+                gone.append(task)
+        return gone
 
     def _crowds(self, count: int) -> bool:
         return self.count is not None and count > self.count
@@ -72,7 +81,7 @@ def waiting_order(scheduler: Any) -> Scheduler:
 
 def needs_priorities(scheduler: Scheduler) -> bool:
     """Whether *scheduler* looks at priorities."""
-    return bool(getattr(scheduler, "has_priorities", False))
+    return bool(getattr(scheduler, "priorities", False))
 
 
 def makes_priority(fn: Callable[..., Any], value: Any) -> bool:

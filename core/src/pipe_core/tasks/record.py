@@ -56,9 +56,31 @@ class EventRecord(Tracked):
         event: The event, while there is an owner.
         run: The run in progress. Only who holds it ends it as a run ends; `end` without a run gives it up.
         ending: What came of it. Means something only under a final status; `execution` knows.
+        sequence: The place in which its owner got it; it, `band`, `number` and `since` are what schedulers look at.
+        exempt: Whether it does not count for the bound of the queue.
     """
 
-    __slots__ = ("_lock", "_waiters", "ending", "event", "owner", "run")
+    __slots__ = (
+        "_lock",
+        "_waiters",
+        "band",
+        "ending",
+        "event",
+        "exempt",
+        "number",
+        "owner",
+        "run",
+        "sequence",
+        "since",
+    )
+
+    band: int
+    number: float
+    sequence: int
+    since: float
+    exempt: bool
+    tag = None
+    permit = None
 
     def __init__(self) -> None:
         super().__init__()

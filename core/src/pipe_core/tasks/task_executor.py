@@ -92,7 +92,7 @@ class TaskExecutor(Executor):
         self._rate = RateLimit.of(rate_limit)
         self._memory = None if memory_limit is None else MemoryLimit(memory_limit)
         self._retention = retention
-        self._kept: deque[TaskCall] = deque()
+        self._kept: deque[tuple[float, TaskCall]] = deque()
         self._history = History(history)
         self._times = Times()
         self._rejected = 0
@@ -354,8 +354,9 @@ class TaskExecutor(Executor):
         if type(task) is Task:
             self.ledger.forget(task)
             return
-        self._kept.append(task)
-        self._retention.trim(self._kept, self.ledger, monotonic())
+        self._kept.append((task.ended, task))
+        for old in self._retention.expired(self._kept, task.ended):
+            self.ledger.forget(old)
 
     # --- limits of time ---
 

@@ -1,0 +1,268 @@
+"""`EventExecutor`: events with a priority and a status, run in the background as they are permitted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pipe_core.kernel.errors import IllegalTransitionError, OptionsError
+from pipe_core.runtime.history import Transition
+from pipe_core.runtime.ledger import TaskStatus
+from pipe_core.runtime.select import choose_executor
+from pipe_core.tasks.book import Book
+from pipe_core.tasks.elsewhere import Elsewhere
+from pipe_core.tasks.event import Event
+from pipe_core.tasks.execution import Ending
+from pipe_core.tasks.policies import Retention
+from pipe_core.tasks.processor import OnFull, Processor, check_type, checked_config
+from pipe_core.tasks.states import States
+from pipe_core.tasks.status import as_status
+
+_CLEANED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.ABORTED)
+
+
+class EventExecutor:
+    """Keeps events, knows the status of each, and runs them. Subclass it and say which `processor_type`.
+
+    Events may be appended from any thread and any event loop. Their status is asked for in O(1).
+
+    Args:
+        processor_config: How events are started: see `ProcessorConfig` for the keys.
+        strict_event_type: Whether subclasses of the processor's event type are refused.
+        name: Of this executor, for `inspect_state` and snapshots.
+        executor: Where events run: anything that `get_executor` takes. Default: on the event loop of `start`. One that
+            is made here for a name is shut down by `shutdown`.
+        on_full: What `append` does when `max_queue_size` events wait: ``"wait"`` for room, ``"raise"``, or
+            ``"drop_oldest"``, which is aborted then.
+        retention: Which ended events stay. Default: all of them, until `cleanup_events`.
+        history: How many transitions `history` remembers.
+
+    Attributes:
+        processor_type: The `Processor` subclass that starts the events.
+        processor: It, from the first `start` on; None before.
+        states: All events, and which has which status.
+
+    Raises:
+        OptionsError: There is no `processor_type`, or the configuration is wrong.
+    """
+
+    processor_type: ClassVar[type[Processor]]
+
+    def __init__(
+        self,
+        processor_config: dict[str, Any] | None = None,
+        strict_event_type: bool = False,
+        name: str = "executor_states",
+        executor: Any = None,
+        on_full: OnFull = "wait",
+        retention: Retention | None = None,
+        history: int = 10_000,
+    ) -> None:
+        kind = getattr(self, "processor_type", None)
+        if not isinstance(kind, type) or not issubclass(kind, Processor):
+            raise OptionsError(
+                f"{type(self).__name__} does not say how its events are processed: write `processor_type = "
+                f"MyProcessor` in it, a subclass of Processor with an `event_type`."
+            )
+        if on_full not in ("wait", "raise", "drop_oldest"):
+            raise OptionsError(f"on_full is one of 'wait', 'raise', 'drop_oldest', not {on_full!r}.")
+        self.processor_config = dict(processor_config or {})
+        checked_config(self.processor_config)
+        self.name = name
+        self.on_full: OnFull = on_full
+        self.processor: Processor | None = None
+        self._strict = strict_event_type
+        self._book = Book(retention=retention, history=history)
+        self.states = States(name, self._book)
+        self._choice = executor
+        self._elsewhere: Elsewhere | None = None
+
+    @property
+    def event_type(self) -> type[Event]:
+        """The events that it takes."""
+        return self.processor_type.event_type
+
+    @property
+    def strict_event_type(self) -> bool:
+        """Whether subclasses of `event_type` are refused."""
+        return self._strict
+
+    # --- events ---
+
+    async def append(self, event: Event, priority: Any = None) -> None:
+        """Add *event*, which waits for its turn from now on. When this raises, nothing has changed.
+
+        Args:
+            event: Pending, and of nobody else's.
+            priority: A `TaskPriority`, or a finite number, of which lower ones go first. Default: when it was created.
+
+        Raises:
+            TypeError: It is no event of the type that is taken here.
+            ValueError: It is here already, or the priority is no finite number.
+            QueueFullError: There is no room, and the policy is to raise.
+        """
+        check_type(event, self.event_type, strict=self._strict)
+        if self.processor is None:
+            self._book.add(event, priority)
+        else:
+            await self.processor.enqueue(event, priority, on_full=self.on_full)
+
+    async def cleanup_events(self, statuses: Iterable[TaskStatus | str] | None = None) -> int:
+        """Forget events, and how often they were denied.
+
+        Args:
+            statuses: Which ones. Default: completed, failed and aborted. Pending ones are cancelled first, and running
+                ones are never forgotten.
+
+        Returns:
+            How many are gone.
+        """
+        wanted = set(_CLEANED if statuses is None else map(as_status, statuses))
+        gone = []
+        if TaskStatus.PENDING in wanted:
+            gone = self._cancelled()
+        with self._book.lock:
+            cleaned = self._book.clean(wanted - {TaskStatus.PENDING, TaskStatus.PROCESSING})
+            if TaskStatus.CANCELLED not in wanted:
+                cleaned += self._book.drop(gone)
+        for record in cleaned:
+            record.release()
+            if self.processor is not None:
+                self.processor.denials.forget(record)
+        return len(cleaned)
+
+    def _cancelled(self) -> list[Any]:
+        """Cancel every event that waits."""
+        records = []
+        for event in self._book.of(TaskStatus.PENDING):
+            error = asyncio.CancelledError("It was cleaned up before it started.")
+            try:
+                event._record.end(TaskStatus.CANCELLED, Ending(error=error, retryable=True), reason="cleaned up")
+                records.append(event._record)
+            except IllegalTransitionError:
+                continue  # it has started in this moment
+        return records
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Process events in the background from now on, all that wait included. May be called again."""
+        if self.processor is None:
+            await self._create_processor()
+        assert self.processor is not None  # made just now
+        await self.processor.start()
+
+    async def _create_processor(self) -> None:
+        """Make the processor, at the first `start`. Override it to make it in another way."""
+        self.processor = self.processor_type(book=self._book, **self.processor_config)
+        if self._choice is not None:
+            executor, own = choose_executor(self._choice, default=None)
+            self._elsewhere = Elsewhere(executor, own=own)
+            self.processor.run_on(self._elsewhere)
+
+    async def stop(self) -> None:
+        """Start no more events. Those that run go on, those that wait stay until the next `start`."""
+        if self.processor is not None:
+            await self.processor.stop()
+
+    async def forward(self) -> None:
+        """Start everything that waits, at most `concurrency_limit` at once, whatever the interval has left.
+
+        Returns when what it started has ended. Safe to call beside others.
+        """
+        if self.processor is None:
+            await self._create_processor()
+        assert self.processor is not None  # made just now
+        await self.processor.process()
+
+    async def shutdown(self) -> None:
+        """`stop`, wait for what runs, and give back the executor if it was made here."""
+        await self.stop()
+        if self.processor is not None:
+            await self.processor.settle()
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
+
+    # --- what is asked ---
+
+    def get_events_by_status(self, status: TaskStatus | str) -> list[Event]:
+        """The events with *status*, in the order in which they came to it.
+
+        Raises:
+            OptionsError: There is no such status.
+        """
+        return self._book.of(as_status(status))
+
+    @property
+    def pending_events(self) -> list[Event]:
+        """The events that wait."""
+        return self._book.of(TaskStatus.PENDING)
+
+    @property
+    def processing_events(self) -> list[Event]:
+        """The events that run."""
+        return self._book.of(TaskStatus.PROCESSING)
+
+    @property
+    def completed_events(self) -> list[Event]:
+        """The events that gave a response."""
+        return self._book.of(TaskStatus.COMPLETED)
+
+    @property
+    def failed_events(self) -> list[Event]:
+        """The events that raised."""
+        return self._book.of(TaskStatus.FAILED)
+
+    @property
+    def cancelled_events(self) -> list[Event]:
+        """The events that ran out of time or were cancelled."""
+        return self._book.of(TaskStatus.CANCELLED)
+
+    @property
+    def skipped_events(self) -> list[Event]:
+        """The events that were passed over."""
+        return self._book.of(TaskStatus.SKIPPED)
+
+    @property
+    def aborted_events(self) -> list[Event]:
+        """The events that were refused and never started."""
+        return self._book.of(TaskStatus.ABORTED)
+
+    def status_counts(self) -> dict[str, int]:
+        """How many events have each of the seven statuses."""
+        return {status.value: count for status, count in self._book.counted().items()}
+
+    def inspect_state(self) -> str:
+        """`status_counts` as lines for a person."""
+        counts = self.status_counts()
+        lines = [f"  {name}: {count} event{'' if count == 1 else 's'}" for name, count in counts.items()]
+        return "\n".join([f"{type(self).__name__} State ({self.name}):", *lines])
+
+    def history(self, event: Event | UUID | None = None) -> list[Transition]:
+        """The transitions of one event, or of all, in order, as far as they are remembered."""
+        with self._book.lock:
+            if event is None:
+                return list(self._book.history)
+            return self._book.history.of(event.id if isinstance(event, Event) else event)
+
+    def __contains__(self, event: object) -> bool:
+        id = event.id if isinstance(event, Event) else event
+        if isinstance(id, str):
+            try:
+                id = UUID(id)
+            except ValueError:
+                return False
+        return isinstance(id, UUID) and id in self._book.events
+
+    def __len__(self) -> int:
+        return len(self._book.events)
+
+    def __repr__(self) -> str:
+        counts = self.status_counts()
+        return (
+            f"{type(self).__name__}(total={sum(counts.values())}, "
+            + ", ".join(f"{name}={count}" for name, count in counts.items())
+            + ")"
+        )
