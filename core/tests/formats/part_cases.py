@@ -36,6 +36,17 @@ def names_in(folder: Path) -> list[str]:
     return sorted(os.listdir(folder))
 
 
+def contents(place: Path, *, hidden: bool = True) -> Any:
+    """All that is there, byte for byte: with its permissions, and of links where they go."""
+    if place.is_symlink():
+        return os.readlink(place)
+    mode = place.stat().st_mode
+    if not place.is_dir():
+        return mode, place.read_bytes()
+    names = [name for name in names_in(place) if hidden or name[0] != "."]
+    return mode, {name: contents(place / name, hidden=hidden) for name in names}
+
+
 def opened(target: Path, mode: str = "error", name: str = "jsonl", **options: Any) -> Any:
     sink = make(name, **options).sink(f"{target}/")
     sink.open(mode)

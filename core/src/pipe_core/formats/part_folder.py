@@ -2,102 +2,120 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets
-import shutil
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from pipe_core.formats.compression import SUFFIXES, compression_of
 from pipe_core.formats.exchange import exchange
+from pipe_core.formats.hidden_folder import hidden_folder, is_own, move, tidy
 from pipe_core.formats.input_file import reading_errors
 from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.errors import SinkError, SourceError
 
-logger: Final = logging.getLogger("pipe_core")
-
-_PART: Final = re.compile(r"part-(\d+)\..+")
+_NUMBERED: Final = re.compile(r"part-(\d+)\..+")
 _DIGITS: Final = 5
 
 
 class StagedFolder:
-    """A hidden folder beside *target*, with a name that nobody can guess.
+    """A hidden folder beside *target*, with a name that nobody can guess. What killed runs left there is removed.
 
     Part files are written into its folder `arrivals`. Those that count are put in order at the end; the others go with
-    the folder. Who writes one later finds no folder.
+    the folder. Who writes one later finds no folder. `publish` and `add` do all or, where they raise, nothing.
 
     Args:
         target: The folder that it becomes.
         suffix: Of the part files, with the dot.
+        endings: What the part files end in that it may replace.
     """
 
-    def __init__(self, target: str, suffix: str) -> None:
+    def __init__(self, target: str, suffix: str, endings: Sequence[str] = ()) -> None:
         self._target = os.path.realpath(target)
         self._suffix = suffix
-        parent, base = os.path.split(self._target)
-        self._parent = parent
-        self._path = os.path.join(parent, f".{base[:200]}.{secrets.token_hex(6)}.parts")
-        os.mkdir(self._path)
-        self._mode = stat.S_IMODE(os.stat(self._path).st_mode)  # what the umask leaves
-        os.chmod(self._path, 0o700)
-        self.arrivals = os.path.join(self._path, "arrivals")
-        os.mkdir(self.arrivals)
+        self._parent = os.path.dirname(self._target)
+        tidy(self._target)
+        self._hidden = hidden_folder(self._target, tuple(endings))
+        self.arrivals = self._hidden.arrivals
+        try:
+            os.mkdir(self.arrivals)
+        except BaseException:
+            self.discard()
+            raise
 
-    def publish(self, names: Sequence[str]) -> None:
-        """Put a folder with the arrivals *names*, in this order, in the place of the target."""
+    def publish(self, names: Sequence[str], *, replaces: bool) -> None:
+        """Make the arrivals *names*, in this order, the target.
+
+        Args:
+            names: Of files in `arrivals`.
+            replaces: Whether a folder that is there is replaced. What is no part file in it goes to the new one.
+
+        Raises:
+            SinkError: There is something else.
+        """
         whole = self._ordered(names)
-        if os.path.lexists(self._target):
-            if os.path.isdir(self._target):
+        old = replaces and os.path.isdir(self._target) and not os.path.islink(self._target)
+        if not old and os.path.lexists(self._target):
+            raise SinkError(
+                f"{self._target!r} came into being while this run was going on, and is not replaced. Does another run "
+                f"write to it? Move it away, or name another folder.",
+                sink=self._target,
+            )
+        with self._undoing(whole):
+            if old:
                 os.chmod(whole, stat.S_IMODE(os.stat(self._target).st_mode))
-            exchange(whole, self._target, beside=os.path.join(self._path, "replaced"))
-        else:
-            os.rename(whole, self._target)
-        sync_folder(self._parent)
+                exchange(whole, self._target, beside=self._hidden.replaced)
+            else:
+                os.rename(whole, self._target)
+            sync_folder(self._parent)
 
     def add(self, names: Sequence[str]) -> None:
-        """Move the arrivals *names*, in this order, to the target, behind what is there."""
+        """Move the arrivals *names*, in this order, to the target, behind what is there.
+
+        When the process is killed meanwhile, the first of them may be there.
+        """
+        paths = [os.path.join(self.arrivals, name) for name in names]
         if not os.path.isdir(self._target):
-            os.mkdir(self._target)
-            sync_folder(self._parent)
-        number = 1 + max(map(_number, os.listdir(self._target)), default=-1)
-        for name in names:
-            number = self._moved(os.path.join(self.arrivals, name), number) + 1
-        sync_folder(self._target)
+            whole = self._ordered(names)
+            with self._undoing(whole):
+                try:
+                    os.rename(whole, self._target)
+                except OSError:
+                    if not os.path.isdir(self._target):
+                        raise
+                    paths = [os.path.join(whole, name) for name in sorted(os.listdir(whole))]  # somebody appends too
+                else:
+                    sync_folder(self._parent)
+                    return
+        self._move_behind(paths)
 
     def keep(self, names: Sequence[str]) -> str:
-        """Leave a folder with the arrivals *names* as ``<target>.partial``. Its place is returned."""
+        """Leave a folder with the arrivals *names* as ``<target>.partial``. Its place is returned.
+
+        It takes the place of one that an earlier run left. Where there is something else its name is longer.
+        """
         whole, partial = self._ordered(names), f"{self._target}.partial"
-        if os.path.isdir(partial):
-            _clear(partial)  # of an earlier run
+        if os.path.isdir(partial) and not os.path.islink(partial) and not others(partial, self._hidden.endings):
+            for entry in list(os.scandir(partial)):
+                os.unlink(entry.path)
+            os.rmdir(partial)
+        if os.path.lexists(partial):
+            partial = f"{partial}.{secrets.token_hex(6)}"
         os.rename(whole, partial)
         return partial
 
     def discard(self) -> None:
         """Remove it, with what was replaced."""
-        gone = f"{self._path}.gone"  # nobody who still writes knows this name
-        try:
-            os.rename(self._path, gone)
-        except FileNotFoundError:
-            return
-        except OSError:  # it may be written to until it is empty
-            gone = self._path
-        replaced = os.path.join(gone, "replaced")
-        if os.path.isdir(replaced) and not _clear(replaced):
-            logger.warning("%r was replaced. What was put into it meanwhile is in %r", self._target, replaced)
-            shutil.rmtree(os.path.join(gone, "arrivals"), ignore_errors=True)
-            return
-        shutil.rmtree(gone, ignore_errors=True)
-        if os.path.lexists(gone):
-            logger.warning("The hidden folder %r could not be removed", gone)
+        self._hidden.discard()
 
     def _ordered(self, names: Sequence[str]) -> str:
-        whole = os.path.join(self._path, "whole")
-        os.mkdir(whole)
-        os.chmod(whole, self._mode)
+        whole = self._hidden.whole
+        with suppress(FileExistsError):  # of an earlier commit, empty
+            os.mkdir(whole)
+        os.chmod(whole, self._hidden.mode)
         digits = max(_DIGITS, len(str(len(names) - 1)))
         for number, name in enumerate(names):
             part = os.path.join(whole, f"part-{number:0{digits}d}{self._suffix}")
@@ -105,29 +123,89 @@ class StagedFolder:
         sync_folder(whole)
         return whole
 
+    @contextmanager
+    def _undoing(self, whole: str) -> Iterator[None]:
+        """Whatever raises in it leaves at the target what was there before, if *whole* has come there."""
+        new = os.stat(whole)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # the target is missing: it never came there
+                if os.path.samestat(os.stat(self._target), new):
+                    old = next(filter(os.path.isdir, (self._hidden.replaced, whole)), None)
+                    if old is None:
+                        os.rename(self._target, whole)
+                    else:
+                        exchange(old, self._target, beside=whole)
+            raise
+
+    def _move_behind(self, paths: Sequence[str]) -> None:
+        number = 1 + max(map(_number, os.listdir(self._target)), default=-1)
+        moved: list[tuple[str, str]] = []
+        try:
+            for path in paths:
+                number = self._moved(path, number)
+                moved.append((path, self._place(number)))
+                number += 1
+            sync_folder(self._target)
+        except BaseException:
+            for path, place in moved:
+                with suppress(OSError):
+                    os.rename(place, path)
+            raise
+
     def _moved(self, path: str, number: int) -> int:
         while True:
             try:
-                _move(path, os.path.join(self._target, f"part-{number:0{_DIGITS}d}{self._suffix}"))
+                move(path, self._place(number))
                 return number
             except FileExistsError:  # somebody else appends too
                 number += 1
 
+    def _place(self, number: int) -> str:
+        return os.path.join(self._target, f"part-{number:0{_DIGITS}d}{self._suffix}")
 
-def check_replaceable(folder: str) -> None:
-    """Refuse to replace a folder that holds anything but part files.
+
+def check_folder(folder: str) -> None:
+    """Refuse what is there and is no folder.
 
     Raises:
-        SinkError: It does.
+        SinkError: It is such a thing.
     """
-    others = [] if not os.path.isdir(folder) else [one.name for one in os.scandir(folder) if not _is_part(one)]
-    if others:
-        names = ", ".join(map(repr, sorted(others)[:3])) + (", ..." if len(others) > 3 else "")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        text = f"{folder!r} is a file, and part files need a folder. Remove it first, or name it without a '/' behind."
+        raise SinkError(text, sink=folder)
+
+
+def check_replaceable(folder: str, endings: Sequence[str]) -> None:
+    """Refuse to replace a folder that holds anything but part files.
+
+    Args:
+        folder: The folder; it may be missing.
+        endings: What the part files end in that may be replaced.
+
+    Raises:
+        SinkError: It does, or it is no folder.
+    """
+    check_folder(folder)
+    if found := others(folder, endings) if os.path.isdir(folder) else []:
+        names = ", ".join(map(repr, found[:3])) + (", ..." if len(found) > 3 else "")
         raise SinkError(
-            f"{folder!r} is not replaced: it holds what is no part file: {names}. Move that away, or name another "
-            f"folder.",
+            f"{folder!r} is not replaced: it holds what is no part file: {names}. Part files that a run may replace "
+            f"here are called part-00000{endings[0]} and so on. Move the rest away, or name another folder.",
             sink=folder,
         )
+
+
+def others(folder: str, endings: Sequence[str]) -> list[str]:
+    """The names in *folder* of what is no part file that a run wrote."""
+    with os.scandir(folder) as found:
+        return sorted(one.name for one in found if not is_own(one, tuple(endings)))
+
+
+def with_compressions(suffixes: Sequence[str]) -> tuple[str, ...]:
+    """The *suffixes*, and each with every compression behind it."""
+    return tuple(suffix + packed for suffix in suffixes for packed in ("", *SUFFIXES))
 
 
 def part_suffix(folder: str, suffixes: Sequence[str]) -> str:
@@ -147,58 +225,25 @@ def part_files(folder: str, suffixes: Sequence[str]) -> dict[str, int]:
         SourceError: There is none, or *folder* cannot be read.
     """
     with reading_errors(folder):
-        files = found_parts(folder, suffixes)
+        files = found_parts(folder, with_compressions(suffixes))
     if not files:
         text = f"{folder!r} is a folder without any file that ends in {' or '.join(suffixes)}."
         raise SourceError(text, source=folder, position=0)
     return files
 
 
-def found_parts(folder: str, suffixes: Sequence[str]) -> dict[str, int]:
-    """As `part_files`, but there may be none. Raises OSError."""
+def found_parts(folder: str, endings: Sequence[str]) -> dict[str, int]:
+    """The files in *folder* that end in one of *endings*, as `part_files`, but there may be none. Raises OSError."""
     with os.scandir(folder) as found:
         files = {one.name: one.stat().st_size for one in found if one.name[0] not in "._" and one.is_file()}
-    names = sorted((name for name in files if _without_compression(name).endswith(tuple(suffixes))), key=_place)
+    names = sorted((name for name in files if name.lower().endswith(tuple(endings))), key=_order)
     return {os.path.join(folder, name): files[name] for name in names}
 
 
-def _without_compression(name: str) -> str:
-    name = name.lower()
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
-
-
-def _place(name: str) -> tuple[int, str]:
+def _order(name: str) -> tuple[int, str]:
     return _number(name), name
 
 
 def _number(name: str) -> int:
-    found = _PART.fullmatch(name)
+    found = _NUMBERED.fullmatch(name)
     return int(found[1]) if found else -1
-
-
-def _is_part(entry: os.DirEntry[str]) -> bool:
-    return _PART.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
-
-
-def _clear(folder: str) -> bool:
-    """Remove a folder of part files, or what is in its place. False where it held other things, which stay."""
-    for entry in os.scandir(folder):
-        if _is_part(entry):
-            os.unlink(entry.path)
-    with suppress(OSError):  # it is not empty
-        os.rmdir(folder)
-    return not os.path.lexists(folder)
-
-
-def _move(path: str, place: str) -> None:
-    """Rename without replacing. Raises FileExistsError."""
-    try:
-        os.link(path, place)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if os.path.lexists(place):
-            raise FileExistsError(place) from None
-        os.rename(path, place)
-        return
-    os.unlink(path)

@@ -8,8 +8,16 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from pipe_core.formats.file_sink import FileSink
+from pipe_core.formats.hidden_folder import restore
 from pipe_core.formats.part_encoder import LEAST, Arrival, PartEncoder, PartFormat, pieces_of
-from pipe_core.formats.part_folder import StagedFolder, check_replaceable, found_parts, part_suffix
+from pipe_core.formats.part_folder import (
+    StagedFolder,
+    check_folder,
+    check_replaceable,
+    found_parts,
+    part_suffix,
+    with_compressions,
+)
 from pipe_core.formats.paths import path_of
 from pipe_core.formats.staging import writing_errors
 from pipe_core.kernel.contracts import Mode, Payload
@@ -36,13 +44,14 @@ class PartSink:
         self._kind = kind
         self._by_workers = by_workers
         self._suffix = part_suffix(self._place, kind.suffixes)
+        self._endings = with_compressions(kind.suffixes)
         self._rows = kind.sink(f"part{self._suffix}").encoder()  # wrong options are refused here
         self._staged: StagedFolder | None = None
         self._names: list[str] = []
         self._own: FileSink | None = None
         self._columns: tuple[str, ...] | None = None
         self._known_fields: Sequence[str] | None = None
-        self._appends = False
+        self._mode: Mode = "error"
         self._complete = False
 
     @property
@@ -56,7 +65,9 @@ class PartSink:
         return "exactly-once"
 
     def exists(self) -> bool:
-        """Whether there is something already."""
+        """Whether there is something already. What a killed run had taken away is put back before."""
+        with writing_errors(self.name):
+            restore(self._place)
         return os.path.exists(self._place)
 
     def encoder(self) -> PartEncoder:
@@ -67,11 +78,11 @@ class PartSink:
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
         self._known_fields = fields
-        self._appends = mode == "append"
+        self._mode = mode
         with writing_errors(self.name):
             if self.exists():
                 self._check(mode)
-            self._staged = StagedFolder(self._place, self._suffix)
+            self._staged = StagedFolder(self._place, self._suffix, self._endings)
 
     def write(self, payload: Payload, count: int) -> None:
         """Take the next rows: note down what the workers have written, and write what they gave."""
@@ -89,13 +100,13 @@ class PartSink:
             return
         with writing_errors(self.name):
             self._end_own()
-            if self._appends:
+            if self._mode == "append":
                 self._add(self._staged)
                 return
             if not self._names:
                 self._write_own(self._staged.arrivals, None, 0)
                 self._end_own()
-            self._staged.publish(self._names)
+            self._staged.publish(self._names, replaces=self._mode == "overwrite")
             self._complete = True
         self._remove()
 
@@ -122,19 +133,17 @@ class PartSink:
             modes = "mode='overwrite' or mode='append'" if is_folder else "mode='overwrite'"
             raise TargetExistsError(f"{self.name!r} exists already. Use {modes}, or another path.", sink=self.name)
         if mode == "append":
-            if not is_folder:
-                text = f"{self.name!r} is a file: no part files can be put into it. Name it without the '/' at the end."
-                raise SinkError(text, sink=self.name)
+            check_folder(self._place)
             self._columns = self._columns_there()
-        elif is_folder:
-            if self._place == self._target:
-                text = f"{self.name!r} is a folder. To replace its part files end its name in '/'"
-                raise SinkError(f"{text}; mode='append' adds some.", sink=self.name)
-            check_replaceable(self._place)
+            return
+        if is_folder and self._place == self._target:
+            text = f"{self.name!r} is a folder. To replace its part files end its name in '/'; mode='append' adds some."
+            raise SinkError(text, sink=self.name)
+        check_replaceable(self._place, self._endings)
 
     def _columns_there(self) -> tuple[str, ...] | None:
         """The columns of the part files that are there."""
-        for path in found_parts(self._place, self._kind.suffixes):
+        for path in found_parts(self._place, self._endings):
             if columns := self._kind.sink(path).columns_there():
                 return columns
         return None
@@ -188,12 +197,11 @@ class PartSink:
     # --- the end ---
 
     def _add(self, staged: StagedFolder) -> None:
-        names, self._names = self._names, []
-        if not names and not (os.path.isdir(self._place) and found_parts(self._place, self._kind.suffixes)):
+        if not self._names and not (os.path.isdir(self._place) and found_parts(self._place, self._endings)):
             self._write_own(staged.arrivals, None, 0)
             self._end_own()
-            names, self._names = self._names, []
-        staged.add(names)
+        staged.add(self._names)
+        self._names = []
 
     def _remove(self) -> None:
         own, self._own = self._own, None

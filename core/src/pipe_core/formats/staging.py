@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import secrets
@@ -10,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from pipe_core.kernel.errors import OptionsError, SinkError
 
@@ -29,6 +30,7 @@ _HINTS = {
     errno.EFBIG: "The file would be larger than this process may write (ulimit -f).",
     errno.EPIPE: "Whoever read it has gone.",
 }
+_LONGEST: Final = 180
 
 
 class Output(Protocol):
@@ -62,18 +64,22 @@ class StagedFile:
 
     Args:
         target: Where it goes. A symbolic link is followed: the link stays, the file that it names is replaced.
+        readable: Whether `raw` is read, too.
+
+    Attributes:
+        path: Where it is until then.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, readable: bool = False) -> None:
         self._target = os.path.realpath(target)
         folder, base = os.path.split(self._target)
         self._folder = folder
-        self._part = os.path.join(folder, f".{base[:200]}.{secrets.token_hex(6)}.part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        number = os.open(self._part, flags, 0o666)
+        self.path = os.path.join(folder, hidden_name(base, "part"))
+        flags = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        number = os.open(self.path, flags | (os.O_RDWR if readable else os.O_WRONLY), 0o666)
         self._mode = stat.S_IMODE(os.fstat(number).st_mode)  # what the umask leaves
-        os.chmod(self._part, 0o600)
-        self.raw: BinaryIO = _WholeFile(number, "wb")
+        os.chmod(self.path, 0o600)
+        self.raw: BinaryIO = _WholeFile(number, "r+b" if readable else "wb")
         self._committed = False
 
     def commit(self) -> None:
@@ -81,22 +87,23 @@ class StagedFile:
         os.fsync(self.raw.fileno())
         with suppress(FileNotFoundError):
             self._mode = stat.S_IMODE(os.stat(self._target).st_mode)
-        os.chmod(self._part, self._mode)
+        os.chmod(self.path, self._mode)
         self.raw.close()
-        os.replace(self._part, self._target)
+        os.replace(self.path, self._target)
         self._committed = True
         sync_folder(self._folder)
 
     def abort(self, keep: bool) -> str | None:
         """Remove it, or with *keep* leave it as ``<target>.partial``."""
-        self.raw.close()
+        with suppress(OSError):  # some file systems say only here that the disk is full
+            self.raw.close()
         if self._committed:
             return None
         if keep:
-            os.replace(self._part, partial := f"{self._target}.partial")
+            os.replace(self.path, partial := f"{self._target}.partial")
             return partial
         with suppress(FileNotFoundError):
-            os.unlink(self._part)
+            os.unlink(self.path)
         return None
 
     def close(self) -> None:
@@ -188,6 +195,19 @@ def writing_errors(name: str) -> Iterator[None]:
         hint = getattr(error, "hint", _HINTS.get(error.errno or 0, ""))  # a store knows better
         reason = error.strerror or str(error)
         raise SinkError(f"{name!r} cannot be written: {reason}. {hint}".rstrip(), sink=name) from error
+
+
+def hidden_name(base: str, ending: str) -> str:
+    """A hidden name that begins as *base* does, and that nobody can guess."""
+    return f".{hidden_base(base)}.{secrets.token_hex(6)}.{ending}"
+
+
+def hidden_base(base: str) -> str:
+    """A name with room for what is put around it: most file systems have names of at most 255 bytes."""
+    data = os.fsencode(base)
+    if len(data) <= _LONGEST:
+        return base
+    return f"{data[:_LONGEST].decode(errors='ignore')}-{hashlib.blake2b(data, digest_size=4).hexdigest()}"
 
 
 def sync_folder(folder: str) -> None:
