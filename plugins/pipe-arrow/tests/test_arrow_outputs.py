@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from arrow_files import FORMATS, begun, names, put, read, read_splits, write
 
-from pipe_arrow import staging
+from pipe_arrow import silent_file
 from pipe_core import OptionsError, SinkError, SourceError, TargetExistsError, get_format
 
 RECORDS = [{"id": i, "text": f"record {i}"} for i in range(100)]
@@ -165,7 +165,7 @@ class Disk:
         self.writes = 0
         self.failing = failing
 
-    def opened(self, number: int) -> Any:
+    def opened(self, raw: Any) -> Any:
         disk = self
 
         class File(io.FileIO):
@@ -175,7 +175,7 @@ class Disk:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 return super().write(data)
 
-        return io.BufferedRandom(File(number, "r+b"), 256)
+        return io.BufferedRandom(File(raw.fileno(), "r+b", closefd=False), 256)
 
 
 def overwritten(format: str, path: Path, records: list[Any], options: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
     path.write_bytes(b"precious")
     for failing in range(1, 500):
         disk = Disk(failing)
-        monkeypatch.setattr(staging, "_buffered", disk.opened)
+        monkeypatch.setattr(silent_file, "_buffered", disk.opened)
         if failing > 1 and path.read_bytes() != b"precious":
             pytest.fail("a failure changed the target")
         with contextlib.suppress(SinkError) if failing > 1 else pytest.raises(SinkError, match="disk is full"):

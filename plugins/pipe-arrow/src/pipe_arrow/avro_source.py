@@ -32,7 +32,7 @@ class RecordsChunk:
 
 
 class AvroSource:
-    """The records of a file, or of the files in a folder in the order of their names.
+    """The records of a file, or of the files in a folder in the order of `found_parts`.
 
     Args:
         path: The file or folder.

@@ -14,14 +14,14 @@ import pyarrow as pa
 
 from pipe_arrow.column_types import widened_table
 from pipe_arrow.group_cutter import GroupCutter
-from pipe_arrow.staging import StagedFile
+from pipe_arrow.silent_file import SilentFile
 from pipe_arrow.writers import TableWriter, Writing
 
 
 class _Staged:
     """A staged file of certain types."""
 
-    def __init__(self, output: StagedFile, writing: Writing, kind: pa.DataType) -> None:
+    def __init__(self, output: SilentFile, writing: Writing, kind: pa.DataType) -> None:
         self.output = output
         self.writing = writing
         self.kind = kind
@@ -63,7 +63,7 @@ class FileInWork:
     def __init__(self, target: str, writing: Writing) -> None:
         self._target = target
         self._writing = writing
-        self._fresh: StagedFile | None = StagedFile(target)  # now, so that a folder that is missing shows
+        self._fresh: SilentFile | None = SilentFile(target)  # now, so that a folder that is missing shows
         self._staged: list[_Staged] = []
         self.rows = 0
 
@@ -101,7 +101,7 @@ class FileInWork:
             output.discard()
         self._staged, self._fresh = [], None
 
-    def _finished(self, kind: pa.DataType) -> StagedFile:
+    def _finished(self, kind: pa.DataType) -> SilentFile:
         for staged in self._staged:
             staged.finish()
         if len(self._staged) == 1 and self._staged[0].kind == kind and self._writing.staged == self._writing:
@@ -123,7 +123,7 @@ class FileInWork:
         return whole.output
 
     def _begun(self, writing: Writing, kind: pa.DataType) -> _Staged:
-        output, self._fresh = self._fresh or StagedFile(self._target), None
+        output, self._fresh = self._fresh or SilentFile(self._target), None
         try:
             staged = _Staged(output, writing, kind)
         except BaseException:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from pipe_arrow.file_in_work import FileInWork
-from pipe_arrow.folder import StagedFolder, part_files
 from pipe_arrow.writers import Writing
-from pipe_core.kernel.errors import SinkError
+from pipe_core.formats.part_folder import StagedFolder, check_folder, check_replaceable, found_parts
+from pipe_core.kernel.contracts import Mode
 
 _UNLIMITED: Final = sys.maxsize
 
@@ -77,75 +78,85 @@ class FolderOutput:
         path: The folder.
         writing: What the part files are.
         suffixes: Of files of the format.
-        appends: Whether what is in the folder stays.
+        mode: What becomes of a folder that is there.
+
+    Raises:
+        SinkError: What is there is no folder, or one that is not replaced.
     """
 
-    def __init__(self, path: str, writing: Writing, suffixes: tuple[str, ...], appends: bool) -> None:
-        if os.path.lexists(path) and not os.path.isdir(path):
-            raise SinkError(f"{path!r} is a file, and part files need a folder. Remove it first.", sink=path)
+    def __init__(self, path: str, writing: Writing, suffixes: tuple[str, ...], mode: Mode) -> None:
+        check_folder(path)
+        if mode == "overwrite":
+            check_replaceable(path, suffixes)
         self._path = path
         self._writing = writing
-        self._most = _UNLIMITED if appends else getattr(writing.options, "part_size", _UNLIMITED)
-        self._suffix = suffixes[0]
-        self._appends = appends
-        self._files: list[tuple[str, FileInWork]] = []
-        self.kind = _kind_of(path, writing, suffixes) if appends and os.path.isdir(path) else pa.struct([])
-        self._folder = StagedFolder(path, self._suffix)
+        self._mode = mode
+        self._most = _UNLIMITED if mode == "append" else writing.options.part_size
+        self._suffixes = suffixes
+        self._names: list[str] = []
+        self._files: list[FileInWork] = []
+        self._folder = StagedFolder(path, suffixes[0], suffixes)
 
     @property
     def room(self) -> int:
         """What the part file in work still takes."""
-        if not self._files or self._files[-1][1].rows >= self._most:
+        if not self._files or self._files[-1].rows >= self._most:
             return self._most
-        return self._most - self._files[-1][1].rows
+        return self._most - self._files[-1].rows
 
     def write(self, tables: list[pa.Table], kind: pa.DataType) -> None:
         """Take a row group."""
-        if not self._files or self._files[-1][1].rows >= self._most:
+        if not self._files or self._files[-1].rows >= self._most:
             self._begin()
-        self._files[-1][1].write(tables, kind)
+        self._files[-1].write(tables, kind)
 
     def publish(self, kind: pa.DataType) -> bool:
         """Put the folder in its place, or its one new file into the folder."""
-        adds = self._appends and os.path.isdir(self._path)
-        if not adds and not self._files:
+        if not self._files and not (self._mode == "append" and _holds_parts(self._path, self._suffixes)):
             self._begin()
-        for _, file in self._files:
-            file.publish(kind)
-        if not adds:
-            self._folder.publish()
-        for path, _ in self._files if adds else ():
-            self._folder.add(path)
-        self._files = []
-        if self._appends and not adds:
-            self._folder = StagedFolder(self._path, self._suffix)
-        return not self._appends
+        self._finish(kind)
+        if self._mode == "append":
+            self._folder.add(self._names)
+            self._names = []
+            return False
+        self._folder.publish(self._names, replaces=self._mode == "overwrite")
+        self._folder.discard()
+        return True
 
     def keep(self, kind: pa.DataType) -> str:
         """Leave the folder beside its place."""
-        for path, file in self._files:
-            os.replace(file.keep(kind), path)
-        self._files = []
-        return self._folder.keep()
+        self._finish(kind)
+        return self._folder.keep(self._names)
 
     def discard(self) -> None:
         """Remove the hidden folder."""
-        for _, file in self._files:
+        for file in self._files:
             file.discard()
         self._files = []
         self._folder.discard()
 
     def _begin(self) -> None:
-        path = self._folder.next()
-        self._files.append((path, FileInWork(path, self._writing)))
+        name = f"{secrets.token_hex(8)}{self._suffixes[0]}"
+        self._files.append(FileInWork(os.path.join(self._folder.arrivals, name), self._writing))
+        self._names.append(name)
+
+    def _finish(self, kind: pa.DataType) -> None:
+        """Bring the part files to their end, where nobody sees them yet."""
+        for file in self._files:
+            file.publish(kind)
+        self._files = []
 
 
-def _kind_of(path: str, writing: Writing, suffixes: tuple[str, ...]) -> pa.DataType:
-    """The columns of the last part file that is there."""
-    files = part_files(path, suffixes)
-    if not files:
+def columns_there(path: str, writing: Writing, suffixes: tuple[str, ...]) -> pa.DataType:
+    """The columns of the last part file in the folder *path*, as a struct; none where there is no such file.
+
+    The types of an Avro file are not looked at.
+    """
+    if writing.format == "avro" or not _holds_parts(path, suffixes):
         return pa.struct([])
-    if writing.format == "avro":
-        return pa.struct([])
-    with writing.reading.opened(files[-1]) as file:
+    with writing.reading.opened(list(found_parts(path, suffixes))[-1]) as file:
         return pa.struct(list(file.schema))
+
+
+def _holds_parts(path: str, suffixes: tuple[str, ...]) -> bool:
+    return os.path.isdir(path) and bool(found_parts(path, suffixes))

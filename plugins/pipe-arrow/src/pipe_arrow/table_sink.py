@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from pipe_arrow.column_types import Conflict, leaves, rounded, type_of, unified
 from pipe_arrow.group_cutter import GroupCutter
-from pipe_arrow.output import FileOutput, FolderOutput, Output
+from pipe_arrow.output import FileOutput, FolderOutput, Output, columns_there
 from pipe_arrow.plain_values import MOST_FIELDS
 from pipe_arrow.python_values import values
 from pipe_arrow.table_encoder import TableEncoder
 from pipe_arrow.writers import Writing
+from pipe_core.formats.hidden_folder import restore
 from pipe_core.formats.staging import writing_errors
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import SinkError, TargetExistsError
@@ -55,8 +56,11 @@ class TableSink:
         return "exactly-once"
 
     def exists(self) -> bool:
-        """Whether there is something already."""
-        return os.path.exists(self._path.rstrip("/" + os.sep) or self._path)
+        """Whether there is something already. What a killed run had taken away is put back before."""
+        place = self._place()
+        with writing_errors(self.name):
+            restore(place)
+        return os.path.exists(place)
 
     def encoder(self) -> TableEncoder:
         """What workers need to make rows."""
@@ -74,9 +78,10 @@ class TableSink:
     def _opened(self, mode: Mode) -> Output:
         is_folder = os.path.isdir(self._path)
         if self._path.endswith(("/", os.sep)) or (is_folder and mode == "append"):
-            output = FolderOutput(self._path.rstrip("/" + os.sep), self._writing, self._suffixes, mode == "append")
-            self._kind = unified(output.kind, self._kind)
-            return output
+            place = self._place()
+            if mode == "append":
+                self._kind = unified(columns_there(place, self._writing, self._suffixes), self._kind)
+            return FolderOutput(place, self._writing, self._suffixes, mode)
         if mode == "append":
             raise SinkError(
                 f"{self.name!r} is to be appended to, but a file of the format {self._writing.format} has an end. "
@@ -126,6 +131,9 @@ class TableSink:
     def close(self) -> None:
         """What was neither committed nor aborted is aborted."""
         self.abort()
+
+    def _place(self) -> str:
+        return self._path.rstrip("/" + os.sep) or os.sep
 
     def _began(self) -> Output:
         if self._output is None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from pipe_arrow.folder import part_files
 from pipe_arrow.pieces import TableChunk, TableSplit, chunk_of
 from pipe_arrow.reading import Reading, RowGroup, reading_errors
+from pipe_core.formats.part_folder import found_parts
 from pipe_core.kernel.contracts import SizeNow
 from pipe_core.kernel.errors import SourceError
 
@@ -20,7 +20,7 @@ _MOST_BYTES = 64 << 20
 
 
 class TableSource:
-    """The records of a file, or of the files in a folder in the order of their names.
+    """The records of a file, or of the files in a folder in the order of `found_parts`.
 
     Args:
         path: The file or folder.
@@ -146,7 +146,7 @@ def found_files(path: str, suffixes: tuple[str, ...]) -> list[str]:
             return [path]
         if not stat.S_ISDIR(mode):
             raise SourceError(f"{path!r} is neither a file nor a folder of files.", source=path, position=0)
-        files = part_files(path, suffixes)
+        files = list(found_parts(path, suffixes))
         if not files:
             text = f"{path!r} is a folder without any file that ends in {' or '.join(suffixes)}."
             raise SourceError(text, source=path, position=0)

@@ -1,19 +1,19 @@
-"""Files that are written beside their target and can be read again before they take its place."""
+"""Files for writers that end the process when a write fails: they remember the failure instead."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Final
 
+from pipe_core.formats.staging import StagedFile
+
 _BUFFER: Final = 1 << 20
 
 
-class StagedFile:
-    """A hidden file beside *target*. pyarrow and fastavro write into it; only `publish` and `discard` close it.
+class SilentFile:
+    """A hidden file beside *target*. pyarrow and fastavro write into it; only `publish`, `keep` and `discard` close it.
 
     Writing never raises, because an exception ends the process in some of pyarrow's writers: whoever had something
     written looks at `failure` afterwards.
@@ -22,21 +22,15 @@ class StagedFile:
         target: Where it goes. A symbolic link is followed: the link stays, the file that it names is replaced.
 
     Attributes:
-        target: Where it goes.
         path: Where it is.
         failure: Why not everything was written.
     """
 
     def __init__(self, target: str) -> None:
-        self.target = os.path.realpath(target)
-        folder, base = os.path.split(self.target)
-        self.path = os.path.join(folder, f".{base[:200]}.{secrets.token_hex(6)}.part")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        number = os.open(self.path, flags, 0o666)
-        self._mode = stat.S_IMODE(os.fstat(number).st_mode)  # what the umask leaves
-        os.chmod(self.path, 0o600)
-        self._file = _buffered(number)
+        self._staged = StagedFile(target, readable=True)
+        self._file = _buffered(self._staged.raw)
         self._gone = False
+        self.path = self._staged.path
         self.failure: OSError | None = None
 
     @property
@@ -83,25 +77,20 @@ class StagedFile:
     def publish(self) -> None:
         """Make it durable, and put it in the place of its target at once."""
         self._file.flush()
-        os.fsync(self._file.fileno())
-        with suppress(FileNotFoundError):
-            self._mode = stat.S_IMODE(os.stat(self.target).st_mode)
-        os.chmod(self.path, self._mode)
-        self._end()
-        os.replace(self.path, self.target)
-        sync_folder(os.path.dirname(self.target))
-
-    def discard(self) -> None:
-        """Remove it."""
-        self._end()
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)
+        self._gone = True
+        self._staged.commit()
 
     def keep(self) -> str:
         """Leave it as ``<target>.partial``."""
-        self._end()
-        os.replace(self.path, partial := f"{self.target}.partial")
-        return partial
+        with suppress(OSError):  # the disk may be full
+            self._file.flush()
+        place = self._end(keep=True)
+        assert place is not None  # it was not published
+        return place
+
+    def discard(self) -> None:
+        """Remove it."""
+        self._end(keep=False)
 
     @contextmanager
     def _remembered(self) -> Iterator[None]:
@@ -110,22 +99,11 @@ class StagedFile:
         except OSError as error:
             self.failure = error
 
-    def _end(self) -> None:
+    def _end(self, *, keep: bool) -> str | None:
         self._gone = True
-        with suppress(OSError):  # the disk may be full; who publishes has flushed before
-            self._file.close()
+        return self._staged.abort(keep)
 
 
-def _buffered(number: int) -> BinaryIO:
-    return os.fdopen(number, "w+b", buffering=_BUFFER)
-
-
-def sync_folder(folder: str) -> None:
-    """Make the names in *folder* durable."""
-    if os.name == "nt":  # a folder cannot be opened there
-        return
-    number = os.open(folder or ".", os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+def _buffered(raw: BinaryIO) -> BinaryIO:
+    assert isinstance(raw, io.RawIOBase)  # as staged files are
+    return io.BufferedRandom(raw, _BUFFER)
