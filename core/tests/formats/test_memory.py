@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
+from typing import NoReturn
 
 import cloudpickle
 import pytest
 from reading import make, read_chunks
 
+from pipe_core.kernel import ctrl_c
+from pipe_core.kernel.contracts import Rejection
 from pipe_core.kernel.errors import OptionsError, SinkError, SourceError
 from pipe_core.testing.formats import PlainSerializer
 
@@ -80,6 +83,42 @@ def test_records_are_fresh_copies() -> None:
     batch.records[0]["a"] = 2
     assert [batch.raw(i) for i in range(3)] == [{"a": 1}, "text", 3]
     assert next(iter(chunk.batches(5))).records == [{"a": 1}, "text", 3]
+
+
+class Odd:
+    """A value that does something bad when it is copied."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        self.kind = kind
+
+    def __reduce__(self) -> NoReturn:
+        raise self.kind("no way")
+
+
+def test_what_cannot_be_copied_is_shared() -> None:
+    odd = Odd(ZeroDivisionError)
+    [batch] = next(make("memory").source([{"a": odd}]).chunks(lambda: 5)).batches(5)
+    assert (batch.records, batch.rejected) == ([{"a": odd}], {})
+    batch.records[0]["a"] = 1
+    assert batch.raw(0) == {"a": odd}
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_raises_more_than_an_error_when_it_is_copied_is_rejected(kind: type[BaseException]) -> None:
+    records = [{"a": 1}, {"a": Odd(kind)}, "text", {"a": 3}]
+    [batch] = next(make("memory").source(records).chunks(lambda: 5)).batches(5)
+    assert batch.records == [{"a": 1}, None, "text", {"a": 3}]
+    assert batch.rejected == {1: Rejection(kind.__name__, "The record cannot be copied: no way", records[1])}
+
+
+def test_the_user_s_ctrl_c_is_no_fault_of_a_record() -> None:
+    [chunk] = make("memory").source([{"a": Odd(KeyboardInterrupt)}]).chunks(lambda: 5)
+    ctrl_c.note(chunk)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(chunk.batches(5))
+    finally:
+        ctrl_c.forget(chunk)
 
 
 @pytest.mark.parametrize("target", ["text", b"bytes", {"a": 1}, 3, None, object()])

@@ -20,9 +20,11 @@ from pipe_core import get_codec, get_format
 from pipe_core.codecs.samples import SAMPLES, TYPED_SAMPLES, Color, Customer, Money, difference
 from pipe_core.formats.memory_source import RecordsChunk
 from pipe_core.formats.rows_chunk import RowsChunk
+from pipe_core.kernel import ctrl_c
 from pipe_core.kernel.contracts import Batch, Chunk, Rejection
 from pipe_core.kernel.errors import CodecError, SourceError
 from pipe_core.records.transport.carrier import Carrier
+from pipe_core.records.transport.types_of import classes_in
 
 CSV = b'a,b\n1,x\n2\n"3,\n3",\xff\n4,n\0l\n\n5,"y"\n6,7,8\n7,\xc3\xa4\n'
 JSONL = b'{"a":1}\n{"a":NaN}\nnonsense\n\n{"a":[1,{"b":null}]}\n{"a":1,"a":2}\n"text"\n{"a":"\xff"}\n{"a":1e999}\n'
@@ -216,10 +218,64 @@ def test_a_mapping_arrives_as_the_dict_that_it_stands_for(mapping: Any) -> None:
         assert raws[0] == dict(mapping)
 
 
-def test_a_mapping_that_cannot_be_read_ends_the_run_on_the_worker_as_it_would_here() -> None:
-    chunk = sent([Hostile(a=1)])
-    with pytest.raises(OSError, match="gone"):
-        list(chunk.batches(10))
+def test_a_mapping_that_cannot_be_read_is_rejected_on_the_worker_as_it_would_be_here() -> None:
+    for chunk in (RecordsChunk([Hostile(a=1), {"b": 2}]), sent([Hostile(a=1), {"b": 2}])):
+        (batch,) = chunk.batches(10)
+        assert batch.records == [None, {"b": 2}]
+        ((place, why),) = batch.rejected.items()
+        assert (place, why.type, why.message) == (0, "OSError", "The record cannot be copied: gone")
+
+
+@dataclass
+class Sly:
+    """What is looked into when its class is not known, and does something bad then."""
+
+    kind: type[BaseException]
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __getattribute__(self, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if name == "kind":
+            raise value("no way")
+        return value
+
+
+class Rude(Plain):
+    """A codec that runs code of what it encodes."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def encode(self, value: Any, /) -> bytes:
+        if Opaque in classes_in(value):
+            raise self._kind("no way")
+        return super().encode(value)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, ZeroDivisionError])
+def test_whatever_is_raised_while_a_record_is_packed_rejects_that_record(kind: type[BaseException]) -> None:
+    for culprit, codec in (({"a": Sly(kind)}, get_codec("msgpack")), ({"a": Opaque()}, Rude(kind))):
+        ((found, _, rejected),) = content(sent([{"a": 1}, culprit, {"a": 3}], codec))
+        assert found == [{"a": 1}, None, {"a": 3}]
+        ((place, why),) = rejected.items()
+        assert (place, why.type) == (1, "CodecError")
+    assert why.message == f"It cannot travel: Cannot encode a value in it: {kind.__name__}: no way"
+
+
+def test_the_user_s_ctrl_c_is_no_fault_of_a_record() -> None:
+    for culprit, codec in (
+        ({"a": Sly(KeyboardInterrupt)}, get_codec("msgpack")),
+        ({"a": Opaque()}, Rude(KeyboardInterrupt)),
+    ):
+        ctrl_c.note(culprit)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                sent([culprit], codec)
+        finally:
+            ctrl_c.forget(culprit)
 
 
 def test_records_of_a_worker_can_be_changed_and_raw_stays_as_it_was_read() -> None:

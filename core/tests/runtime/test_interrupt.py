@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.runtime import interrupt
 from pipe_core.runtime.interrupt import Interrupts
 
@@ -63,6 +64,15 @@ def test_blocks_nest() -> None:
         signal.raise_signal(signal.SIGINT)
 
     assert stops == ["outer"], "the inner block found a handler of somebody else"
+
+
+def test_ctrl_c_is_known_from_the_signal_to_the_end_of_the_block() -> None:
+    with Interrupts(lambda: None):
+        assert not is_ctrl_c(KeyboardInterrupt())
+        signal.raise_signal(signal.SIGINT)
+        assert is_ctrl_c(KeyboardInterrupt())
+        assert not is_ctrl_c(SystemExit())
+    assert not is_ctrl_c(KeyboardInterrupt())
 
 
 def test_in_another_thread_the_block_changes_nothing() -> None:

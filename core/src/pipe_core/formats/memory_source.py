@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final
 
 from pipe_core.formats.options import MemoryOptions
 from pipe_core.kernel.contracts import Batch, SizeNow
-from pipe_core.kernel.copies import detached
+from pipe_core.kernel.copies import fresh
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import CodecError, OptionsError, SourceError
 
 _GLANCE: Final = 0.1
@@ -37,8 +38,10 @@ class RecordsChunk:
             return [self.records]
         try:
             return [[dict(item) if isinstance(item, Mapping) else item for item in self.records]]
-        except Exception as error:  # user code: the class of a mapping
-            raise CodecError(f"A record cannot be made a dict: {type(error).__name__}: {error}") from error
+        except BaseException as error:  # user code: the class of a mapping
+            if is_ctrl_c(error):
+                raise
+            raise CodecError(f"A record cannot be made a dict: {type(error).__name__}") from error
 
     @classmethod
     def unpack(cls, records: list[Any]) -> RecordsChunk:
@@ -155,11 +158,5 @@ class MemorySource:
 
 
 def _batch(items: list[Any]) -> Batch:
-    return Batch([_fresh(item) if isinstance(item, Mapping) else item for item in items], items.__getitem__)
-
-
-def _fresh(record: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return detached(dict(record))  # type: ignore[no-any-return]  # a dict stays a dict
-    except Exception:  # something in it cannot be copied, and is shared
-        return dict(record)
+    records, rejected = fresh(items)
+    return Batch(records, items.__getitem__, rejected)

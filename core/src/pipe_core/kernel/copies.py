@@ -6,7 +6,11 @@ import copy
 import datetime
 import decimal
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from pipe_core.kernel.contracts import Rejection
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 
 _UNCHANGEABLE: Final = frozenset(
     {
@@ -35,3 +39,44 @@ def detached(value: Any) -> Any:
     if type(value) is dict and _UNCHANGEABLE.issuperset(map(type, value.values())):
         return dict(value)
     return copy.deepcopy(value)
+
+
+def fresh(values: Sequence[Any]) -> tuple[list[Any], dict[int, Rejection]]:
+    """*values* with mappings as dicts that may be changed, and those that are rejected, which are None there.
+
+    What is in a mapping and cannot be copied is shared. A value whose own code raises what is no `Exception` then, or
+    that cannot even be made a dict, is rejected.
+    """
+    try:
+        return [_fresh(value) if isinstance(value, Mapping) else value for value in values], {}
+    except BaseException as error:  # user code: once more, one by one
+        if is_ctrl_c(error):
+            raise
+    made: list[Any] = []
+    rejected: dict[int, Rejection] = {}
+    for i, value in enumerate(values):
+        try:
+            made.append(_fresh(value) if isinstance(value, Mapping) else value)
+        except BaseException as error:  # SystemExit included
+            if is_ctrl_c(error):
+                raise
+            made.append(None)
+            rejected[i] = Rejection(type(error).__name__, f"The record cannot be copied: {_said(error)}", value)
+    return made, rejected
+
+
+def _fresh(record: Mapping[Any, Any]) -> Any:
+    plain = dict(record)
+    try:
+        return detached(plain)
+    except Exception:  # something in it cannot be copied, and is shared
+        return plain
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except BaseException as problem:  # user code: its __str__ may raise too
+        if is_ctrl_c(problem):
+            raise
+        return type(error).__name__

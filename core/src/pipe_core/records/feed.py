@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipe_core.kernel.contracts import Chunk, Readable, Source, Split
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import SourceError
 from pipe_core.records.reader import IDLE_SECONDS, Reader, source_error
 from pipe_core.records.result import Result
@@ -113,7 +114,9 @@ class Feed:
         except SourceError as error:
             self.failure, self.done = error, True
             return None
-        except Exception as error:  # a source of the user's may raise anything; it ends the run with its reason
+        except BaseException as error:  # a source of the user's may raise anything; it ends the run with its reason
+            if is_ctrl_c(error):
+                raise
             self.failure, self.done = source_error(self._source, error), True
             return None
         if piece is None and self._reader is None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from pydantic_core import to_jsonable_python
 
+from pipe_core.kernel.ctrl_c import is_ctrl_c
+
 _DEEPEST: Final = 50
 _LARGEST: Final = 2**4096
 """Python refuses to write much larger integers in decimal."""
@@ -21,6 +23,15 @@ def legible(value: Any, depth: int = 0) -> Any:
     """
     if depth > _DEEPEST:
         return "…"
+    try:
+        return _legible(value, depth)
+    except BaseException as error:  # of a class that has no JSON form, or whose own code raises
+        if is_ctrl_c(error):
+            raise
+        return _text(value)
+
+
+def _legible(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         return {_text(key): legible(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset | deque):
@@ -31,10 +42,7 @@ def legible(value: Any, depth: int = 0) -> Any:
         return _text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    try:
-        plain = to_jsonable_python(value, inf_nan_mode="strings")
-    except Exception:  # of a class that has no JSON form, or whose serializer raises
-        return _text(value)
+    plain = to_jsonable_python(value, inf_nan_mode="strings")
     return _text(plain) if isinstance(plain, str) else plain
 
 
@@ -43,6 +51,8 @@ def _text(value: Any) -> str:
         return bytes(value).decode("utf-8", "backslashreplace")
     try:
         text = value if type(value) is str else str(value)
-    except Exception:  # user code: its __str__ may raise
+    except BaseException as error:  # user code: its __str__ may raise
+        if is_ctrl_c(error):
+            raise
         text = f"<{type(value).__name__}>"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

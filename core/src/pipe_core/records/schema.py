@@ -12,6 +12,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import from_json, to_json, to_jsonable_python
 
 from pipe_core.kernel.contracts import Serializer
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import SchemaError
 from pipe_core.records.legible import legible
 
@@ -215,7 +216,9 @@ class ErrorSerializer:
         """The row as JSON; what is not UTF-8 is escaped."""
         try:
             return to_json(row, inf_nan_mode="strings", serialize_unknown=True)
-        except Exception:  # a hostile record may break a serializer in any way; its legible form breaks none
+        except BaseException as error:  # a hostile record may break a serializer in any way; its legible form none
+            if is_ctrl_c(error):
+                raise
             return to_json(legible(row))
 
     def python(self, row: dict[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipe_core.kernel.ctrl_c import is_ctrl_c
+
 
 def apply(
     function: Callable[[Any], Any], values: Sequence[Any], interrupted: Callable[[], bool]
@@ -58,5 +60,7 @@ def text(error: BaseException) -> str:
     """What *error* says, or its class where it says nothing."""
     try:
         return str(error) or type(error).__name__
-    except Exception:  # user code: its __str__ may raise too
+    except BaseException as problem:  # user code: its __str__ may raise too
+        if is_ctrl_c(problem):
+            raise
         return type(error).__name__

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from pipe_core.kernel import ctrl_c
+
 GRACE: Final = 1.0
 """Seconds that running user code has to come back by itself after the first signal."""
 
@@ -47,11 +49,13 @@ class Interrupts:
             self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        ctrl_c.forget(self)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = number
+        ctrl_c.note(self)
         self._stop()
         self._timer = threading.Timer(GRACE, _signal_main_thread, [number])
         self._timer.daemon = True

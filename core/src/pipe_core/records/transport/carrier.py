@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from pipe_core.kernel.contracts import Chunk, Codec
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.portable import Portable
 from pipe_core.records.entry import Entry
@@ -23,6 +24,7 @@ from pipe_core.records.transport.packed_entries import plain_entries
 from pipe_core.records.transport.packed_result import legible_failures, plain_result, result_of
 from pipe_core.records.transport.type_table import TypeTable
 from pipe_core.records.transport.types_of import types_of
+from pipe_core.records.validate import text
 
 _LOOSE: Final = -1
 """Stands where the place of the chunk's class would stand."""
@@ -126,7 +128,7 @@ class Carrier:
         Raises:
             Untravelable: A row, a verdict or an entry cannot travel, or all of it is too long for a frame.
         """
-        encode = self._ready().codec.encode
+        encode = _guarded(self._ready().codec)
         # Bytes for a sink, by far the most of it, go beside a codec that would only copy them.
         beside = type(result.payload) is bytes and not self._compresses()
         rest: list[bytes] = []
@@ -175,10 +177,10 @@ class Carrier:
         for _ in range(_LEVELS):
             value = [value]
         try:
-            self._ready().probe.encode(value)
+            _guarded(self._ready().probe)(value)
         except CodecError as error:
             path = error.path and f"${error.path.removeprefix(_WRAPPED)}"
-            message = str(error).replace(error.path, path) if error.path and path else str(error)
+            message = str(error).replace(error.path, path) if error.path and path else f"It cannot travel: {error}"
             raise CodecError(message, path=path) from None
 
     def can_travel(self, value: Any) -> bool:
@@ -237,7 +239,7 @@ class Carrier:
     def _encode(self, value: Any) -> bytes:
         table = self._ready()
         try:
-            return table.codec.encode(value)
+            return _guarded(table.codec)(value)
         except CodecError:
             with self._lock:
                 found = self._ready().new_types(value, self._refused)
@@ -245,7 +247,7 @@ class Carrier:
                     self._use(self._ready().more((*self.extra_types, *found)))
             if self._ready() is table:
                 raise
-        return self._ready().codec.encode(value)
+        return _guarded(self._ready().codec)(value)
 
     # --- frames ---
 
@@ -316,3 +318,19 @@ class Carrier:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._begin(state)
+
+
+def _guarded(codec: Codec) -> Callable[[Any], bytes]:
+    """The codec's ``encode``. Whatever the user's code in a value raises is a `CodecError`, `SystemExit` included."""
+
+    def encode(value: Any) -> bytes:
+        try:
+            return codec.encode(value)
+        except CodecError:
+            raise
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
+            raise CodecError(f"Cannot encode a value in it: {type(error).__name__}: {text(error)}") from error
+
+    return encode

@@ -8,7 +8,8 @@ from operator import is_
 from typing import Any, Final
 
 from pipe_core.kernel.contracts import Batch, Readable, Rejection
-from pipe_core.kernel.copies import detached
+from pipe_core.kernel.copies import fresh
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.portable import pack_rejected, unpack_rejected
 from pipe_core.records.legible import legible
@@ -86,7 +87,9 @@ def pieces_of(readable: Readable) -> Iterator[Piece]:
     while True:
         try:
             batch = next(batches, None)
-        except Exception as error:  # of the source; it ends the run where the worker meets it, as in one process
+        except BaseException as error:  # of the source; it ends the run where the worker meets it, as in one process
+            if is_ctrl_c(error):
+                raise
             yield Piece([], failure=pack_error(error))
             return
         if batch is None:
@@ -98,15 +101,27 @@ def _piece(batch: Batch) -> Piece:
     raws = {}
     for i, record in enumerate(batch.records):
         if i not in batch.rejected:
-            raw = batch.raw(i)
+            raw = _plain_raw(batch, i)
             if not _is_same(record, raw):
-                raws[i] = dict(raw) if isinstance(raw, Mapping) else raw
+                raws[i] = raw
     return Piece(batch.records, raws, dict(batch.rejected))
+
+
+def _plain_raw(batch: Batch, i: int) -> Any:
+    raw = batch.raw(i)
+    if type(raw) is dict:
+        return raw
+    try:
+        return dict(raw) if isinstance(raw, Mapping) else raw
+    except BaseException as error:  # user code: a mapping that can be read once only
+        if is_ctrl_c(error):
+            raise
+        return batch.records[i]
 
 
 def _is_same(record: Any, raw: Any) -> bool:
     """Whether *raw* is *record*, or a flat copy of it."""
-    if type(record) is dict and isinstance(raw, Mapping):
+    if type(record) is dict and type(raw) is dict:
         return list(record) == list(raw) and all(map(is_, record.values(), raw.values()))
     return record is raw
 
@@ -156,11 +171,5 @@ def _batch(piece: Piece) -> Batch:
             return rejected[i].raw
         return raws[i] if i in raws else records[i]
 
-    return Batch([_fresh(record) if type(record) is dict else record for record in records], raw, rejected)
-
-
-def _fresh(record: dict[Any, Any]) -> Any:
-    try:
-        return detached(record)
-    except Exception:  # something in it cannot be copied, and is shared
-        return dict(record)
+    made, odd = fresh(records)
+    return Batch(made, raw, {**rejected, **odd})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipe_core.kernel.contracts import Codec
+from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import CodecError
 from pipe_core.records.transport.types_of import classes_in
 from pipe_core.runtime.wire import dumps
@@ -42,7 +43,7 @@ class TypeTable:
     def new_types(self, value: Any, refused: set[type]) -> list[type]:
         """The classes in *value* that are missing in the table and may be in it. Others are added to *refused*."""
         known = refused.union(self.types)
-        new = [kind for kind in classes_in(value) if kind not in known]
+        new = [kind for kind in _classes_in(value) if kind not in known]
         found = [kind for kind in new if _takes(self.base, kind) and _is_portable(kind)]
         refused.update(set(new).difference(found))
         return found
@@ -52,6 +53,15 @@ class TypeTable:
         """What the classes of the schema are called."""
         # Not by `__qualname__`: some classes that were made in a function come by value without the function's name.
         return [f"{kind.__module__}.{kind.__name__}" for kind in self.own]
+
+
+def _classes_in(value: Any) -> Sequence[type]:
+    try:
+        return classes_in(value)
+    except BaseException as error:  # user code: properties of the fields of a dataclass
+        if is_ctrl_c(error):
+            raise
+        return ()
 
 
 def _takes(codec: Codec, kind: type) -> bool:
@@ -70,6 +80,8 @@ def _is_portable(kind: type) -> bool:
     """Whether the class itself can travel to a worker that lacks it."""
     try:
         dumps(kind)
-    except Exception:  # whatever the pickling of something in it raises
+    except BaseException as error:  # whatever the pickling of something in it raises
+        if is_ctrl_c(error):
+            raise
         return False
     return True
