@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -180,6 +181,36 @@ def test_a_record_that_cannot_travel_fails_alone(fault: str, processes: Executor
     assert report.worker_deaths == 0
 
 
+class Sticky:
+    """A value that does something bad when it is copied or pickled, and does not end its process by it."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def __reduce__(self) -> Any:
+        return FAULTS[self.fault]()
+
+    def __repr__(self) -> str:
+        return "<sticky>"
+
+
+@pytest.mark.parametrize("fault", ["exit", "interrupt"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_record_that_wants_to_end_its_reader_fails_the_same_everywhere(
+    fault: str, first: bool, executor: Executor
+) -> None:
+    source: list[Any] = numbers(50)
+    culprit = 0 if first else 13
+    source[culprit] = {"n": culprit, "odd": Sticky(fault)}
+    good, bad, report = run(executor, [], source, schema=Number)
+    check(good, bad, 50, {culprit}, report)
+    text = {"exit": "5", "interrupt": "KeyboardInterrupt"}[fault]
+    kind = {"exit": "SystemExit", "interrupt": "KeyboardInterrupt"}[fault]
+    assert bad[0]["errors"] == [{"type": kind, "message": f"The record cannot be copied: {text}"}]
+    assert bad[0]["phase"] == "source"
+    assert report.worker_deaths == 0
+
+
 # --- running ---
 
 
@@ -237,7 +268,6 @@ def test_an_entry_that_cannot_travel_back_fails_alone(fault: str, processes: Exe
     assert [row["position"] for row in bad] == [13]
 
 
-@pytest.mark.xfail(reason="the failed entry keeps the value that cannot travel, and the run fails")
 def test_a_value_for_the_driver_that_cannot_travel_fails_its_record(processes: Executor) -> None:
     class Decides(BaseHook):
         scope = "run"
@@ -250,6 +280,90 @@ def test_a_value_for_the_driver_that_cannot_travel_fails_its_record(processes: E
 
     good, bad, report = run(processes, [Decides()])
     check(good, bad, 50, {13}, report)
+
+
+@pytest.mark.parametrize("side", ["pre", "post"])
+def test_a_value_for_the_driver_that_cannot_travel_fails_its_record_whatever_comes_behind_it(
+    side: str, processes: Executor
+) -> None:
+    class Decides(BaseHook):
+        scope = "run"
+
+        def value(self, entry: Any, store: Any) -> Any:
+            return Odd("error") if entry.raw_data["n"] in (13, 17, 21) else entry.raw_data["n"]
+
+        def decide(self, value: Any, position: int) -> Any:
+            return "drop" if value % 10 == 5 else "keep"
+
+    def behind(entry: Any, store: Any) -> Any:
+        if entry.raw_data["n"] == 17:
+            raise ValueError("no")
+        return [] if entry.raw_data["n"] == 21 else None
+
+    good: list[Any] = []
+    bad: list[Any] = []
+    hooks: dict[str, Any] = {f"{side}_validation_hooks": [Decides(), behind]}
+    report = within(60, Pipe(numbers(50), good, errors=bad, schema=Number, executor=processes, **hooks).run)
+    assert [row["n"] for row in good] == [n for n in range(50) if n not in (13, 17, 21) and n % 10 != 5]
+    assert {row["position"]: row["errors"][0]["type"] for row in bad} == {13: "CodecError", 17: "HookError"}
+    assert (report.read, report.valid, report.failed, report.dropped) == (50, 42, 2, 6)
+
+
+# --- too long for a frame ---
+
+SMALL = ("msgpack", {"max_frame_bytes": 20_000})
+
+
+@pytest.mark.parametrize("errors", ["list", "jsonl"])
+def test_rows_that_are_too_long_for_one_frame_go_in_several(errors: str, processes: Executor, tmp_path: Any) -> None:
+    calls = tmp_path / "calls"
+
+    def enlarge(entry: Any, store: Any) -> None:
+        entry.raw_data["text"] = "x" * 3000
+        if entry.raw_data["n"] % 50 == 7:
+            raise ValueError("no")
+        with open(calls, "a") as file:
+            file.write(f"{entry.raw_data['n']}\n")
+
+    good: list[Any] = []
+    bad: Any = [] if errors == "list" else tmp_path / "bad.jsonl"
+    pipe = Pipe(numbers(500), good, errors=bad, executor=processes, pre_validation_hooks=[enlarge], codec=SMALL)
+    report = within(60, pipe.run)
+    rejected = bad if errors == "list" else [json.loads(line) for line in bad.read_text().splitlines()]
+    check(good, rejected, 500, {n for n in range(500) if n % 50 == 7}, report)
+    assert {len(row["text"]) for row in good} == {3000}
+    assert sorted(map(int, calls.read_text().split())) == [row["n"] for row in good], "no hook ran twice"
+
+
+@pytest.mark.parametrize("errors", ["list", "jsonl"])
+def test_one_row_that_is_too_long_for_a_frame_fails_alone_with_the_reason(
+    errors: str, processes: Executor, tmp_path: Any
+) -> None:
+    def enlarge(entry: Any, store: Any) -> None:
+        entry.raw_data["text"] = "x" * (50_000 if entry.raw_data["n"] % 50 == 7 else 3000)
+
+    good: list[Any] = []
+    bad: Any = [] if errors == "list" else tmp_path / "bad.jsonl"
+    pipe = Pipe(numbers(500), good, errors=bad, executor=processes, pre_validation_hooks=[enlarge], codec=SMALL)
+    report = within(60, pipe.run)
+    rejected = bad if errors == "list" else [json.loads(line) for line in bad.read_text().splitlines()]
+    check(good, rejected, 500, {n for n in range(500) if n % 50 == 7}, report)
+    for row in rejected:
+        assert row["raw"] == {"n": row["position"]}
+        assert row["errors"][0]["type"] == "CodecError"
+        assert "bytes, more than max_frame_bytes=20,000" in row["errors"][0]["message"]
+
+
+def test_entries_that_are_too_long_for_one_frame_go_in_several(processes: Executor) -> None:
+    def enlarge(entry: Any, store: Any) -> None:
+        entry.metadata["text"] = "x" * (50_000 if entry.raw_data["n"] == 7 else 3000)
+
+    bad: list[Any] = []
+    pipe = Pipe(numbers(200), errors=bad, executor=processes, pre_validation_hooks=[enlarge], codec=SMALL)
+    entries = within(60, lambda: list(pipe))
+    assert [entry.raw_data["n"] for entry in entries] == [n for n in range(200) if n != 7]
+    assert {len(entry.metadata["text"]) for entry in entries} == {3000}
+    assert [row["position"] for row in bad] == [7]
 
 
 # --- the beginning and the end of workers ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 from typing_extensions import TypedDict
 
-from pipe_core import get_codec
+from pipe_core import BaseHook, get_codec
 from pipe_core.codecs.samples import SAMPLES, TYPED_SAMPLES, difference
 from pipe_core.formats.csv_encoder import CsvEncoder, CsvStyle
 from pipe_core.formats.jsonl_rows import JsonlEncoder
@@ -23,9 +24,11 @@ from pipe_core.formats.memory_source import RecordsChunk
 from pipe_core.kernel.contracts import Encoder, Extent
 from pipe_core.kernel.errors import CodecError, HookContractError, RunError, SourceError
 from pipe_core.records.entry import Entry, EntryStatus
+from pipe_core.records.hooks import bind_hooks
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Result
 from pipe_core.records.schema import Schema
+from pipe_core.records.transport import border
 from pipe_core.records.transport.carrier import Carrier, Untravelable
 from pipe_core.records.views import is_view_of
 from pipe_core.records.worker import process
@@ -279,6 +282,128 @@ def test_what_passes_the_check_travels_however_deep_it_is() -> None:
                 pending = [Pending(0, 0, (), None, None, entry)]
                 worker.pack_result(Result(entries=[entry, entry], pending=pending))
     assert 10 < refused < 40
+
+
+def test_a_result_that_is_too_long_for_one_frame_goes_in_several() -> None:
+    codec = get_codec("msgpack", max_frame_bytes=2000)
+    driver = Carrier(codec)
+    worker = pickle.loads(pickle.dumps(driver))
+    entries = [Entry({"a": i, "text": "e" * 100}, i) for i in range(100)]
+    failures = [Failure(i, "pre", [{"type": "T", "message": "m" * 100}], b"r" * 100, "h", 1) for i in range(100)]
+    pending = [Pending(i, 0, ((i, b"no" * 50), (None, None)), ("text", b"p" * 100), None, None) for i in range(100)]
+    rows = [{"a": i, "text": "x" * 300} for i in range(100)]
+    for payload in (rows, tuple(rows), (("a", "b"), b"line\n" * 5000), [(("a",), rows)], b"line\n" * 5000):
+        result = Result(100, 50, 1, 2, payload, failures, None, None, {"read": 0.5}, Extent(1, 2, "x"))
+        data = worker.pack_result(result)
+        assert driver.open_result(data) == result
+    long = driver.open_result(worker.pack_result(Result(pending=pending, entries=entries)))
+    assert long.pending == pending
+    assert [facts(entry) for entry in long.entries or []] == [facts(entry) for entry in entries]
+
+
+def test_compressed_lines_that_are_too_long_go_in_several_frames() -> None:
+    driver = Carrier(get_codec("msgpack", compression="lz4", max_frame_bytes=2000))
+    worker = pickle.loads(pickle.dumps(driver))
+    result = Result(1, 1, payload=random.Random(1).randbytes(10_000))
+    assert driver.open_result(worker.pack_result(result)) == result
+
+
+def test_one_row_that_is_too_long_for_a_frame_is_told_apart() -> None:
+    worker = Carrier(get_codec("msgpack", max_frame_bytes=2000))
+    rows = [{"a": "x" * size} for size in (300, 300, 5000, 300)] * 5
+    with pytest.raises(Untravelable, match="max_frame_bytes"):
+        worker.pack_result(Result(payload=rows))
+    assert [worker.can_travel(row) for row in rows[:4]] == [True, True, False, True]
+    with pytest.raises(CodecError, match=r"It cannot travel: The frame has 5,\d+ bytes, more than max_frame_bytes"):
+        worker.check(rows[2])
+    assert worker.can_travel(b"x" * 5000), "bytes go in several frames"
+
+
+@pytest.mark.parametrize("size", range(1880, 2010, 3))
+def test_what_passes_the_check_travels_however_long_it_is(size: int) -> None:
+    driver = Carrier(get_codec("msgpack", max_frame_bytes=2000))
+    row = {"a": "x" * size}
+    entry = Entry(row, 0)
+    for result, part in ((Result(payload=[row] * 3), row), (Result(entries=[entry] * 3), entry)):
+        if driver.can_travel(part):
+            found = driver.open_result(driver.pack_result(result))
+            assert found.payload == result.payload
+        else:
+            with pytest.raises(Untravelable):
+                driver.pack_result(result)
+
+
+def test_what_holds_itself_never_ends_anything() -> None:
+    _, worker = pair()
+    one: list[Any] = []
+    one.append(one)
+    two: list[Any] = []
+    two += [two, two]
+    for value in (one, two, [1, one], (two,)):
+        assert not worker.can_travel(value)
+        with pytest.raises(Untravelable, match="contains itself"):
+            worker.pack_result(Result(payload=[value]))
+
+
+def test_a_long_result_that_is_damaged_is_a_codec_error() -> None:
+    driver = Carrier(get_codec("msgpack", max_frame_bytes=300))
+    data = driver.pack_result(Result(payload=[{"a": "x" * 100}] * 10))
+    for damaged in (data[:-1], data + b"\0", data[:40] + b"?" + data[41:]):
+        with pytest.raises(CodecError):
+            driver.open_result(damaged)
+    encode = get_codec("msgpack").encode
+    for steps in ([], [[1, None]], [[0, [1]], [0, [2]]], [[7, None]], [[0, 1], [0, b""], [1, None]], [3], [[0, 5]]):
+        with pytest.raises(CodecError, match="malformed"):
+            driver.open_result(border.join(border.LONG_RESULT, 0, 0.0, [encode(step) for step in steps]))
+
+
+@pytest.mark.parametrize("where", ["raw", "data", "both", "errors"])
+def test_a_failed_record_that_is_too_long_is_shown_in_brief(where: str) -> None:
+    driver = Carrier(get_codec("msgpack", max_frame_bytes=4000))
+    long = {"a": "x" * (3000 if where == "both" else 9000)}
+    row = {"phase": "pre", "raw": {"n": 1}, "data": {"n": 2}, "hook": None}
+    errors = [{"type": "T", "message": "m" * 9000 if where == "errors" else "m"}]
+    if where != "errors":
+        row |= dict.fromkeys(("raw", "data") if where == "both" else (where,), long)
+    (found,) = driver.open_result(driver.pack_result(Result(1, failures=[Failure(0, "pre", errors, row)]))).failures
+    assert set(found.row) == set(row)
+    for name, value in row.items():
+        assert found.row[name] == (str(value)[:1000] if value is long else value)
+    assert found.errors == [{"type": "T", "message": errors[0]["message"][:1000]}]
+
+
+def test_the_verdicts_of_a_failed_record_travel_up_to_the_first_that_cannot() -> None:
+    _, worker = pair()
+
+    class Seen(BaseHook):
+        scope = "run"
+
+        def __init__(self, bad: int) -> None:
+            self._bad = bad
+
+        def value(self, entry: Any, store: Any) -> Any:
+            return Opaque() if entry.raw_data["a"] == self._bad else entry.raw_data["a"]
+
+        def decide(self, value: Any, position: int) -> str:
+            return "keep"
+
+    def fails(entry: Any, store: Any) -> None:
+        if entry.raw_data["a"] == 3:
+            raise ValueError("no")
+
+    program = Program("run", None, pre=bind_hooks((), (Seen(0), Seen(3), fails), ()), encoder=PlainEncoder())
+    chunk = RecordsChunk([{"a": i} for i in range(5)])
+    result = process(chunk, program, 0, check=worker.check)
+    found = {one.index: one for one in sent(result).pending or []}
+    assert {index: [value for value, _ in one.verdicts] for index, one in found.items()} == {
+        0: [],
+        1: [1, 1],
+        2: [2, 2],
+        3: [3],
+        4: [4, 4],
+    }
+    errors = {index: one.failure.errors[0]["type"] for index, one in found.items() if one.failure}
+    assert errors == {0: "CodecError", 3: "HookError"}
 
 
 def test_a_failed_record_travels_with_the_legible_form_of_what_cannot() -> None:

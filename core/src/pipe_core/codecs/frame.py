@@ -121,4 +121,4 @@ def _check_lengths(flags: int, length: int, raw_length: int, options: MsgpackOpt
 
 
 def _too_long(what: str, size: int, option: str, limit: int) -> str:
-    return f"The {what} has {size:,} bytes, more than {option}={limit:,}. Use smaller chunks or raise {option}."
+    return f"The {what} has {size:,} bytes, more than {option}={limit:,}. Make the value smaller or raise {option}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from pipe_core.records.hooks import BoundHook
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Phase, Result
 from pipe_core.records.store import HookStore
+from pipe_core.records.validate import apply
 from pipe_core.records.views import OpenView, SlotView
 
 
@@ -25,13 +26,15 @@ class Work:
     Args:
         program: What the run is.
         position: The number of the first record in the source, where it is known.
+        check: Raises for a value that cannot travel, where that has to be looked at.
     """
 
-    def __init__(self, program: Program, position: int | None) -> None:
+    def __init__(self, program: Program, position: int | None, check: Callable[[Any], None] | None = None) -> None:
         self.result = Result()
         self.position = position
         self.phase: Phase = "pre"
         self._program = program
+        self._check = check
         self._decides = any(hook.kind == "run" for hook in program.hooks)
         self._payloads: list[Any] = []
         self._pending: list[Pending] = []
@@ -87,9 +90,16 @@ class Work:
 
     def _keep(self, failure: Failure, verdicts: Sequence[tuple[Any, Any]] = ()) -> None:
         if self._decides:
-            self._pending.append(Pending(failure.index, failure.part, verdicts, None, failure))
+            self._pending.append(Pending(failure.index, failure.part, self._travelling(verdicts), None, failure))
         else:
             self.result.failures.append(failure)
+
+    def _travelling(self, verdicts: Sequence[tuple[Any, Any]]) -> Sequence[tuple[Any, Any]]:
+        """Those before the first value that cannot travel: it failed its record, and later hooks are not asked."""
+        if self._check is None:
+            return verdicts
+        _, stuck = apply(self._check, [value for value, _ in verdicts], self._program.stopping)
+        return verdicts[: stuck[0][0]] if stuck else verdicts
 
     def _error_row(self, phase: Phase, errors: list[dict[str, Any]], raw: Any, data: Any, hook: str | None) -> Any:
         return self._program.failed_row(phase, errors, raw, data, hook)

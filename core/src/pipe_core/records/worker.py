@@ -159,7 +159,7 @@ class Worker:
     ) -> Result:
         """Read, run hooks, validate, run hooks, make rows."""
         self.readable, self._check = readable, check
-        work = Work(self._program, position)
+        work = Work(self._program, position, check)
         mark = work.mark()
         try:
             for batch in self._batches(readable, most, work):

@@ -3,7 +3,7 @@
 =====  ======================================================================
 bytes  content
 =====  ======================================================================
-2      what it is: a chunk or a result
+2      what it is: a chunk, a result, or a result that is too long for one frame
 4      how many classes of the table of types it needs
 8      seconds that the sender spent compressing and has not told of yet
 4      how many frames follow
@@ -23,6 +23,7 @@ from pipe_core.kernel.errors import CodecError
 
 CHUNK: Final = b"C\x01"
 RESULT: Final = b"R\x01"
+LONG_RESULT: Final = b"L\x01"
 _HEAD: Final = Struct(">2sIdI")
 _LENGTH: Final = Struct(">Q")
 _CHECKSUM: Final = Struct(">I")

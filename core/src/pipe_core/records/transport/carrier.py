@@ -19,6 +19,7 @@ from pipe_core.records.entry import Entry
 from pipe_core.records.result import Result
 from pipe_core.records.schema import Schema
 from pipe_core.records.transport import border
+from pipe_core.records.transport.long_value import DEEPEST, frames_of, value_of
 from pipe_core.records.transport.loose_chunk import LooseChunk, Piece, pieces_of
 from pipe_core.records.transport.packed_entries import plain_entries
 from pipe_core.records.transport.packed_result import legible_failures, plain_result, result_of
@@ -126,22 +127,24 @@ class Carrier:
         What the error row of a failed record holds and cannot travel is replaced by its legible form.
 
         Raises:
-            Untravelable: A row, a verdict or an entry cannot travel, or all of it is too long for a frame.
+            Untravelable: A row, a verdict or an entry cannot travel, be it that it is too long for a frame.
         """
         encode = _guarded(self._ready().codec)
         # Bytes for a sink, by far the most of it, go beside a codec that would only copy them.
         beside = type(result.payload) is bytes and not self._compresses()
-        rest: list[bytes] = []
-        if beside:
-            self._note_beside(result.payload)
-            rest = [border.raw(result.payload)]
-            result = replace(result, payload=None)
         try:
-            return self._joined(border.RESULT, [encode(plain_result(result)), *rest])
+            frame = encode(plain_result(replace(result, payload=None) if beside else result))
         except CodecError:
-            result = legible_failures(result, self.can_travel)
+            return self._joined(border.LONG_RESULT, self._long_frames(result))
+        if not beside:
+            return self._joined(border.RESULT, [frame])
+        self._note_beside(result.payload)
+        return self._joined(border.RESULT, [frame, border.raw(result.payload)])
+
+    def _long_frames(self, result: Result) -> list[bytes]:
+        plain = plain_result(legible_failures(result, self.can_travel))
         try:
-            return self._joined(border.RESULT, [encode(plain_result(result)), *rest])
+            return list(frames_of(plain, _guarded(self._ready().codec)))
         except CodecError as error:
             raise Untravelable(f"A result cannot travel back to the driver: {error}", path=error.path) from error
 
@@ -151,8 +154,11 @@ class Carrier:
         Raises:
             CodecError: *data* is damaged.
         """
-        decode, frames = self._parted(border.RESULT, data)
+        long = data[: len(border.LONG_RESULT)] == border.LONG_RESULT
+        decode, frames = self._parted(border.LONG_RESULT if long else border.RESULT, data)
         try:
+            if long:
+                return result_of(value_of(decode(bytes(frame)) for frame in frames))
             frame, *rest = frames
             result = result_of(decode(bytes(frame)))
             if rest:
@@ -174,11 +180,15 @@ class Carrier:
         """
         if isinstance(value, Entry):
             value = plain_entries([value])
+        encode = _guarded(self._ready().probe)
+        wrapped = value
         for _ in range(_LEVELS):
-            value = [value]
+            wrapped = [wrapped]
         try:
-            _guarded(self._ready().probe)(value)
+            encode(wrapped)
         except CodecError as error:
+            if _goes_in_parts(value, encode):
+                return
             path = error.path and f"${error.path.removeprefix(_WRAPPED)}"
             message = str(error).replace(error.path, path) if error.path and path else f"It cannot travel: {error}"
             raise CodecError(message, path=path) from None
@@ -334,3 +344,13 @@ def _guarded(codec: Codec) -> Callable[[Any], bytes]:
             raise CodecError(f"Cannot encode a value in it: {type(error).__name__}: {text(error)}") from error
 
     return encode
+
+
+def _goes_in_parts(value: Any, encode: Callable[[Any], bytes]) -> bool:
+    """Whether *value* can travel as a part of a long result, which stands less deep than the result itself."""
+    try:
+        for _ in frames_of(value, encode, DEEPEST - _LEVELS):
+            pass
+    except CodecError:
+        return False
+    return True

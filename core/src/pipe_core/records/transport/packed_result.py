@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
@@ -14,6 +14,9 @@ from pipe_core.records.legible import legible
 from pipe_core.records.result import Failure, Pending, Result
 from pipe_core.records.transport.packed_entries import entries_of, plain_entries
 from pipe_core.runtime.wire import open_error, pack_error
+
+_SHOWN: Final = 1000
+"""Characters that an error row shows of what is too long to travel."""
 
 
 def plain_result(result: Result) -> list[Any]:
@@ -132,9 +135,13 @@ def legible_failures(result: Result, can_travel: Callable[[Any], bool]) -> Resul
     def travelling(value: Any) -> Any:
         if can_travel(value):
             return value
-        if type(value) is dict:
-            return {str(key): item if can_travel(item) else legible(item) for key, item in value.items()}
-        return legible(value)
+        if type(value) is not dict:
+            return shown(value)
+        plain = {str(key): item if can_travel(item) else shown(item) for key, item in value.items()}
+        return plain if can_travel(plain) else {key: _brief(item) for key, item in plain.items()}
+
+    def shown(value: Any) -> Any:
+        return plain if can_travel(plain := legible(value)) else _brief(plain)
 
     def of_failure(failure: Failure) -> Failure:
         return replace(failure, errors=list(map(travelling, failure.errors)), row=travelling(failure.row))
@@ -145,3 +152,9 @@ def legible_failures(result: Result, can_travel: Callable[[Any], bool]) -> Resul
 
     pending = None if result.pending is None else list(map(of_pending, result.pending))
     return replace(result, failures=list(map(of_failure, result.failures)), pending=pending)
+
+
+def _brief(value: Any) -> Any:
+    """The beginning of the text of *value*, unless it is short."""
+    text = str(legible(value))
+    return value if len(text) <= _SHOWN else text[:_SHOWN]
