@@ -13,8 +13,14 @@ from pipe_core.kernel.errors import SourceError
 from pipe_core.records.reader import IDLE_SECONDS, Reader, source_error
 from pipe_core.records.result import Result
 
-FIRST_BYTES: Final = 64 * 1024
+FIRST_BYTES: Final = 2 * 1024
+"""The first splits, of which nobody knows how long they take: a few records, or some hundreds of tiny ones."""
+LEAST_BYTES: Final = 1024
+READ_BYTES: Final = 64 * 1024
+"""The least where a split takes longer to be read than to be worked on: to open it costs more than its bytes."""
 MOST_BYTES: Final = 8 * 1024 * 1024
+RECORD_BYTES: Final = 200
+"""A record, as long as nobody knows better."""
 FIRST_CHUNK: Final = 200
 FIRST_RECORDS: Final = 400
 """Records in the first chunks of all workers together, so that each soon has one and its time is known."""
@@ -23,6 +29,9 @@ CHUNK_SECONDS: Final = 0.05
 """Work for one chunk: long against the cost of handing it over, short against a person's patience."""
 SPLIT_SECONDS: Final = 0.1
 """Work for one split, which nobody waits for while it is read."""
+CHUNK_GROWTH: Final = 4.0
+SPLIT_GROWTH: Final = 16.0
+"""How many times larger or smaller than a piece the pieces behind it may be, whatever its time says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Feed:
         exact: The number of records in every chunk but the last; None to let it adapt.
         whole: Whether chunks must be used because positions must be known or chunk borders are exact.
         workers: How many work on the pieces.
-        least: How many records a chunk has at least, where it may adapt: those that one worker works on at once.
+        least: How many records a piece has at least, where it may adapt: those that one worker works on at once.
         wake: Called from the reading thread of a live source when there is something to take.
     """
 
@@ -68,7 +77,7 @@ class Feed:
         self._source = source
         self._least = least
         self._records = exact or max(least, min(FIRST_CHUNK, FIRST_RECORDS // workers))
-        self._bytes = FIRST_BYTES
+        self._bytes = max(FIRST_BYTES, min(READ_BYTES, (exact or least) * RECORD_BYTES))
         self._exact = exact
         self._position = 0
         self.done = False
@@ -103,7 +112,7 @@ class Feed:
     @property
     def next_size(self) -> int:
         """About how many bytes the next piece stands for."""
-        return self._bytes if self.splitting else self._records * 200
+        return self._bytes if self.splitting else self._records * RECORD_BYTES
 
     def take(self) -> Piece | None:
         """The next piece; None when there is none now, or none any more (`done`)."""
@@ -142,7 +151,7 @@ class Feed:
         return None if chunk is None else self._positioned(chunk)
 
     def _positioned(self, chunk: Chunk) -> Piece:
-        piece = Piece(chunk, len(chunk) * 200, self._position)
+        piece = Piece(chunk, len(chunk) * RECORD_BYTES, self._position)
         self._position += len(chunk)
         return piece
 
@@ -151,17 +160,23 @@ class Feed:
         seconds = sum(result.seconds.values())
         if not result.read or seconds <= 0:
             return
-        if self._exact is not None:
-            if self.splitting:
-                self._bytes = max(1, self._exact * piece.size // result.read)
-            return
-        factor = min(4.0, max(0.25, (SPLIT_SECONDS if self.splitting else CHUNK_SECONDS) / seconds))
         if self.splitting:
-            self._bytes = int(min(MOST_BYTES, max(FIRST_BYTES // 8, piece.size * factor)))
-        else:
+            self._bytes = self._next_bytes(result, piece, seconds)
+        elif self._exact is None:
+            factor = _factor(CHUNK_SECONDS / seconds, CHUNK_GROWTH)
             self._records = int(min(MOST_RECORDS, max(self._least, result.read * factor)))
             if self._reader is not None:
                 self._reader.resize(self._records)
+
+    def _next_bytes(self, result: Result, piece: Piece, seconds: float) -> int:
+        extent = result.extent
+        size = piece.size if extent is None else max(extent.end - extent.begin, 1)  # a long record ends far behind it
+        if self._exact is not None:
+            return max(1, self._exact * size // result.read)
+        record = -(-size // result.read)
+        reads = result.seconds.get("read", 0.0) > seconds / 2
+        least = max(READ_BYTES if reads else LEAST_BYTES, self._least * record)
+        return int(min(MOST_BYTES, max(least, size * _factor(SPLIT_SECONDS / seconds, SPLIT_GROWTH))))
 
     def due(self) -> float | None:
         """Seconds until records that have arrived want to be taken, or None when none wait."""
@@ -172,3 +187,7 @@ class Feed:
         if self._reader is not None and not self._reader.stop():
             return self._source.name
         return None
+
+
+def _factor(wanted: float, most: float) -> float:
+    return min(most, max(1 / most, wanted))
