@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import io
 import sys
 from typing import Any, BinaryIO, Final, cast
 
@@ -11,6 +12,7 @@ from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.urls import without_query
 
 SUFFIXES: Final = (".gz", ".lz4", ".zst")
+_PIECE: Final = 1 << 20
 
 
 def compression_of(path: str) -> str | None:
@@ -65,8 +67,44 @@ def compressing(raw: BinaryIO, suffix: str) -> BinaryIO:
     if suffix == ".lz4":
         import lz4.frame
 
-        return cast("BinaryIO", lz4.frame.LZ4FrameFile(raw, mode="wb", content_checksum=True))
-    return cast("BinaryIO", _zstd().ZstdFile(raw, mode="wb"))
+        return cast("BinaryIO", _Even(lz4.frame.LZ4FrameFile(raw, mode="wb", content_checksum=True)))
+    return cast("BinaryIO", _Even(_zstd().ZstdFile(raw, mode="wb")))
+
+
+class _Even(io.RawIOBase):
+    """Hands on pieces of one size: what lz4 and zstd make of data depends on where a write ends."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._left = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        left = self._left
+        left += data
+        if len(left) >= _PIECE:
+            end = len(left) - len(left) % _PIECE
+            with memoryview(left) as view:
+                for begin in range(0, end, _PIECE):
+                    self._stream.write(view[begin : begin + _PIECE])
+            del left[:end]
+        return len(data)
+
+    def flush(self) -> None:
+        if self.closed:
+            return
+        self._stream.write(bytes(self._left))
+        self._left.clear()
+        self._stream.flush()
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                super().close()  # which flushes
+            finally:
+                self._stream.close()
 
 
 def _zstd() -> Any:
