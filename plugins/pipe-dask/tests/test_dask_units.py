@@ -1,14 +1,18 @@
 """Judging deaths and fetching results, without a cluster."""
 
 import asyncio
+from array import array
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from distributed.scheduler import KilledWorker
 
 from pipe_core import Outcome, WorkerKilled
+from pipe_core.runtime import beat
 from pipe_core.runtime.task import Task
+from pipe_dask import worker
 from pipe_dask.deaths import OthersDeaths, OwnDeaths
 from pipe_dask.results import Results
 from pipe_dask.worker import SENT
@@ -34,8 +38,8 @@ def call(number: int) -> Task:
     return Task(number, abs, (), {})
 
 
-def killed(worker: Any = None, failures: int = 0) -> KilledWorker:
-    return KilledWorker("task", worker or Worker(), failures)
+def killed(by: Any = None, failures: int = 0) -> KilledWorker:
+    return KilledWorker("task", by or Worker(), failures)
 
 
 def judge_all(deaths: Any, *blamed: tuple[int, KilledWorker]) -> list[Outcome | None]:
@@ -67,6 +71,41 @@ def test_a_call_that_is_never_begun_is_blamed_in_the_end() -> None:
     found = [kinds(judge_all(deaths, (1, killed())))[0] for _ in range(10)]
     assert found == ["unstarted"] * 9 + ["WorkerKilled"]
     assert kinds(judge_all(deaths, (2, killed()))) == ["unstarted"]
+
+
+def test_what_a_dead_worker_ran_can_be_read_while_its_successor_runs_something_else(tmp_path: Path) -> None:
+    """The driver may hear of a death late: it was suspended, for example."""
+    board = beat.Board(tmp_path / "board", 2 * worker.ROWS)
+    plugin, one, other = worker.Noting(str(board.path)), Named(0), Named(1)
+
+    def runs(named: Any, number: int, at: int) -> None:
+        plugin.setup(named)
+        beat.begin()
+        beat.row[worker.CALL], beat.row[beat.AT] = number, at
+
+    def noted() -> dict[int, int]:
+        rows = map(board.read, range(2 * worker.ROWS))
+        return {int(row[worker.CALL]): int(row[beat.AT]) for row in rows if row[worker.CALL]}
+
+    try:
+        runs(one, 5, 12)
+        runs(other, 6, 100)
+        runs(one, 7, 1)
+        assert noted() == {5: 12, 6: 100, 7: 1}
+        runs(one, 8, 2)
+        assert noted() == {7: 1, 8: 2, 6: 100}
+        plugin.setup(one)
+        assert noted() == {8: 2, 6: 100}, "the new one has begun nothing"
+    finally:
+        beat.row = array("d", [0.0] * beat.WIDTH)
+        board.close()
+
+
+@dataclass
+class Named:
+    """A worker of Dask's."""
+
+    name: int
 
 
 # --- deaths elsewhere ---

@@ -14,7 +14,7 @@ from typing import Final
 from pipe_core import BackendLost
 from pipe_core.runtime.beat import AT, HOOK, Board
 from pipe_core.runtime.spool import Spool
-from pipe_dask.worker import CALL
+from pipe_dask.worker import CALL, ROWS
 
 START: Final = 60.0
 """Seconds that a cluster may take to come up, and that it may be without any worker: a new one takes as long."""
@@ -39,7 +39,7 @@ class OwnCluster:
         self._workers = workers
         self._spool = Spool()
         self._folder = self._spool.folder
-        self._board = Board(self._folder / "board", workers)
+        self._board = Board(self._folder / "board", ROWS * workers)
         settings = {
             "driver": os.getpid(),
             "path": sys.path,
@@ -77,7 +77,7 @@ class OwnCluster:
 
     def running(self) -> dict[int, tuple[int | None, int | None]]:
         """What its workers run, or ran when they died: what `WorkerKilled` has in ``at`` and ``hook``, by call."""
-        rows = map(self._board.read, range(self._workers))
+        rows = map(self._board.read, range(ROWS * self._workers))
         return {
             int(row[CALL]): (int(row[AT]) if row[AT] >= 0 else None, int(row[HOOK]) or None)
             for row in rows

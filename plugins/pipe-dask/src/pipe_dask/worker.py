@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from distributed import Worker, WorkerPlugin, get_worker
 
@@ -11,7 +11,10 @@ from pipe_core.runtime import beat, share, wire
 
 CALL: Final = beat.WIDTH - 1
 """Where in its row a worker notes down the number of the call that it runs; 0 for none."""
-
+_TURN: Final = beat.WIDTH - 2
+"""Where in its row a worker notes down which of its name it is, counted from 1."""
+ROWS: Final = 2
+"""Rows of the board a worker."""
 
 SENT: Final = b""
 """The result of a task whose call's answer is on its way already."""
@@ -47,15 +50,26 @@ def forget(digests: list[str]) -> None:
 
 
 class Noting(WorkerPlugin):
-    """Lets a worker of a cluster of ours note down what it runs, in the row of its name.
+    """Lets a worker of a cluster of ours note down what it runs.
+
+    Each has two rows of the board. One that takes the place of a dead worker has its name, and takes the other row:
+    what the dead one ran can be read as long as its successor lives.
 
     Args:
-        board: The file.
+        board: The file, of `ROWS` rows a worker.
     """
 
     def __init__(self, board: str) -> None:
         self._board = board
 
     def setup(self, worker: Worker) -> None:
-        """Called when the worker starts. One that takes the place of a dead one has its name and its row."""
-        beat.attach(self._board, int(worker.name))
+        """Called when the worker starts, before anything runs there."""
+        numbers = range(ROWS * int(worker.name), ROWS * (int(worker.name) + 1))
+        turns = {number: self._attached(number)[_TURN] for number in numbers}
+        row = self._attached(min(numbers, key=turns.__getitem__))
+        row[CALL] = 0
+        row[_TURN] = max(turns.values()) + 1
+
+    def _attached(self, number: int) -> Any:
+        beat.attach(self._board, number)
+        return beat.row
