@@ -12,13 +12,17 @@ KILLERS = ("SIGKILL", "SIGSEGV", "SIGABRT", "exit 0", "exit 1", "exit 137")
 
 
 def die(how: str) -> None:
-    """End this process at once."""
+    """End this process at once.
+
+    A signal goes to this thread, as that of a real fault does. One for the process may be another thread's to take, and
+    until that one gets its turn this thread goes on to the next records.
+    """
     import os
     import signal
 
     if how.startswith("exit"):
         os._exit(int(how.split()[1]))
-    os.kill(os.getpid(), signal.Signals[how])
+    signal.raise_signal(signal.Signals[how])
 
 
 def killer(culprits: Collection[int], how: str = "SIGKILL", *, post: bool = False) -> Any:
