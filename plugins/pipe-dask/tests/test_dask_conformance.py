@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pipe_core import Executor
-from pipe_core.runtime.select import choose_executor
+from pipe_core import Executor, get_executor
 from pipe_core.testing import ExecutorConformance
 
 
@@ -42,4 +41,4 @@ class TestSomebodyElsesCluster(ExecutorConformance):
         """When both workers are there: one may just have died in another test."""
         cluster = type(self).cluster
         cluster.wait_for(2)
-        return choose_executor(("dask", {"address": cluster.address}), default=None, prefetch=prefetch)[0]
+        return get_executor("dask", address=cluster.address, prefetch=prefetch)
