@@ -10,7 +10,19 @@ from typing import Final
 
 import psutil
 
-_PACKAGES: Final = ("pipe-core", "pydantic", "pydantic-core", "msgpack", "lz4", "loky", "distributed", "ray", "zoopipe")
+_PACKAGES: Final = (
+    "pipe-core",
+    "pydantic",
+    "pydantic-core",
+    "msgpack",
+    "lz4",
+    "loky",
+    "distributed",
+    "ray",
+    "zoopipe",
+    "pyferris",
+    "lionpride",
+)
 
 
 def described() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +29,21 @@ def growth(folder: Path, count: int) -> Section:
         raise WrongOutputError(f"{count:,} orders went in, and the report says {told}.")
     for path in (target, Path(f"{target}.errors.jsonl")):
         path.unlink()
-    samples = [sample / 1e6 for sample in told["samples"]]
-    early, most = samples[len(samples) // 20 - 1], max(samples[len(samples) // 20 - 1 :])
-    rows = [(f"{share} %", f"{samples[share * len(samples) // 100 - 1]:.1f}") for share in (5, 25, 50, 75, 100)]
+    more, rows = grown(told["samples"])
     return Section(
         f"Memory over {count:,} orders",
         f"Orders made on the way, through a schema to JSON lines, in {measured.seconds:.0f} s. "
         f"Growth is the most that was resident after 5 % less what was then.",
         ("records", "resident MB"),
         [*rows, ("peak", f"{measured.peak_bytes / 1e6:.1f}")],
-        [Figure(f"growth over {count:,} records", most - early, "MB", TARGETS.get(count), "less")],
+        [Figure(f"growth over {count:,} records", more, "MB", TARGETS.get(count), "less")],
         {"samples": told["samples"], "seconds": measured.seconds},
     )
+
+
+def grown(samples: Sequence[int]) -> tuple[float, list[Sequence[str]]]:
+    """Megabytes gained after the first twentieth of *samples*, which are bytes, and rows that show some of them."""
+    resident = [sample / 1e6 for sample in samples]
+    early, most = resident[len(resident) // 20 - 1], max(resident[len(resident) // 20 - 1 :])
+    shown = [(f"{share} %", f"{resident[share * len(resident) // 100 - 1]:.1f}") for share in (5, 25, 50, 75, 100)]
+    return most - early, list(shown)

@@ -14,6 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import events
+import footprint
+import ledger
+import rate
+import retention
+import scheduling
+import stealing
+import submit
 import tasks
 import unsplit
 import waiting
@@ -46,13 +54,14 @@ GROUPS: Final = {
         "tasks",
         "starts",
     ),
+    "calls": ("submit", "events", "ledger", "footprint", "stealing", "scheduling", "rate", "retention"),
 }
 """Benchmarks that are asked for together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything: orders, calls, repetitions."""
+    """How much of everything: orders, calls, events, repetitions."""
 
     orders: int = FULL
     many: int = LARGE
@@ -63,9 +72,37 @@ class Sizes:
     cluster_calls: int = tasks.FEW
     starts: int = 10
     cluster_starts: int = 5
+    submitted: int = submit.FULL
+    appended: int = events.FULL
+    crowds: tuple[int, int] = events.CROWDS
+    moved: int = ledger.FULL
+    kept: int = footprint.FULL
+    seeds: int = stealing.FULL
+    pushed: int = scheduling.FULL
+    limited: int = rate.FULL
+    retained: int = retention.FULL
 
 
-QUICK: Final = Sizes(20_000, 5_000, 20_000, 1_000, 500, 200, 50, 1, 1)
+QUICK: Final = Sizes(
+    orders=20_000,
+    many=5_000,
+    in_memory=20_000,
+    generated=1_000,
+    waited=500,
+    calls=200,
+    cluster_calls=50,
+    starts=1,
+    cluster_starts=1,
+    submitted=500,
+    appended=200,
+    crowds=(100, 1_000),
+    moved=10_000,
+    kept=2_000,
+    seeds=3,
+    pushed=1_000,
+    limited=500,
+    retained=5_000,
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -121,6 +158,14 @@ def _known(options: argparse.Namespace) -> dict[str, Benchmark]:
         "protection": lambda: protection(folder, sizes.many, rounds),
         "tasks": lambda: tasks.tasks(sizes.calls, sizes.cluster_calls, rounds, options.without),
         "starts": lambda: starts(sizes.cluster_starts, options.without),
+        "submit": lambda: submit.submit(sizes.submitted, rounds, options.without),
+        "events": lambda: events.events(sizes.appended, sizes.crowds, rounds),
+        "ledger": lambda: ledger.ledger(sizes.moved, rounds),
+        "footprint": lambda: footprint.footprint(sizes.kept),
+        "stealing": lambda: stealing.stealing(sizes.seeds),
+        "scheduling": lambda: scheduling.scheduling(sizes.pushed, rounds),
+        "rate": lambda: rate.rate(sizes.limited),
+        "retention": lambda: retention.retention(sizes.retained, options.without),
     }
 
 

@@ -60,27 +60,52 @@ def makespan(scheduler: Any, seconds: Sequence[float]) -> float:
     return last
 
 
-def skewed(seeds: int) -> list[tuple[str, ...]]:
-    """Rows: how much earlier than with ``round_robin`` work ends, how much later than with ``fifo``, and steals."""
+@dataclass(slots=True)
+class Skewed:
+    """What came of skewed work with one scheduler, in the middle of many simulations.
+
+    Attributes:
+        sooner: How many times as early as with ``round_robin`` it ends.
+        later: How many times as late as with ``fifo``.
+        steals: How many tasks were stolen; None where none can be.
+    """
+
+    sooner: float
+    later: float
+    steals: float | None = None
+
+
+def skewed(seeds: int) -> dict[str, Skewed]:
+    """So many simulations with every scheduler."""
     ends: dict[str, list[float]] = {name: [] for name in POLICIES}
-    steals: list[int] = []
+    steals: dict[str, list[int]] = {name: [] for name in POLICIES}
     for seed in range(seeds):
         chance = random.Random(seed)
         seconds = [chance.paretovariate(SHAPE) for _ in range(TASKS)]
         for name in POLICIES:
             scheduler = made(name)
             ends[name].append(makespan(scheduler, seconds))
-            if name == "work_stealing":
-                steals.append(scheduler.steals)
-    return [
-        (
-            name,
-            f"{_ratio(ends['round_robin'], ends[name]):.2f}",
-            f"{_ratio(ends[name], ends['fifo']):.3f}",
-            f"{median(steals):.0f}" if name == "work_stealing" else "",
+            if hasattr(scheduler, "steals"):
+                steals[name].append(scheduler.steals)
+    return {
+        name: Skewed(
+            _ratio(ends["round_robin"], ends[name]),
+            _ratio(ends[name], ends["fifo"]),
+            median(steals[name]) if steals[name] else None,
         )
         for name in POLICIES
+    }
+
+
+def rows(found: dict[str, Skewed]) -> list[tuple[str, ...]]:
+    """As a table, under `COLUMNS`."""
+    return [
+        (name, f"{one.sooner:.2f}", f"{one.later:.3f}", "" if one.steals is None else f"{one.steals:.0f}")
+        for name, one in found.items()
     ]
+
+
+COLUMNS: Final = ("scheduler", "ends … times as early as round_robin", "… times as late as fifo", "steals")
 
 
 def _ratio(ones: Iterable[float], others: Iterable[float]) -> float:
@@ -103,6 +128,10 @@ KINDS: Final[dict[str, tuple[str, Callable[[int, random.Random], dict[str, Any]]
 }
 
 
+WAITING: Final = (100, 100_000)
+"""How many tasks wait meanwhile."""
+
+
 def cost(kind: str, waiting: int, count: int) -> float:
     """Microseconds of a push and a pop together, while about *waiting* tasks wait."""
     name, key = KINDS[kind]
@@ -120,7 +149,7 @@ def cost(kind: str, waiting: int, count: int) -> float:
 def costs(count: int, rounds: int) -> list[tuple[str, ...]]:
     """Rows: a push and a pop among 100 and among 100,000, the least of some rounds."""
     return [
-        (kind, *(f"{min(cost(kind, waiting, count) for _ in range(rounds)):.2f}" for waiting in (100, 100_000)))
+        (kind, *(f"{min(cost(kind, waiting, count) for _ in range(rounds)):.2f}" for waiting in WAITING))
         for kind in KINDS
     ]
 
@@ -142,8 +171,8 @@ def main() -> None:
     given = parser.parse_args()
     show(
         f"{TASKS:,} tasks on {SLOTS} slots, seconds by Pareto({SHAPE}), median of {given.seeds} seeds",
-        ("scheduler", "ends … times as early as round_robin", "… times as late as fifo", "steals"),
-        skewed(given.seeds),
+        COLUMNS,
+        rows(skewed(given.seeds)),
     )
     show(
         f"µs of processor time for a push and a pop, least of {given.rounds} rounds of {given.count:,}",

@@ -150,6 +150,113 @@ def test_calls_are_compared_with_the_bare_system(module: Any, monkeypatch: pytes
     assert [row[2] for row in section.rows if row[0] != "dask"] == ["10,000", "10,000", "2,000"]
 
 
+def test_calls_with_priorities_are_compared_with_bare_threads_and_pyferris(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = module("submit")
+    monkeypatch.setattr(submit, "present", lambda names, without: names)
+    monkeypatch.setattr(submit, "installed", lambda package: True)
+    took = {"TaskExecutor": 3.0, "TaskExecutor, priority=": 6.0, "ThreadPoolExecutor": 2.0, "PyFerris": 9.0}
+    seconds = {(name, way): one for name, one in took.items() for way in submit.WAYS}
+    monkeypatch.setattr(submit, "interleaved", faked(module, seconds))
+    section = submit.submit(10_000, 2)
+    assert list(figures_of(section).values()) == [1.5, 3.0]
+    assert [figure.reached for figure in section.figures] == [False, True]
+    assert [row[3] for row in section.rows] == ["", "2.00", "0.67", "3.00"] * 2
+
+
+def test_events_are_compared_with_lionpride_and_with_more_of_them(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, measured = module("events"), module("command").Measured
+    parts = {
+        ("pipe", 8_000): (0.08, 0.16),
+        ("pipe", 1_000): (1.0, 2.0),
+        ("pipe", 100_000): (1.5, 3.0),
+        ("lionpride", 8_000): (0.8, 4.0),
+    }
+
+    def interleaved(runs: Any, rounds: int) -> dict[Any, list[Any]]:
+        told = {key: json.dumps({"append": parts[key][0], "process": parts[key][1]}) for key in runs}
+        return {key: [measured(sum(parts[key]), 1, 1, told[key], "")] * rounds for key in runs}
+
+    monkeypatch.setattr(events, "interleaved", interleaved)
+    monkeypatch.setattr(events, "installed", lambda package: True)
+    section = events.events(8_000, (1_000, 100_000), 2)
+    assert list(figures_of(section).values()) == pytest.approx([30.0, 1.5, 20.0])
+    assert [figure.reached for figure in section.figures][1:] == [False, None]
+    assert [row[1:] for row in section.rows] == [
+        ("8,000", "10.0", "20.0", "30.0"),
+        ("1,000", "10.0", "20.0", "30.0"),
+        ("100,000", "15.0", "30.0", "45.0"),
+        ("8,000", "100.0", "500.0", "600.0"),
+    ]
+
+
+def test_moves_are_compared_in_the_same_order(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = module("ledger")
+    seconds = {(100, "submission"): 1.0, (100, "random"): 1.0, (10**6, "submission"): 1.4, (10**6, "random"): 6.0}
+    monkeypatch.setattr(ledger, "interleaved", faked(module, seconds))
+    section = ledger.ledger(10**6, 2)
+    assert list(figures_of(section).values()) == pytest.approx([1.4, 6.0])
+    assert [figure.reached for figure in section.figures] == [True, False]
+
+
+def told(module: Any, found: Any) -> Any:
+    """Stands for `measure`: the command writes *found*."""
+    return lambda command: module("command").Measured(1.0, 1.0, 1, json.dumps(found), "")
+
+
+def test_an_executor_of_events_is_weighed_against_its_events(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    footprint = module("footprint")
+    found = {"made": 1000.0, "invoked": 1200.0, "waiting": 1500.0, "ended": 1320.0}
+    monkeypatch.setattr(footprint, "measure", told(module, found))
+    section = footprint.footprint(100_000)
+    assert list(figures_of(section).values()) == pytest.approx([10.0, 50.0])
+    assert [figure.target for figure in section.figures] == [11.0, None]
+
+
+def test_a_start_at_another_time_than_by_arithmetic_is_counted(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rate, run = module("rate"), module("rate_run")
+    assert run.most([0.0, 0.0, 0.5, 1.0, 1.2], 1.0) == 3
+    assert run.starts(run.RateLimit(4, 1.0, burst=2), 4) == [0.0, 0.0, 0.25, 0.5]
+    good = run.told(4, 1.0, 2, 100)
+    assert (good["wrong"], good["most"], good["allowed"]) == (0, 5, 5)
+    monkeypatch.setattr(rate, "measure", told(module, [good, {**good, "wrong": 50, "most": 6}]))
+    section = rate.rate(100)
+    assert list(figures_of(section).values()) == pytest.approx([75.0, 1.2])
+    assert [figure.reached for figure in section.figures] == [False, False]
+
+
+def test_calls_that_are_lost_end_the_benchmark_and_memory_is_counted_from_a_twentieth_on(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retention = module("retention")
+    monkeypatch.setattr(retention, "present", lambda names, without: names)
+    samples = [10_000_000] * 4 + [20_000_000, 26_000_000] + [25_000_000] * 94
+    found = {"completed": 5_000, "known": 1_000, "samples": samples}
+    monkeypatch.setattr(retention, "measure", told(module, found))
+    assert list(figures_of(retention.retention(5_000)).values()) == [6.0]
+    for wrong in ({"completed": 4_999}, {"known": 1_001}):
+        monkeypatch.setattr(retention, "measure", told(module, found | wrong))
+        with pytest.raises(module("flows").WrongOutputError, match="5,000 calls"):
+            retention.retention(5_000)
+
+
+def test_schedulers_are_compared_on_the_same_work(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedulers, stealing, scheduling = module("schedulers"), module("stealing"), module("scheduling")
+    found = schedulers.skewed(2)
+    assert found["round_robin"].sooner == found["fifo"].later == 1
+    assert found["work_stealing"].steals > 0
+    assert found["fifo"].steals is None
+    skewed = {name: {"sooner": 1.1, "later": 1.0, "steals": None} for name in found}
+    monkeypatch.setattr(stealing, "measure", told(module, skewed))
+    assert [figure.reached for figure in stealing.stealing(300).figures] == [False, True]
+    costs = {kind: json.dumps([0.5, 1.5]) for kind in scheduling.KINDS}
+    monkeypatch.setattr(scheduling, "interleaved", faked(module, dict.fromkeys(costs, 1.0), **costs))
+    section = scheduling.scheduling(1_000, 2)
+    assert set(figures_of(section).values()) == {1.5}
+    assert {row[1:] for row in section.rows} == {("0.50", "1.50")}
+
+
 def test_few_records_and_protection_are_compared_with_less_of_it(
     module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -196,6 +303,8 @@ def test_what_is_not_installed_is_said(module: Any, monkeypatch: pytest.MonkeyPa
         module("waiting").waiting(1, 1),
         module("given").clusters(tmp_path, 1, 1),
         module("given").driver(tmp_path, 1, 1),
+        module("submit").submit(1, 1),
+        module("retention").retention(1),
     ]
     for section in sections:
         assert section.rows
@@ -263,6 +372,8 @@ def test_benchmarks_are_chosen_by_name_or_group(module: Any) -> None:
         return [name for name, _ in run._chosen(run._parser().parse_args(arguments))]
 
     assert chosen("executors") == list(run.GROUPS["executors"])
+    assert chosen("calls") == list(run.GROUPS["calls"])
+    assert chosen() == [name for group in run.GROUPS.values() for name in group if name != "large"]
     assert chosen("tasks", "csv") == ["csv", "tasks"]
     assert "large" not in chosen()
     assert chosen("large") == ["large"]
@@ -302,6 +413,32 @@ def test_a_quick_run_measures_executors(tmp_path: Path, name: str) -> None:
     assert any(figure["name"].startswith(FIGURES[name]) for figure in section["figures"])
     assert section["raw"]
     assert all(len(row) == len(section["columns"]) for row in section["rows"])
+
+
+CALLS = {
+    "submit": "time of a call, TaskExecutor against ThreadPoolExecutor",
+    "events": "an event that does nothing",
+    "ledger": "time of a move",
+    "footprint": "memory of an executor",
+    "stealing": "skewed work ends",
+    "scheduling": "push and pop, fifo",
+    "rate": "calls that a rate limit starts at the exact time",
+    "retention": "growth over 5,000 calls",
+}
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(find_spec("pipe_threads") is None, reason="pipe-threads, on which calls run, is not installed")
+def test_a_quick_run_measures_calls(tmp_path: Path) -> None:
+    found = measured_quickly(tmp_path, "calls", seconds=140)
+    names = [figure["name"] for section in found["sections"] for figure in section["figures"]]
+    for package, name in (("pyferris", "TaskExecutor against PyFerris"), ("lionpride", "events against lionpride")):
+        assert any(name in one for one in names) == (find_spec(package) is not None)
+    assert len(found["sections"]) == len(CALLS)
+    for section, name in zip(found["sections"], CALLS.values(), strict=True):
+        assert any(figure["name"].startswith(name) for figure in section["figures"])
+        assert section["raw"]
+        assert all(len(row) == len(section["columns"]) for row in section["rows"])
 
 
 WITH_OTHERS = pytest.mark.skipif(
