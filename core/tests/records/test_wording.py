@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipe_core.records.wording import duration, foreign, one_line, percent, rate, several
+from pipe_core.looks.wording import duration, foreign, one_line, percent, rate, several
 
 
 @pytest.mark.parametrize(

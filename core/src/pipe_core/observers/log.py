@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.hookspecs import hookimpl
+from pipe_core.looks.wording import one_line, several
 from pipe_core.observers.options import LogOptions
 from pipe_core.observers.summary import ending
-from pipe_core.records.wording import one_line, several
 
 if TYPE_CHECKING:
     from pipe_core.kernel.facts import EntryFailure, RunInfo

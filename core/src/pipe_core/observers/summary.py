@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pipe_core.records.wording import duration, number, one_line, percent, rate, several
+from pipe_core.looks.wording import duration, number, one_line, percent, rate, several
 
 if TYPE_CHECKING:
     from pipe_core.kernel.facts import RunInfo

@@ -6,26 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pipe_core.records.page.charts import bar, safe, section, stack, table
+from pipe_core.looks.charts import bar, safe, section, stack, table
+from pipe_core.looks.frame import page
+from pipe_core.looks.wording import duration, number, percent, rate, several
 from pipe_core.records.page.errors import errors_by_kind, first_failures
-from pipe_core.records.page.style import STYLE
-from pipe_core.records.wording import duration, number, percent, rate, several
 
 NOTES: Final = 20
 """Notes shown."""
 
 _Report = Mapping[str, Any]
-
-# The page runs nothing and fetches nothing, and the browser is told to hold it to that.
-_HEAD: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="referrer" content="no-referrer">
-"""
 
 _BADGES: Final = {
     "completed": ("valid", "✓ Completed"),
@@ -66,11 +55,7 @@ def render(report: Mapping[str, Any]) -> str:
     """
     parts = (_top, _exception, _tiles, _balance, errors_by_kind, first_failures, _phases, _facts, _notes)
     body = "\n".join(text for part in parts if (text := part(report)))
-    title = f"<title>{safe(report['run'], 80)}: {safe(report['status'])}</title>"
-    foot = "<footer>Made by pipe. This page needs nothing beside itself and loads nothing from elsewhere.</footer>"
-    return (
-        f"{_HEAD}{title}\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n{foot}\n</main>\n</body>\n</html>\n"
-    )
+    return page(f"{safe(report['run'], 80)}: {safe(report['status'])}", body)
 
 
 # --- what happened ---

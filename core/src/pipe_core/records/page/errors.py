@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipe_core.records.page.charts import bar, safe, section, table
-from pipe_core.records.wording import number, percent, several
+from pipe_core.looks.charts import bar, safe, section, table
+from pipe_core.looks.wording import number, percent, several
 
 KINDS: Final = 30
 """Kinds of errors shown, the most frequent first."""

@@ -1,4 +1,4 @@
-"""How the report's page looks: in light, in dark and on paper."""
+"""How a page looks: in light, in dark and on paper."""
 
 from __future__ import annotations
 

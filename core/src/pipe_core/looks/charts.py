@@ -1,4 +1,4 @@
-"""Bars and tables of the report's page: every bar stands beside the figures that it draws."""
+"""Bars and tables of pages: every bar stands beside the figures that it draws."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipe_core.records.wording import foreign
+from pipe_core.looks.wording import foreign
 
 
 def safe(value: Any, most: int = 300) -> str:

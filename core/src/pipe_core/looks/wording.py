@@ -1,4 +1,4 @@
-"""Numbers, times and foreign text in words for people: what the page and the observers share."""
+"""Numbers, times and foreign text in words for people: what pages, views and observers share."""
 
 from __future__ import annotations
 

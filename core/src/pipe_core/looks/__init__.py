@@ -1,0 +1,1 @@
+"""How things look to people: numbers in words, foreign text made harmless, and pages that need nothing beside them."""
