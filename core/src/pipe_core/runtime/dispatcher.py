@@ -149,10 +149,11 @@ class Dispatcher(Generic[T]):
                 task = next((other for other in others if other is not None), None)
             if task is None:
                 return None
+            task.slot = slot  # type: ignore[attr-defined]  # what is dispatched has one
             if self.begin(task, now):
                 break
         assert task is not None
-        task.slot = slot  # type: ignore[attr-defined]  # what is dispatched has one
+        task.slot = slot  # type: ignore[attr-defined]  # one that was given back has that of before
         if not hand:
             self.free -= 1
         hand.append(task)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from pipe_core.runtime.ledger import Ledger, TaskStatus, Tracked
 
@@ -25,6 +26,8 @@ class Transition:
         at: When, in seconds since 1970, UTC.
         attempt: Of the task, from 1 on.
         reason: Why, where there is more to say than the status does.
+        slot: Where it runs, or ran until now; None while it waits, and for what no slot runs.
+        name: What it is called, when it is submitted and when it starts; else empty.
     """
 
     id: Any
@@ -33,18 +36,46 @@ class Transition:
     at: float
     attempt: int
     reason: str = ""
+    slot: int | None = None
+    name: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        id = self.id if isinstance(self.id, int) else str(self.id)
-        before = None if self.before is None else self.before.value
-        return {**asdict(self), "id": id, "before": before, "to": self.to.value}
+        return {
+            "id": self.id if isinstance(self.id, int) else str(self.id),
+            "before": None if self.before is None else self.before.value,
+            "to": self.to.value,
+            "at": self.at,
+            "attempt": self.attempt,
+            "reason": self.reason,
+            "slot": self.slot,
+            "name": self.name,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Transition:
         """From what `to_dict` gave."""
-        before = None if data["before"] is None else TaskStatus(data["before"])
-        return cls(data["id"], before, TaskStatus(data["to"]), data["at"], data["attempt"], data.get("reason", ""))
+        id, before = data["id"], data["before"]
+        return cls(
+            UUID(id) if isinstance(id, str) else id,
+            None if before is None else TaskStatus(before),
+            TaskStatus(data["to"]),
+            data["at"],
+            data["attempt"],
+            data.get("reason", ""),
+            data.get("slot"),
+            data.get("name", ""),
+        )
+
+
+Move = tuple[Any, TaskStatus | None, TaskStatus, float, int, str, int | None, str]
+"""A transition as it is remembered: its fields, with the time by the monotonic clock."""
+
+
+def as_transition(move: Move) -> Transition:
+    """*move* with the time of day."""
+    id, before, to, now, attempt, reason, slot, name = move
+    return Transition(id, before, to, now + _EPOCH, attempt, reason, slot, name)
 
 
 class TransitionSink(Protocol):
@@ -57,34 +88,64 @@ class TransitionSink(Protocol):
         """Everything that was written is safe."""
 
 
+class Keeper(Protocol):
+    """Carries moves to a sink, so that nobody who moves a task waits for it."""
+
+    @property
+    def error(self) -> Exception | None:
+        """Why none are kept any more."""
+
+    def keep(self, move: Move, /) -> None:
+        """Keep *move*, soon. One caller at a time."""
+
+    def flush(self) -> None:
+        """Everything that has come until now is with the sink."""
+
+    def close(self) -> None:
+        """Everything is safe, and nothing else comes."""
+
+    def stop(self) -> None:
+        """As `close`, without waiting for it."""
+
+
 class History:
     """The last transitions of all tasks. Not safe under threads: its owner holds a lock.
 
     Args:
         keep: How many of them.
+        keeper: Gets every one of them.
     """
 
-    def __init__(self, keep: int = 10_000) -> None:
-        self._moves: deque[tuple[Any, TaskStatus | None, TaskStatus, float, int, str]] = deque(maxlen=keep)
+    def __init__(self, keep: int = 10_000, keeper: Keeper | None = None) -> None:
+        self._moves: deque[Move] = deque(maxlen=keep)
+        self.keeper = keeper
 
-    def add(self, id: Any, before: TaskStatus | None, to: TaskStatus, now: float, attempt: int, reason: str) -> None:
+    def add(
+        self,
+        id: Any,
+        before: TaskStatus | None,
+        to: TaskStatus,
+        now: float,
+        attempt: int,
+        reason: str,
+        slot: int | None = None,
+        name: str = "",
+    ) -> None:
         """*now* is by the monotonic clock."""
-        self._moves.append((id, before, to, now, attempt, reason))
+        move = (id, before, to, now, attempt, reason, slot, name)
+        self._moves.append(move)
+        if self.keeper is not None:
+            self.keeper.keep(move)
 
     def of(self, id: Any) -> list[Transition]:
         """Those of one task, in order, as far as they are kept."""
-        return [_transition(move) for move in self._moves if move[0] == id]
+        return [as_transition(move) for move in self._moves if move[0] == id]
 
     def __iter__(self) -> Iterator[Transition]:
-        return map(_transition, tuple(self._moves))
+        return map(as_transition, tuple(self._moves))
 
     def __len__(self) -> int:
         return len(self._moves)
-
-
-def _transition(move: tuple[Any, TaskStatus | None, TaskStatus, float, int, str]) -> Transition:
-    id, before, to, now, attempt, reason = move
-    return Transition(id, before, to, now + _EPOCH, attempt, reason)
 
 
 def replay(transitions: Iterable[Transition]) -> tuple[Ledger, dict[Any, Tracked]]:

@@ -5,11 +5,14 @@ An event's way, one module a station: `event` (what people subclass), `record` (
 """
 
 from pipe_core.tasks.errors import EventClassError as EventClassError
+from pipe_core.tasks.errors import HistoryError as HistoryError
 from pipe_core.tasks.event import Event as Event
 from pipe_core.tasks.execution import Execution as Execution
 from pipe_core.tasks.execution import Unset as Unset
 from pipe_core.tasks.execution import UnsetType as UnsetType
+from pipe_core.tasks.log_files import read_history as read_history
 from pipe_core.tasks.record import EventRecord as EventRecord
 from pipe_core.tasks.record import Owner as Owner
 from pipe_core.tasks.status import EventStatus as EventStatus
 from pipe_core.tasks.status import as_status as as_status
+from pipe_core.tasks.timeline_page import write_timeline as write_timeline

@@ -30,13 +30,13 @@ class Book:
 
     Args:
         retention: Which ended events stay. Default: all, until `clean`.
-        history: How many transitions are remembered.
+        history: The transition log. Default: one of 10,000 transitions.
     """
 
-    def __init__(self, *, retention: Retention | None = None, history: int = 10_000) -> None:
+    def __init__(self, *, retention: Retention | None = None, history: History | None = None) -> None:
         self.lock = threading.RLock()
         self.events: dict[UUID, Event] = {}
-        self.history = History(history)
+        self.history = History() if history is None else history
         self.queued = 0  # pending, those that the bound does not count left out
         self.limit: int | None = None
         self._dispatcher: Dispatcher[EventRecord] = Dispatcher(get_scheduler("priority"), 1)
@@ -82,7 +82,7 @@ class Book:
             record.exempt = self.limit is None
             self.queued += not record.exempt
             self.events[event.id] = event
-            self.history.add(event.id, None, PENDING, now, 1, "")
+            self.history.add(event.id, None, PENDING, now, 1, "", name=type(event).__name__)
             self._dispatcher.add(record, now)
 
     # --- the next one ---
@@ -144,7 +144,8 @@ class Book:
                     self.budget.take(now)
             assert event is not None  # as long as it has an owner
             attempt = record.attempt + (before is TaskStatus.FAILED)
-            self.history.add(event.id, before, to, now, attempt, reason)
+            name = type(event).__name__ if to is PROCESSING else ""
+            self.history.add(event.id, before, to, now, attempt, reason, name=name)
             self.ledger.move(record, to)
             if to.final and self._retention is not None:
                 self._retain(record, now)

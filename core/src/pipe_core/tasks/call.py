@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.contracts import Outcome
@@ -92,7 +93,7 @@ class TaskCall(Task):
     @property
     def name(self) -> str:
         """What the function is called."""
-        return getattr(self.fn, "__qualname__", None) or repr(self.fn)
+        return name_of(self.fn)
 
     def make_future(self) -> Future[Any]:
         """A future that knows its call."""
@@ -109,6 +110,17 @@ class TaskCall(Task):
     def let_go(self) -> None:
         """The call has ended: keep nothing that its caller did not keep."""
         self.executor = None
+
+
+def name_of(fn: Any) -> str:
+    """What *fn* is called, or its class. Never its repr, which may be long, and somebody else's code."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    try:
+        name = fn.__qualname__
+    except Exception:  # whatever a __getattr__ raises
+        name = None
+    return name if isinstance(name, str) else type(fn).__qualname__
 
 
 class TaskFuture(_CallFuture):

@@ -11,6 +11,7 @@ from pipe_core.kernel.errors import IllegalTransitionError, OptionsError
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.select import choose_executor
+from pipe_core.tasks.audit import Log, remembered
 from pipe_core.tasks.book import Book
 from pipe_core.tasks.elsewhere import Elsewhere
 from pipe_core.tasks.event import Event
@@ -19,11 +20,12 @@ from pipe_core.tasks.policies import Retention
 from pipe_core.tasks.processor import OnFull, Processor, check_type, checked_config
 from pipe_core.tasks.states import States
 from pipe_core.tasks.status import as_status
+from pipe_core.tasks.views import Views
 
 _CLEANED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.ABORTED)
 
 
-class EventExecutor:
+class EventExecutor(Views):
     """Keeps events, knows the status of each, and runs them. Subclass it and say which `processor_type`.
 
     Events may be appended from any thread and any event loop. Their status is asked for in O(1).
@@ -37,7 +39,8 @@ class EventExecutor:
         on_full: What `append` does when `max_queue_size` events wait: ``"wait"`` for room, ``"raise"``, or
             ``"drop_oldest"``, which is aborted then.
         retention: Which ended events stay. Default: all of them, until `cleanup_events`.
-        history: How many transitions `history` remembers.
+        history: How many transitions `history` remembers; or where all of them are kept besides: a path that ends in
+            ``.jsonl``, ``.sqlite`` or ``.db``, or an object with ``write(transitions)`` and ``close()``.
 
     Attributes:
         processor_type: The `Processor` subclass that starts the events.
@@ -58,7 +61,7 @@ class EventExecutor:
         executor: Any = None,
         on_full: OnFull = "wait",
         retention: Retention | None = None,
-        history: int = 10_000,
+        history: Log = 10_000,
     ) -> None:
         kind = getattr(self, "processor_type", None)
         if not isinstance(kind, type) or not issubclass(kind, Processor):
@@ -74,7 +77,8 @@ class EventExecutor:
         self.on_full: OnFull = on_full
         self.processor: Processor | None = None
         self._strict = strict_event_type
-        self._book = Book(retention=retention, history=history)
+        self._history = remembered(history)
+        self._book = Book(retention=retention, history=self._history)
         self.states = States(name, self._book)
         self._choice = executor
         self._elsewhere: Elsewhere | None = None
@@ -178,14 +182,19 @@ class EventExecutor:
         await self.processor.process()
 
     async def shutdown(self) -> None:
-        """`stop`, wait for what runs, and give back the executor if it was made here."""
+        """`stop`, wait for what runs, keep every transition, and give back the executor if it was made here."""
         await self.stop()
         if self.processor is not None:
             await self.processor.settle()
         if self._elsewhere is not None:
             await self._elsewhere.close()
+        if self._history.keeper is not None:
+            await asyncio.to_thread(self._history.keeper.flush)
 
     # --- what is asked ---
+
+    def _remembered(self) -> list[Transition]:
+        return self.history()
 
     def get_events_by_status(self, status: TaskStatus | str) -> list[Event]:
         """The events with *status*, in the order in which they came to it.

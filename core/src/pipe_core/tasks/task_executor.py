@@ -10,19 +10,20 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from time import monotonic, sleep
-from typing import Any, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
 from pipe_core.kernel.contracts import Outcome, Scheduler
 from pipe_core.kernel.errors import OptionsError, QueueFullError, TaskTimeoutError
 from pipe_core.kernel.priority import TaskPriority, priority_key
 from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.executor import Executor
-from pipe_core.runtime.history import History, Transition
+from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.task import Task
 from pipe_core.tasks import waiting
+from pipe_core.tasks.audit import Log, remembered
 from pipe_core.tasks.batches import submit_batch
 from pipe_core.tasks.call import INSIDE, TaskCall, TaskFuture
 from pipe_core.tasks.policies import (
@@ -36,6 +37,12 @@ from pipe_core.tasks.policies import (
 )
 from pipe_core.tasks.statistics import ExecutorStats, Times, percentiles
 from pipe_core.tasks.usage import MemoryLimit, Usage
+from pipe_core.tasks.views import Views
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipe_core.tasks.watch import Watch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +53,7 @@ _LOOK: Final = 0.05
 """Seconds between two looks at the memory while admission waits for it."""
 
 
-class TaskExecutor(Executor):
+class TaskExecutor(Views, Executor):
     """A `concurrent.futures.Executor` that decides which call goes next, how many wait, and how often they start.
 
     Args:
@@ -64,7 +71,8 @@ class TaskExecutor(Executor):
         memory_limit: Bytes, or text such as ``"8GB"``, that this process and its children may have in memory. Above
             that the queue counts as full.
         retention: Which ended calls `tasks` still knows. Default: none.
-        history: How many transitions `history` remembers.
+        history: How many transitions `history` remembers; or where all of them are kept besides: a path that ends in
+            ``.jsonl``, ``.sqlite`` or ``.db``, or an object with ``write(transitions)`` and ``close()``.
 
     Raises:
         PluginError: The executor or the scheduler is not installed; says how it is.
@@ -82,7 +90,7 @@ class TaskExecutor(Executor):
         rate_limit: float | tuple[float, float] | RateLimit | None = None,
         memory_limit: int | str | None = None,
         retention: Retention | None = None,
-        history: int = 10_000,
+        history: Log = 10_000,
     ) -> None:
         if on_full not in POLICIES:
             raise OptionsError(f"on_full is one of {', '.join(map(repr, POLICIES))}, not {on_full!r}.")
@@ -93,7 +101,7 @@ class TaskExecutor(Executor):
         self._memory = None if memory_limit is None else MemoryLimit(memory_limit)
         self._retention = retention
         self._kept: deque[tuple[float, TaskCall]] = deque()
-        self._history = History(history)
+        self._history = remembered(history)
         self._times = Times()
         self._rejected = 0
         self._blocked = 0
@@ -286,6 +294,7 @@ class TaskExecutor(Executor):
 
     def _run_here(self, task: TaskCall) -> None:
         """Run a pending call, which waits nowhere, in this thread."""
+        task.slot = -1
         while True:
             with self._lock:
                 now = monotonic()
@@ -308,25 +317,28 @@ class TaskExecutor(Executor):
         if type(task) is Task:
             return  # of `everywhere`: nobody submitted it
         before, times, attempt = task.status, self._times, task.attempt
+        slot, name = -1, ""
         if to is TaskStatus.PROCESSING:
+            slot, name = task.slot, task.name
             task.started = now
             times.waits.append(now - task.since)
             if task.timeout is not None:
                 self._expire_at(now + task.timeout, task, attempt)
         elif to is TaskStatus.PENDING:
             if before is None:
-                task.since = now
+                task.since, name = now, task.name
             else:
                 attempt += 1
                 times.retries += 1
         else:
             task.ended = now
             if before is TaskStatus.PROCESSING:
+                slot = task.slot
                 times.runs.append(now - task.started)
                 times.total += now - task.started
         if self._blocked and before is TaskStatus.PENDING:
             self._room.notify()
-        self._history.add(task.id, before, to, now, attempt, reason)
+        self._history.add(task.id, before, to, now, attempt, reason, slot if slot >= 0 else None, name)
 
     def _settled(self, task: Any, ended: Outcome) -> Outcome | None:
         breaker = task.permit
@@ -396,6 +408,22 @@ class TaskExecutor(Executor):
             error.retryable = attempt > 0  # there is no time left for another attempt behind a deadline
             self.give_up(task.future, error)
 
+    # --- its end ---
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As `Executor.shutdown`; with *wait* every transition is kept then, where ``history=`` said."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait and (keeper := self._history.keeper) is not None:
+            keeper.close()
+
+    def _stop_when_idle(self) -> None:
+        super()._stop_when_idle()
+        if (keeper := self._history.keeper) is not None:
+            with self._lock:
+                over = self._stopped and not self._is_open()
+            if over:
+                keeper.stop()
+
     # --- seen from outside ---
 
     def pause(self) -> None:
@@ -451,6 +479,26 @@ class TaskExecutor(Executor):
         number = call.number if isinstance(call, TaskFuture) else call
         with self._lock:
             return list(self._history) if number is None else self._history.of(number)
+
+    def _remembered(self) -> list[Transition]:
+        return self.history()
+
+    def watch(self, console: Console | None = None, *, refresh: float = 4.0, every: float = 10.0) -> Watch:
+        """A live view: ``with executor.watch(): ...``, or ``executor.watch().until_done(seconds)``.
+
+        On a terminal it is drawn *refresh* times a second; elsewhere there is a line *every* so many seconds.
+
+        Args:
+            console: Where to. Default: standard error.
+            refresh: How often it is drawn.
+            every: Seconds between two lines.
+
+        Raises:
+            OptionsError: A number is not positive.
+        """
+        from pipe_core.tasks.watch import Watch
+
+        return Watch(self, console, refresh=refresh, every=every)
 
     def get_stats(self) -> ExecutorStats:
         """What has happened so far."""

@@ -1,0 +1,115 @@
+"""A timeline as one HTML page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pipe_core.looks.charts import bar, safe, section, table
+from pipe_core.looks.frame import page
+from pipe_core.looks.wording import duration, number, percent, several
+from pipe_core.runtime.history import Transition
+from pipe_core.runtime.ledger import TaskStatus
+from pipe_core.tasks.timeline import Run, Timeline, busy, timeline_of
+from pipe_core.tasks.timeline_drawing import MOST, STYLE, draw_queue, draw_runs
+
+_KEYS: Final = {
+    TaskStatus.COMPLETED: "gave a value",
+    TaskStatus.FAILED: "raised, in this attempt",
+    TaskStatus.CANCELLED: "was cancelled",
+    TaskStatus.PROCESSING: "still ran when this was written",
+}
+
+
+def write_timeline(
+    transitions: Iterable[Transition], path: str | os.PathLike[str], *, title: str = "tasks", slots: int = 0
+) -> Path:
+    """Write the page of a log to *path*, and return that.
+
+    Args:
+        transitions: The log: of an executor's `history()`, or of `read_history`.
+        path: Where to.
+        title: What ran.
+        slots: How many slots there are, so that those on which nothing ran are shown as well.
+    """
+    path = Path(path)
+    path.write_text(render_timeline(transitions, title=title, slots=slots), "utf-8", errors="backslashreplace")
+    return path
+
+
+def render_timeline(transitions: Iterable[Transition], *, title: str = "tasks", slots: int = 0) -> str:
+    """The page as text. See `write_timeline`."""
+    line = timeline_of(transitions)
+    if not line.moves:
+        parts = [_top(line, title), section("What ran when", "<p>The log has no transitions.</p>")]
+    else:
+        parts = [_top(line, title), _tiles(line, slots), _runs(line, slots), _queue(line), _slots(line, slots)]
+    return page(f"{safe(title, 80)}: timeline", "\n".join(parts), style=STYLE)
+
+
+def _top(line: Timeline, title: str) -> str:
+    over = "Timeline of tasks"
+    if line.moves:
+        began = datetime.fromtimestamp(line.start, UTC)
+        over += f', from <time datetime="{began.isoformat()}">{began:%Y-%m-%d %H:%M:%S} UTC</time>'
+    return f'<header><p class="over">{over}</p><div class="title"><h1>{safe(title, 120)}</h1></div></header>'
+
+
+def _tiles(line: Timeline, slots: int) -> str:
+    most = max(count for _, count in line.queue)
+    places = max(slots, len({run.slot for run in line.runs if run.slot is not None}))
+    spent = sum(busy(runs) for slot, runs in _by_slot(line.runs).items() if slot is not None)
+    share = percent(spent, places * line.span) if places and line.span else "none"
+    tiles = (
+        ("Duration", duration(line.span), "from the first to the last transition"),
+        ("Runs", number(len(line.runs)), f"{number(line.moves[TaskStatus.FAILED])} failed"),
+        ("Most that waited", number(most), f"{number(line.queue[-1][1])} at the end"),
+        ("Slots busy", share, f"of {several(places, 'slot')}" if places else "events have no slots"),
+    )
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{more}</small></dd></div>" for name, value, more in tiles)
+    return f'<dl class="tiles">{cells}</dl>'
+
+
+def _runs(line: Timeline, slots: int) -> str:
+    left_out = len(line.runs) - MOST
+    words = f"The {number(MOST)} longest runs; {number(left_out)} shorter ones are left out. " if left_out > 0 else ""
+    note = f'<p class="over">{words}Rest the pointer on a bar to see what it is.</p>'
+    return section("What ran when", note, draw_runs(line, slots), _legend(line))
+
+
+def _legend(line: Timeline) -> str:
+    rows = [
+        (f'<span class="key {status.value}" aria-hidden="true"></span>{status.value.capitalize()}', meaning, number(n))
+        for status, meaning in _KEYS.items()
+        if (n := sum(run.status is status for run in line.runs))
+    ]
+    return table("What the colours mean.", (("Colour and name", "name"), ("The run", ""), ("Runs", "number")), rows)
+
+
+def _queue(line: Timeline) -> str:
+    note = '<p class="over">Waiting for a slot, a permit or another attempt.</p>'
+    return section("How many waited", note, draw_queue(line))
+
+
+def _slots(line: Timeline, slots: int) -> str:
+    idle: dict[int | None, list[Run]] = {slot: [] for slot in range(slots)}
+    rows = list(_slot_rows({**idle, **_by_slot(line.runs)}, line.span))
+    heads = (("Where", "name"), ("", "draw"), ("Busy", "number"), ("Share", "number"), ("Runs", "number"))
+    return section("How busy each slot was", table("Time in which at least one call ran there.", heads, rows))
+
+
+def _slot_rows(groups: dict[int | None, list[Run]], span: float) -> Iterator[tuple[str, ...]]:
+    for slot in sorted(groups, key=lambda slot: (slot is None, slot or 0)):
+        runs, spent = groups[slot], busy(groups[slot])
+        name = "no slot" if slot is None else f"slot {slot}"
+        yield name, bar(spent, span, "valid"), duration(spent), percent(spent, span), number(len(runs))
+
+
+def _by_slot(runs: Iterable[Run]) -> dict[int | None, list[Run]]:
+    groups: dict[int | None, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.slot, []).append(run)
+    return groups
