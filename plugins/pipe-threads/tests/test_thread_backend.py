@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipe_core import UnsupportedCapabilityError
+from pipe_core import OptionsError, UnsupportedCapabilityError, get_executor
 from pipe_core.testing.leaks import no_leaks
 from pipe_threads import ThreadExecutor
 from pipe_threads.backend import ThreadBackend
@@ -298,3 +298,24 @@ def test_what_threads_cannot_do_is_refused(method: str, args: list[Any]) -> None
     with pytest.raises(UnsupportedCapabilityError, match="threads") as caught:
         getattr(ThreadBackend(), method)(*args)
     assert caught.value.executor == "threads"
+
+
+def test_threads_have_the_stack_that_was_asked_for_and_others_have_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, set_size = [], threading.stack_size
+
+    def recorded(size: int = 0) -> int:
+        sizes.append(size)
+        return set_size(size)
+
+    monkeypatch.setattr(threading, "stack_size", recorded)
+    before = set_size()
+    with get_executor("threads", max_workers=1, thread_stack_size=4 * 1024 * 1024) as executor:
+        executor.submit(int).result(60)
+    assert sizes == [4 * 1024 * 1024, before]
+    assert set_size() == before
+
+
+@pytest.mark.parametrize("size", [0, 32_767, "big"])
+def test_a_stack_that_is_too_small_is_refused(size: object) -> None:
+    with pytest.raises(OptionsError, match="thread_stack_size"):
+        get_executor("threads", thread_stack_size=size)

@@ -91,6 +91,8 @@ class Dispatcher(Generic[T]):
         self.ready = ready
         self.paused = False
         self.free = slots
+        self.most = slots
+        """How many slots may run something."""
         self.scheduler = scheduler
         self._per_slot = bool(getattr(scheduler, "per_slot", False))
         self._permits = permits
@@ -137,7 +139,10 @@ class Dispatcher(Generic[T]):
         With *anywhere*, for slots that are only a count, also one that the scheduler keeps for another free slot.
         """
         hand = self.hands[slot]
-        if hand and not (len(hand) <= self.ready and len(self.scheduler) + len(self._returned) > self.free):
+        if hand:
+            if not (len(hand) <= self.ready and len(self.scheduler) + len(self._returned) > self.free):
+                return None
+        elif len(self.hands) - self.free >= self.most:
             return None
         while True:
             if self._returned:

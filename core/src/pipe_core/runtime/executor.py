@@ -12,7 +12,7 @@ import itertools
 import math
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
@@ -141,6 +141,34 @@ class Executor(concurrent.futures.Executor):
         else:
             sleeper.release()
         return task.future
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[T]:
+        """``fn`` of each item, or of each group of items of several iterables; results in the order of the items.
+
+        Args:
+            fn: The function.
+            *iterables: Its arguments. The shortest one ends it.
+            timeout: In how many seconds, from now, a result that is asked for must be there.
+            chunksize: How many calls go together as one task, where one of them is quick.
+            buffersize: How many tasks are submitted ahead of the results that were asked for. Default: all, at once.
+
+        Raises:
+            ValueError: A number is less than 1.
+            RuntimeError: The executor was shut down.
+
+        The iterator raises what a call raised, at its place, and `TimeoutError`; what has not begun is cancelled then.
+        """
+        from pipe_core.runtime.mapping import mapped  # most executors never map
+
+        packed = not self.capabilities.in_process
+        return mapped(self, fn, iterables, timeout=timeout, chunksize=chunksize, buffersize=buffersize, packed=packed)
 
     def _wake(self) -> None:
         """Something may have changed for everybody who sleeps."""
@@ -371,6 +399,7 @@ class Executor(concurrent.futures.Executor):
             if after is not None:
                 now = monotonic()
                 task.unclaim()
+                task.context = task.context.copy()  # a thread that was left behind may still be in this one
                 self._dispatcher.retry(task, now, after, repr(ended.error))
                 self._alarm.set(now + after)
                 return None

@@ -151,6 +151,18 @@ def _check_version(what: str, data: memoryview) -> None:
 def _answer(facts: Mapping[str, str], call: memoryview) -> bytes:
     trace.restore(facts)
     fn, args, kwargs = _loaded(call)
+    return _called(fn, args, kwargs)
+
+
+def answered(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+    """The answer of one call among many of a frame, for `open_answer`. Never raises: it is of this call only."""
+    try:
+        return _called(fn, args, {})
+    except BaseException as error:  # also SystemExit
+        return _VERSION + _ERROR + pack_error(error)
+
+
+def _called(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
     value = fn(*args, **kwargs)
     if inspect.iscoroutine(value):
         from pipe_core.runtime import call_loop  # and with it asyncio, which most calls never need

@@ -6,11 +6,21 @@ import threading
 
 from pipe_core import Backend, Done, Outcome, Take
 
+_sizing = threading.Lock()
+"""Held while the stack size, which is the whole process's, is another one."""
+
 
 class ThreadBackend(Backend):
-    """One daemon thread a slot, started when there is first something to do for it."""
+    """One daemon thread a slot, started when there is first something to do for it.
+
+    Args:
+        stack_size: Bytes of stack of each thread. Default: the system's.
+    """
 
     name = "threads"
+
+    def __init__(self, stack_size: int | None = None) -> None:
+        self._stack_size = stack_size
 
     def start(self, slots: int, take: Take, done: Done) -> None:
         """Remember where calls come from. Threads are started by `wake`."""
@@ -36,11 +46,22 @@ class ThreadBackend(Backend):
         thread = threading.Thread(target=self._work, args=[slot], name=f"pipe-thread-{slot}", daemon=True)
         self._threads[slot] = thread  # before it runs, for it looks whether the slot is its own
         try:
-            thread.start()
+            self._start(thread)
         except RuntimeError as error:
             del self._threads[slot]
             return error
         return None
+
+    def _start(self, thread: threading.Thread) -> None:
+        if self._stack_size is None:
+            thread.start()
+            return
+        with _sizing:
+            before = threading.stack_size(self._stack_size)
+            try:
+                thread.start()
+            finally:
+                threading.stack_size(before)
 
     def _refuse(self, error: RuntimeError) -> None:
         """There is not one thread: say so to whoever waits."""

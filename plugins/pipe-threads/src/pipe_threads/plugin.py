@@ -22,18 +22,20 @@ class ThreadsOptions(BaseModel, frozen=True, extra="forbid"):
         concurrency: Calls of an async hook in flight, for pipes that do not say.
         max_inflight: How many chunks may be read and not yet committed, for pipes that do not say. Default: 20, or
             twice the workers where that is more.
+        thread_stack_size: Bytes of stack of each thread, 32 KiB at least. Default: the system's.
     """
 
     max_workers: int | None = Field(default=None, ge=1)
     chunk_size: int | None = Field(default=None, ge=1)
     concurrency: int | None = Field(default=None, ge=1)
     max_inflight: int | None = Field(default=None, ge=1)
+    thread_stack_size: int | None = Field(default=None, ge=32_768)
 
 
 def _start(options: ThreadsOptions) -> Backend:
     from pipe_threads.backend import ThreadBackend
 
-    return ThreadBackend()
+    return ThreadBackend(options.thread_stack_size)
 
 
 @hookimpl
