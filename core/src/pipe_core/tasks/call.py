@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.contracts import Outcome
@@ -69,7 +70,7 @@ class TaskCall(Task):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> None:
-        super().__init__(id, fn, args, kwargs)
+        Task.__init__(self, id, fn, args, kwargs)
         self.executor: TaskExecutor | None = executor
         self.band, self.number = 1, 0.0
         self.tags: tuple[Hashable, ...] = ()
@@ -93,7 +94,8 @@ class TaskCall(Task):
     @property
     def name(self) -> str:
         """What the function is called."""
-        return name_of(self.fn)
+        fn = self.fn
+        return fn.__qualname__ if type(fn) is FunctionType else name_of(fn)
 
     def make_future(self) -> Future[Any]:
         """A future that knows its call."""
@@ -101,11 +103,12 @@ class TaskCall(Task):
 
     def run(self) -> Outcome:
         """As `Task.run`; what it submits and waits for itself knows where it is."""
-        before, INSIDE.executor = INSIDE.executor, self.executor
+        inside = INSIDE
+        before, inside.executor = inside.executor, self.executor
         try:
-            return super().run()
+            return Task.run(self)
         finally:
-            INSIDE.executor = before
+            inside.executor = before
 
     def let_go(self) -> None:
         """The call has ended: keep nothing that its caller did not keep."""
@@ -134,10 +137,11 @@ class TaskFuture(_CallFuture):
     """
 
     def __init__(self, task: TaskCall) -> None:
-        super().__init__()
+        _CallFuture.__init__(self)
         self.number = task.id
         self._task: TaskCall | None = task
-        self._waiters = _Waiters(self)
+        self._waiters = waiters = _Waiters()
+        waiters.future = self
 
     def cancel(self) -> bool:
         """Cancel the call unless it runs. The queue has room for another one at once."""
@@ -149,9 +153,9 @@ class TaskFuture(_CallFuture):
 
     def result(self, timeout: float | None = None) -> Any:
         """As in the standard library. Inside a task of the same executor, without *timeout*, it runs the call here."""
-        if timeout is None:
+        if timeout is None and self._task is not None:
             self.help()
-        return super().result(timeout)
+        return Future.result(self, timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """As `result`."""
@@ -168,22 +172,27 @@ class TaskFuture(_CallFuture):
     def let_go(self) -> None:
         """The call has ended."""
         self._task = None
+        if type(self._waiters) is _Waiters:
+            self._waiters.future = None  # or a circle would keep it until the garbage collector comes
 
 
 class _Waiters(list[Any]):
     """Those of the standard library's ``wait`` and ``as_completed`` who wait for a future."""
 
-    def __init__(self, future: TaskFuture) -> None:
-        super().__init__()
-        self._future = future
+    __slots__ = ("future",)
+
+    future: TaskFuture | None
+    """Whose they are, until it has ended."""
 
     def append(self, waiter: Any) -> None:
-        task = self._future._task
+        future = self.future
+        task = future._task if future is not None else None
         if (
-            task is not None
+            future is not None
+            and task is not None
             and task.executor is not None
             and INSIDE.executor is task.executor
-            and not self._future.done()
+            and not future.done()
         ):
             raise DeadlockError(
                 "A task waits for another task of its own executor by concurrent.futures.wait or "

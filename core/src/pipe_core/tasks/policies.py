@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, TypeVar
 
 from pipe_core.kernel.access import get_scheduler
@@ -63,7 +64,7 @@ def start_parts(
     """The backend of a task executor, and what its `Executor` takes beside it."""
     options: dict[str, Any] = {}
     if max_workers is not None:
-        options["max_workers"] = max_workers
+        options["max_workers"] = max_workers[1] if isinstance(max_workers, tuple) else max_workers
     if stack_size is not None:
         options["thread_stack_size"] = stack_size
     return executor_parts(executor, options, default="threads")
@@ -91,6 +92,9 @@ def makes_priority(fn: Callable[..., Any], value: Any) -> bool:
     """
     if not isinstance(value, TaskPriority | int | float) or isinstance(value, bool):
         return False
+    if type(fn) is FunctionType and not fn.__dict__:  # neither wrapped nor with a signature of its own: most are
+        code = fn.__code__
+        return "priority" not in code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
     try:
         parameters = inspect.signature(fn).parameters
     except (TypeError, ValueError):  # a function in C without a signature

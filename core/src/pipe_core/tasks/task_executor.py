@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
+from itertools import islice
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
@@ -19,13 +20,14 @@ from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
+from pipe_core.runtime.mapping import begin
 from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.task import Task
 from pipe_core.tasks import waiting
 from pipe_core.tasks.audit import Log, remembered
-from pipe_core.tasks.batches import submit_batch
 from pipe_core.tasks.call import INSIDE, TaskCall, TaskFuture
+from pipe_core.tasks.elastic import Elastic
 from pipe_core.tasks.policies import (
     Retention,
     call_options,
@@ -48,6 +50,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 OnFull = Literal["block", "raise", "caller_runs", "drop_oldest"]
 POLICIES: Final = ("block", "raise", "caller_runs", "drop_oldest")
+
+PENDING, PROCESSING = TaskStatus.PENDING, TaskStatus.PROCESSING
 
 _LOOK: Final = 0.05
 """Seconds between two looks at the memory while admission waits for it."""
@@ -109,8 +113,10 @@ class TaskExecutor(Views, Executor):
         self._expiry_numbers = itertools.count()
         self._began = monotonic()
         self._usage = Usage(self)
-        backend, parameters = start_parts(executor, max_workers, thread_stack_size)
         chosen = waiting_order(scheduler)
+        asked = max_workers if max_workers is not None else getattr(chosen, "workers", None)
+        self._elastic = Elastic(*asked) if isinstance(asked, tuple) else None
+        backend, parameters = start_parts(executor, asked, thread_stack_size)
         self._has_priorities = needs_priorities(chosen)
         self._per_slot = bool(getattr(chosen, "per_slot", False))
         super().__init__(backend, scheduler=chosen, **{**parameters, "prefetch": parameters["prefetch"] or 0})
@@ -120,7 +126,12 @@ class TaskExecutor(Views, Executor):
 
     def _make_dispatcher(self, scheduler: Scheduler, ready: float) -> Dispatcher[Any]:
         retain = self._retain if self._retention is not None else None
-        return Dispatcher(scheduler, self._slots, ready=ready, permits=self._rate, listener=self, retain=retain)
+        made: Dispatcher[Any] = Dispatcher(
+            scheduler, self._slots, ready=ready, permits=self._rate, listener=self, retain=retain
+        )
+        if self._elastic is not None:
+            made.most = self._elastic.most
+        return made
 
     # --- submitting ---
 
@@ -216,6 +227,8 @@ class TaskExecutor(Views, Executor):
             if task.deadline is not None:
                 task.deadline += task.since
                 self._expire_at(task.deadline, task, 0)
+            if self._elastic is not None:
+                self._adapt()
             if self._per_slot:
                 self._rouse()  # only one of those who sleep may take it
             sleeper = self._asleep.pop() if self._asleep else None
@@ -231,8 +244,8 @@ class TaskExecutor(Views, Executor):
 
     def _lack(self) -> OnFull | None:
         """What a submit has to do now. None when there is room."""
-        full = self.ledger.count(TaskStatus.PENDING) >= self.queue_capacity
-        if self._closed or not (full or (self._memory is not None and self._memory.exceeded())):
+        full = self._dispatcher.ledger.count(PENDING) >= self.queue_capacity
+        if not (full or (self._memory is not None and self._memory.exceeded())) or self._closed:
             return None
         if self.on_full in ("block", "caller_runs"):
             if INSIDE.executor is self:
@@ -318,13 +331,13 @@ class TaskExecutor(Views, Executor):
             return  # of `everywhere`: nobody submitted it
         before, times, attempt = task.status, self._times, task.attempt
         slot, name = -1, ""
-        if to is TaskStatus.PROCESSING:
+        if to is PROCESSING:
             slot, name = task.slot, task.name
             task.started = now
             times.waits.append(now - task.since)
             if task.timeout is not None:
                 self._expire_at(now + task.timeout, task, attempt)
-        elif to is TaskStatus.PENDING:
+        elif to is PENDING:
             if before is None:
                 task.since, name = now, task.name
             else:
@@ -332,25 +345,25 @@ class TaskExecutor(Views, Executor):
                 times.retries += 1
         else:
             task.ended = now
-            if before is TaskStatus.PROCESSING:
+            if before is PROCESSING:
                 slot = task.slot
                 times.runs.append(now - task.started)
                 times.total += now - task.started
-        if self._blocked and before is TaskStatus.PENDING:
+        if self._blocked and before is PENDING:
             self._room.notify()
         self._history.add(task.id, before, to, now, attempt, reason, slot if slot >= 0 else None, name)
 
     def _settled(self, task: Any, ended: Outcome) -> Outcome | None:
         breaker = task.permit
-        if isinstance(breaker, CircuitBreaker) and not ended.unstarted:
+        if breaker is not None and isinstance(breaker, CircuitBreaker) and not ended.unstarted:
             breaker.tell(ended.error is None, monotonic())
-        told = super()._settled(task, ended)
+        told = Executor._settled(self, task, ended)
         if told is not None:
             task.error = told.error
         return told
 
     def _tell(self, task: Any, ended: Outcome | None) -> None:
-        super()._tell(task, ended)
+        Executor._tell(self, task, ended)
         if ended is not None and type(task) is TaskCall:
             self._forget(task)
 
@@ -381,7 +394,20 @@ class TaskExecutor(Views, Executor):
 
     def _wake(self) -> None:
         self._expire()
+        if self._elastic is not None:
+            with self._lock:
+                self._adapt()
         super()._wake()
+
+    def _adapt(self) -> None:
+        """Use more workers, or fewer, for what waits now."""
+        assert self._elastic is not None
+        now = monotonic()
+        oldest = next(iter(self.ledger.tasks(TaskStatus.PENDING)), None)
+        due = self._elastic.look(now, None if oldest is None else oldest.since)
+        self._dispatcher.most = self._elastic.most
+        if due is not None:
+            self._alarm.set(now + due)
 
     def _expire(self) -> None:
         """End the calls whose time is over."""
@@ -465,14 +491,18 @@ class TaskExecutor(Views, Executor):
             future.cancel()
             raise
 
-    def submit_batch(self, calls: Iterable[tuple[Any, ...]], batch_size: int = 100) -> Iterator[Future[Any]]:
+    def submit_batch(self, calls: Iterable[tuple[Any, ...]], batch_size: int = 100) -> list[Future[Any]]:
         """Submit many small calls, *batch_size* of them in one task. Gives the future of each call, in order.
 
         Args:
             calls: ``(fn, *args)`` each.
             batch_size: How many go together.
         """
-        return submit_batch(self, calls, batch_size)
+        check_count("batch_size", batch_size)
+        packed = not self.capabilities.in_process
+        pairs = ((fn, tuple(args)) for fn, *args in calls)
+        batches = iter(lambda: list(islice(pairs, batch_size)), [])
+        return [future for batch in batches for future in begin(self, batch, packed)]
 
     def history(self, call: int | Future[Any] | None = None) -> list[Transition]:
         """The transitions of one call, by its future or its number, or of all, in order, as far as remembered."""

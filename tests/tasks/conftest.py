@@ -1,0 +1,23 @@
+"""Executors to try tasks on, made once a session: workers of processes and clusters take long to come up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+
+import pytest
+
+from pipe_core import Executor, get_executor
+
+INSTALLED = sorted(
+    entry_points(group="pipe_core.executors").names & {"asyncio", "dask", "loky", "ray", "sync", "threads"}
+)
+LIMIT = 60.0
+
+
+@pytest.fixture(scope="session", params=INSTALLED)
+def started(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """Every installed executor, with two workers where it has any."""
+    name = request.param
+    with get_executor(name) if name == "sync" else get_executor(name, max_workers=2) as executor:
+        yield executor
