@@ -91,6 +91,11 @@ class StartBudget:
             self._begun, self._spent = now, 0
         self._spent += 1
 
+    def give_back(self, taken: float) -> None:
+        """What was to start at *taken* does not start. It counts where it was taken, and in no later interval."""
+        if taken >= self._begun:
+            self._spent -= 1
+
 
 class CircuitBreaker:
     """Keeps calls away from a resource that fails.

@@ -26,6 +26,10 @@ class HistoryError(PipeError):
 
 
 class PermissionRejected(PipeError, PermissionError):
-    """An event was never started, because its permission check said so, or failed."""
+    """An event was never started, because its permission check said so, or failed.
+
+    Attributes:
+        retryable: Whether a fresh event may fare better: not unless the check failed for a passing reason.
+    """
 
     retryable = False

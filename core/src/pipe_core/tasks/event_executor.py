@@ -7,17 +7,16 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from pipe_core.kernel.errors import IllegalTransitionError, OptionsError
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.select import choose_executor
 from pipe_core.tasks.audit import Log, remembered
-from pipe_core.tasks.book import Book
+from pipe_core.tasks.book import Book, OnFull
 from pipe_core.tasks.elsewhere import Elsewhere
 from pipe_core.tasks.event import Event
-from pipe_core.tasks.execution import Ending
 from pipe_core.tasks.policies import Retention
-from pipe_core.tasks.processor import OnFull, Processor, check_type, checked_config
+from pipe_core.tasks.processor import Processor, check_event_type, check_policy, check_type, checked_config
 from pipe_core.tasks.states import States
 from pipe_core.tasks.status import as_status
 from pipe_core.tasks.views import Views
@@ -63,14 +62,11 @@ class EventExecutor(Views):
         retention: Retention | None = None,
         history: Log = 10_000,
     ) -> None:
-        kind = getattr(self, "processor_type", None)
-        if not isinstance(kind, type) or not issubclass(kind, Processor):
-            raise OptionsError(
-                f"{type(self).__name__} does not say how its events are processed: write `processor_type = "
-                f"MyProcessor` in it, a subclass of Processor with an `event_type`."
-            )
-        if on_full not in ("wait", "raise", "drop_oldest"):
-            raise OptionsError(f"on_full is one of 'wait', 'raise', 'drop_oldest', not {on_full!r}.")
+        check_processor_type(type(self))
+        check_event_type(self.processor_type)
+        check_policy(on_full)
+        if not (retention is None or isinstance(retention, Retention)):
+            raise OptionsError(f"retention is a Retention, such as Retention(count=1_000), not {retention!r}.")
         self.processor_config = dict(processor_config or {})
         checked_config(self.processor_config)
         self.name = name
@@ -82,6 +78,12 @@ class EventExecutor(Views):
         self.states = States(name, self._book)
         self._choice = executor
         self._elsewhere: Elsewhere | None = None
+        self._making = asyncio.Lock()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "processor_type" in cls.__dict__:
+            check_processor_type(cls)
 
     @property
     def event_type(self) -> type[Event]:
@@ -109,7 +111,7 @@ class EventExecutor(Views):
         """
         check_type(event, self.event_type, strict=self._strict)
         if self.processor is None:
-            self._book.add(event, priority)
+            await self._book.admit(event, priority, self.on_full)
         else:
             await self.processor.enqueue(event, priority, on_full=self.on_full)
 
@@ -123,48 +125,34 @@ class EventExecutor(Views):
         Returns:
             How many are gone.
         """
+        if isinstance(statuses, TaskStatus | str):
+            statuses = [statuses]
         wanted = set(_CLEANED if statuses is None else map(as_status, statuses))
-        gone = []
-        if TaskStatus.PENDING in wanted:
-            gone = self._cancelled()
-        with self._book.lock:
-            cleaned = self._book.clean(wanted - {TaskStatus.PENDING, TaskStatus.PROCESSING})
-            if TaskStatus.CANCELLED not in wanted:
-                cleaned += self._book.drop(gone)
-        for record in cleaned:
-            record.release()
-            if self.processor is not None:
-                self.processor.denials.forget(record)
-        return len(cleaned)
-
-    def _cancelled(self) -> list[Any]:
-        """Cancel every event that waits."""
-        records = []
-        for event in self._book.of(TaskStatus.PENDING):
-            error = asyncio.CancelledError("It was cleaned up before it started.")
-            try:
-                event._record.end(TaskStatus.CANCELLED, Ending(error=error, retryable=True), reason="cleaned up")
-                records.append(event._record)
-            except IllegalTransitionError:
-                continue  # it has started in this moment
-        return records
+        cancelled = self._book.cancel_waiting("cleaned up") if TaskStatus.PENDING in wanted else []
+        return self._book.clean(wanted, cancelled)
 
     # --- life ---
 
     async def start(self) -> None:
         """Process events in the background from now on, all that wait included. May be called again."""
-        if self.processor is None:
-            await self._create_processor()
-        assert self.processor is not None  # made just now
-        await self.processor.start()
+        processor = await self._ready()
+        await processor.start()
+
+    async def _ready(self) -> Processor:
+        """The processor, and what it runs events on."""
+        async with self._making:
+            if self.processor is None:
+                await self._create_processor()
+            assert self.processor is not None  # made just now
+            if self._elsewhere is None and self._choice is not None:
+                executor, own = choose_executor(self._choice, default=None)
+                self._elsewhere = Elsewhere(executor, own=own)
+                self.processor.run_on(self._elsewhere)
+            return self.processor
 
     async def _create_processor(self) -> None:
         """Make the processor, at the first `start`. Override it to make it in another way."""
-        self.processor = self.processor_type(book=self._book, **self.processor_config)
-        if self._choice is not None:
-            executor, own = choose_executor(self._choice, default=None)
-            self._elsewhere = Elsewhere(executor, own=own)
-            self.processor.run_on(self._elsewhere)
+        self.processor = await self.processor_type.create(book=self._book, **self.processor_config)
 
     async def stop(self) -> None:
         """Start no more events. Those that run go on, those that wait stay until the next `start`."""
@@ -176,18 +164,20 @@ class EventExecutor(Views):
 
         Returns when what it started has ended. Safe to call beside others.
         """
-        if self.processor is None:
-            await self._create_processor()
-        assert self.processor is not None  # made just now
-        await self.processor.process()
+        processor = await self._ready()
+        await processor.process()
 
     async def shutdown(self) -> None:
-        """`stop`, wait for what runs, keep every transition, and give back the executor if it was made here."""
+        """`stop`, wait for what runs and until every transition is kept where ``history=`` said.
+
+        An executor that was made here is given back; `start` makes another one.
+        """
         await self.stop()
         if self.processor is not None:
             await self.processor.settle()
-        if self._elsewhere is not None:
-            await self._elsewhere.close()
+        elsewhere, self._elsewhere = self._elsewhere, None
+        if elsewhere is not None:
+            await elsewhere.close()
         if self._history.keeper is not None:
             await asyncio.to_thread(self._history.keeper.flush)
 
@@ -275,3 +265,15 @@ class EventExecutor(Views):
             + ", ".join(f"{name}={count}" for name, count in counts.items())
             + ")"
         )
+
+
+def check_processor_type(kind: type[EventExecutor]) -> None:
+    """Raises `OptionsError` unless *kind* says which processor starts its events."""
+    found = getattr(kind, "processor_type", None)
+    if isinstance(found, type) and issubclass(found, Processor):
+        return
+    what = "does not say how its events are processed" if found is None else f"has {found!r} as processor_type"
+    raise OptionsError(
+        f"{kind.__name__} {what}: write `processor_type = MyProcessor` in it, a subclass of Processor with an "
+        f"`event_type`."
+    )

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Awaitable, Callable, Coroutine
+from time import monotonic
+from typing import Any, ClassVar, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipe_core.kernel.errors import IllegalTransitionError, OptionsError, QueueFullError, RunningError
+from pipe_core.kernel.errors import OptionsError, RunError, RunningError
 from pipe_core.runtime.ledger import TaskStatus
+from pipe_core.runtime.loops import cancelled_from_outside
 from pipe_core.runtime.permits import StartBudget
-from pipe_core.tasks.book import Book
+from pipe_core.tasks.book import Book, OnFull
 from pipe_core.tasks.elsewhere import Elsewhere
 from pipe_core.tasks.errors import PermissionRejected
 from pipe_core.tasks.event import Event
-from pipe_core.tasks.execution import Ending
-from pipe_core.tasks.permissions import SOON, Denials, Rejection, judged
+from pipe_core.tasks.permissions import SOON, Denials, Rejection, failed_check, judged
+from pipe_core.tasks.policies import Retention
 from pipe_core.tasks.record import EventRecord
-from pipe_core.tasks.room import Room
+from pipe_core.tasks.waiters import Waiters
 
-OnFull = Literal["wait", "raise", "drop_oldest"]
-Invoke = Callable[[Event], Any]
+Invoke = Callable[[Event], Coroutine[Any, Any, Any]]
+
+_AT_ONCE: Final = 100
+"""How many events are asked for before the loop has its turn."""
+_ROUND: Final = 0.1
+"""Seconds after which events that were denied are asked for again though others have not been for the first time."""
 
 
 class ProcessorConfig(BaseModel):
@@ -55,59 +62,61 @@ class Processor:
     among `concurrency_limit`.
 
     Args:
-        book: The events. Default: a book of its own.
+        book: The events. Default: a book of its own, which forgets events when they have ended.
         **config: See `ProcessorConfig`.
 
     Attributes:
         event_type: The events that it takes, subclasses included.
+        config: The configuration.
+
+    Raises:
+        OptionsError: There is no `event_type`, or the configuration is wrong.
     """
 
     event_type: ClassVar[type[Event]]
 
     def __init__(self, *, book: Book | None = None, **config: Any) -> None:
-        if not isinstance(getattr(self, "event_type", None), type) or not issubclass(self.event_type, Event):
-            raise OptionsError(
-                f"{type(self).__name__} does not say what it processes: write `event_type = MyEvent` in it."
-            )
+        check_event_type(type(self))
         self.config = checked_config(config)
-        self.book = Book() if book is None else book
-        self.book.budget = StartBudget(self.config.queue_capacity, self.config.capacity_refresh_time)
+        self.book = Book(retention=Retention(0)) if book is None else book
         self.book.limit = self.config.max_queue_size
-        self.book.listen(self._changed)
         self.denials = Denials(self.config.max_denials, self.config.max_denial_tracking)
+        self.book.listen(self._changed, self.denials.forget)
+        self._asks = type(self).request_permission is not Processor.request_permission
+        self._budget = StartBudget(self.config.queue_capacity, self.config.capacity_refresh_time)
         self._invoke: Invoke = Event.invoke
         self._most = self.config.concurrency_limit
-        self._room = Room(self.book)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._news: asyncio.Event | None = None
+        self._news = asyncio.Event()
         self._told = False
+        self._round = 0.0
         self._worker: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._busy = 0  # that are asked for, or run
-        self._quiet: list[asyncio.Future[None]] = []
+        self._tasks: dict[asyncio.Task[Any], EventRecord] = {}  # each asks for an event, or runs it
+        self._places = Waiters()
 
     @classmethod
-    async def create(cls, **config: Any) -> Self:
+    async def create(cls, *, book: Book | None = None, **config: Any) -> Self:
         """A processor; see `ProcessorConfig`."""
-        return cls(**config)
+        return cls(book=book, **config)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        kind = cls.__dict__.get("event_type")
-        if kind is not None and not (isinstance(kind, type) and issubclass(kind, Event)):
-            raise OptionsError(f"{cls.__name__}.event_type is {kind!r}, which is no subclass of Event.")
+        if "event_type" in cls.__dict__:
+            check_event_type(cls)
 
     # --- what people override ---
 
     def request_permission(self, **request: Any) -> Any:
         """Whether an event may start now. Override it, as a plain or as an async method.
 
+        Whatever it raises aborts that event, and nothing else.
+
         Args:
             **request: The event's `request`.
 
         Returns:
-            True; False, to be asked again soon; the seconds after which to ask again; or a `Rejection`, which aborts
-            the event.
+            True; False, to be asked again soon; the seconds after which to ask again (with 0 the event starts); or a
+            `Rejection`, which aborts the event.
         """
         return True
 
@@ -122,33 +131,13 @@ class Processor:
             on_full: What to do when `max_queue_size` events wait: wait for room, raise, or drop the oldest one.
 
         Raises:
-            TypeError: It is no event of the `event_type`.
-            ValueError: It is here already, or the priority is no finite number.
+            TypeError: It is no event of the `event_type`, or the priority is no number.
+            ValueError: It is here already, or the priority is not finite.
             QueueFullError: There is no room, and the policy is to raise.
         """
         check_type(event, self.event_type)
-        while True:
-            try:
-                self.book.add(event, priority)
-                break
-            except QueueFullError:
-                if on_full == "raise":
-                    raise
-                if on_full == "drop_oldest":
-                    self._drop_oldest()
-                else:
-                    await self._room.wait()
-        self._changed()
-
-    def _drop_oldest(self) -> None:
-        record = self.book.oldest()
-        if record is not None:
-            error = QueueFullError(
-                "It was dropped to make room for a newer event (on_full='drop_oldest').",
-                queue_size=self.book.queued,
-                max_size=self.config.max_queue_size,
-            )
-            self._refuse(record, error)
+        check_policy(on_full)
+        await self.book.admit(event, priority, on_full)
 
     # --- life ---
 
@@ -157,37 +146,37 @@ class Processor:
         self._invoke = elsewhere.invoke
         self._most = min(self.config.concurrency_limit, elsewhere.slots)
 
-    async def settle(self) -> None:
-        """Return when nothing runs any more."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
     @property
     def running(self) -> bool:
-        """Whether it starts events."""
+        """Whether it starts events by itself."""
         return self._worker is not None and not self._worker.done()
 
     async def start(self) -> None:
         """Start events from now on, in the background, on the running loop. Does nothing when it does already."""
         self._bind()
         if not self.running:
-            self._worker = asyncio.get_running_loop().create_task(self._work(), name=f"{type(self).__name__}")
+            self._worker = asyncio.get_running_loop().create_task(self._work(), name=type(self).__name__)
 
     async def stop(self) -> None:
         """Start no more events. What runs goes on, what waits stays, and denials are forgotten."""
+        if self.running:
+            self._check_loop()
         worker, self._worker = self._worker, None
-        if worker is not None and not worker.done():
+        if worker is not None and self._loop is asyncio.get_running_loop():
             worker.cancel()
             await asyncio.wait([worker])
-        self.denials.clear()
+        with self.book.lock:
+            self.denials.clear()
 
     async def join(self) -> None:
-        """Return when nothing waits and nothing runs. Without a start, or behind a `stop`, nothing may ever run."""
-        self._bind()
-        while self.book.waiting() or self._busy:
-            future = asyncio.get_running_loop().create_future()
-            self._quiet.append(future)
-            await future
+        """Return when nothing waits and nothing runs. Without a start, or behind a `stop`, that may never be."""
+        await self.book.quiet()
+
+    async def settle(self) -> None:
+        """Return when nothing runs any more. What is being asked for counts as running."""
+        while self._tasks:
+            self._check_loop()
+            await asyncio.wait(self._tasks)
 
     async def process(self) -> None:
         """Start everything that waits now, without regard to the interval, and return when that has ended.
@@ -195,53 +184,96 @@ class Processor:
         Never more than `concurrency_limit` at once. What is denied stays, and is not waited for.
         """
         self._bind()
-        mine: set[asyncio.Task[Any]] = set()
-        left = self.book.waiting()
+        mine: list[asyncio.Task[Any]] = []
+        last, left, now = self.book.last, self.book.waiting(), monotonic()
         while left > 0:
-            if self._busy >= self._most:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            if len(self._tasks) >= self._most:
+                await self._free_place()
                 continue
-            record = self.book.next(within_budget=False)
+            record = self.book.next(now)
             if record is None:
                 break
-            left -= 1
-            task = self._begin(record)
+            if record.sequence <= last:  # what has come since may go first, and is not what this waits for
+                left -= 1
+            task = self._begin(record, always=True)
             if task is not None:
-                mine.add(task)
+                mine.append(task)
+            elif left % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         if mine:
             await asyncio.wait(mine)
 
+    async def _free_place(self) -> None:
+        future = self._places.enter()
+        try:
+            await future
+        finally:
+            self._places.leave(future)
+
     def _bind(self) -> None:
+        """Belong to the running loop."""
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None and self.running and not self._loop.is_closed():
-                raise RunningError(f"{type(self).__name__} runs on another event loop. Stop it there first.")
-            self._loop, self._news, self._worker = loop, asyncio.Event(), None
+        if self._loop is loop:
+            return
+        if self.running or self._tasks:
+            self._check_loop()
+        # What a loop that is closed has left behind.
+        stranded, self._tasks = self._tasks, {}
+        self._loop, self._news, self._worker, self._told = loop, asyncio.Event(), None, False
+        for task, record in stranded.items():
+            with contextlib.suppress(RuntimeError):  # of code that does not heed its end
+                task.get_coro().close()
+            self.book.put_off(record, 0.0)  # where it had not begun
+
+    def _check_loop(self) -> None:
+        if self._loop is not None and self._loop is not asyncio.get_running_loop() and not self._loop.is_closed():
+            raise RunningError(
+                f"{type(self).__name__} runs events on another event loop. Stop it there first, and let what runs end. "
+                f"Only appending and joining can be done from any loop."
+            )
 
     # --- the work, on the loop ---
 
     async def _work(self) -> None:
-        news = self._news
-        assert news is not None  # `_bind` has made it
+        news, loop = self._news, asyncio.get_running_loop()
         while True:
             news.clear()
-            while self._busy < self._most:
-                record = self.book.next(within_budget=True)
-                if record is None:
-                    break
-                self._begin(record)
-            due = self.book.due() if self._busy < self._most else None
-            if due is None:
+            self._start_some()
+            due = self._due()
+            timer = None if due is None else loop.call_later(due, news.set)
+            try:
                 await news.wait()
-            else:
-                timer = asyncio.get_running_loop().call_later(due, news.set)
-                try:
-                    await news.wait()
-                finally:
+            finally:
+                if timer is not None:
                     timer.cancel()
 
+    def _start_some(self) -> None:
+        for _ in range(_AT_ONCE):
+            if len(self._tasks) >= self._most or self._budget.wait(monotonic()) > 0:
+                return
+            record = self._next()
+            if record is None:
+                return
+            self._begin(record)
+
+    def _next(self) -> EventRecord | None:
+        """The event to ask for next. In one round none is asked for twice, or the first ones would be for ever."""
+        now = monotonic()
+        record = self.book.next(self._round) if now < self._round + _ROUND else None
+        if record is None:
+            self._round = now
+            record = self.book.next(now)
+        return record
+
+    def _due(self) -> float | None:
+        """Seconds until something may start though nothing changes; None for never."""
+        if len(self._tasks) >= self._most:
+            return None
+        due = self.book.due()
+        return None if due is None else max(due, self._budget.wait(monotonic()))
+
     def _changed(self) -> None:
-        """Something was added, or has moved. From any thread. What follows is done once a turn of the loop."""
+        """Something was added, or has moved. From any thread. The worker looks at it once a turn of the loop."""
         if self._told or self._loop is None:
             return
         self._told = True
@@ -255,102 +287,107 @@ class Processor:
 
     def _tell(self) -> None:
         self._told = False
-        assert self._news is not None  # it has a loop
         self._news.set()
-        self._room.tell()
-        if self._quiet and not (self.book.waiting() or self._busy):
-            quiet, self._quiet = self._quiet, []
-            for future in quiet:
-                if not future.done():
-                    future.set_result(None)
 
-    def _begin(self, record: EventRecord) -> asyncio.Task[Any] | None:
+    def _begin(self, record: EventRecord, *, always: bool = False) -> asyncio.Task[Any] | None:
         """Ask whether an event may start, and start it. The task in which it runs, or is asked for."""
         event = record.event
         if event is None:
             return None  # cleaned up in this moment
-        try:
-            answer = self.request_permission(**event.request) if self._asks else True
-        except BaseException as error:  # also SystemExit: a check stops nothing but its own event
-            self._fail(record, error)
-            return None
-        if inspect.isawaitable(answer):
-            return self._spawn(self._ask(record, event, answer))
-        if not self._permitted(record, answer):
-            return None
-        return self._spawn(self._run(event))
+        now = monotonic()
+        if self._asks:
+            try:
+                answer = self.request_permission(**event.request)
+                comes_later = inspect.isawaitable(answer)
+            except BaseException as error:  # also SystemExit: a check stops nothing but its own event
+                self.book.refuse(record, failed_check(error))
+                return None
+            if comes_later:
+                self._budget.take(now)
+                return self._spawn(record, self._ask(record, event, answer, now, always))
+            if not self._permitted(record, answer):
+                return None
+        self._budget.take(now)
+        return self._spawn(record, self._invoke(event))
 
-    @property
-    def _asks(self) -> bool:
-        return type(self).request_permission is not Processor.request_permission
-
-    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
+    def _spawn(self, record: EventRecord, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         assert self._loop is not None  # `_bind` comes first
         task = self._loop.create_task(coroutine)
-        self._busy += 1
-        self._tasks.add(task)
+        self._tasks[task] = record
         task.add_done_callback(self._left)
         return task
 
     def _left(self, task: asyncio.Task[Any]) -> None:
-        self._busy -= 1
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at: what went wrong is on the event
+        record = self._tasks.pop(task, None)
+        if record is None:
+            return  # of another loop, which was closed before
+        if task.cancelled():
+            self.book.put_off(record, 0.0)  # where it had not begun
+        elif (error := task.exception()) is not None:  # nothing that the event raised, which is on the event
+            refused = RunError(f"The event could not be brought to run: {type(error).__name__}.")
+            refused.__cause__ = error
+            self.book.refuse(record, refused)
+        self._places.wake_all()
         self._changed()
 
-    async def _ask(self, record: EventRecord, event: Event, answer: Any) -> None:
+    async def _ask(self, record: EventRecord, event: Event, answer: Awaitable[Any], taken: float, always: bool) -> None:
+        loop = asyncio.get_running_loop()
         try:
             said = await answer
-        except asyncio.CancelledError:
-            self.book.put_off(record, 0.0)
-            raise
         except BaseException as error:
-            self._fail(record, error)
+            self._budget.give_back(taken)
+            if loop.is_closed() or cancelled_from_outside():
+                raise
+            self.book.refuse(record, failed_check(error))
             return
-        if self._permitted(record, said):
-            await self._run(event)
-
-    async def _run(self, event: Event) -> None:
-        result = self._invoke(event)
-        if inspect.isawaitable(result):
-            await result
+        if not self._permitted(record, said):
+            self._budget.give_back(taken)
+        elif always or self.running:
+            await self._invoke(event)
+        else:  # stopped meanwhile
+            self._budget.give_back(taken)
+            self.book.put_off(record, 0.0)
 
     # --- permission ---
 
     def _permitted(self, record: EventRecord, answer: Any) -> bool:
         try:
             verdict = judged(answer)
-        except TypeError as error:
-            self._fail(record, error)
+        except BaseException as error:  # of numbers with code of their own, too
+            self.book.refuse(record, failed_check(error))
             return False
-        if verdict is True:
-            for other in self.denials.grant(record):
-                self.book.put_off(other, SOON)
-            return True
         if isinstance(verdict, Rejection):
-            self._refuse(record, PermissionRejected(verdict.reason))
+            self.book.refuse(record, PermissionRejected(verdict.reason))
             return False
-        wait = self.denials.deny(record)
-        if isinstance(wait, PermissionRejected):
-            self._refuse(record, wait)
-        else:
-            self.book.put_off(record, wait if verdict is False else verdict)
+        with self.book.lock:
+            if record.status is not TaskStatus.PENDING:
+                return False  # somebody has started or ended it meanwhile
+            if verdict is True:
+                self.book.sooner(self.denials.grant(record, monotonic()), SOON)
+                return True
+            wait = self.denials.deny(record, monotonic()) if verdict is False else verdict
+            if not isinstance(wait, PermissionRejected):
+                self.book.put_off(record, wait)
+                return False
+        self.book.refuse(record, wait)
         return False
 
-    def _fail(self, record: EventRecord, error: BaseException) -> None:
-        rejected = PermissionRejected(f"request_permission raised {type(error).__name__}: {error}")
-        rejected.__cause__ = error
-        self._refuse(record, rejected)
 
-    def _refuse(self, record: EventRecord, error: BaseException) -> None:
-        """A pending event never starts."""
-        self.denials.forget(record)
-        retryable = bool(getattr(error, "retryable", True))
-        try:
-            record.end(TaskStatus.ABORTED, Ending(error=error, retryable=retryable), reason=str(error))
-        except IllegalTransitionError:
-            pass  # somebody has started or ended it in this moment
+def check_event_type(kind: type[Processor]) -> None:
+    """Raises `OptionsError` unless *kind* says which events it takes."""
+    found = getattr(kind, "event_type", None)
+    if isinstance(found, type) and issubclass(found, Event):
+        return
+    what = "does not say what it processes" if found is None else f"has {found!r} as event_type, which is no Event"
+    raise OptionsError(f"{kind.__name__} {what}: write `event_type = MyEvent` in it, a subclass of Event.")
+
+
+def check_policy(on_full: Any) -> None:
+    """Raises `OptionsError` unless it is one of the policies."""
+    if on_full not in get_args(OnFull):
+        raise OptionsError(
+            f"on_full is one of 'wait', 'raise' and 'drop_oldest', not {on_full!r}.", problems={"on_full": "unknown"}
+        )
 
 
 def checked_config(config: dict[str, Any]) -> ProcessorConfig:

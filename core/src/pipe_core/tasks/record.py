@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Owner(Protocol):
     """Who keeps a record in a ledger and makes all its moves from then on."""
 
-    def move(self, record: Tracked, to: TaskStatus, reason: str = "") -> None:
+    def move(self, record: EventRecord, to: TaskStatus, reason: str = "") -> None:
         """Give *record* another status. Called from any thread, with the record's lock held.
 
         Raises:

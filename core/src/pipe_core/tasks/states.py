@@ -42,14 +42,14 @@ class States:
     def to_dict(self, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
         """A snapshot as plain data: every event, and which has which status. See `Event.to_dict`."""
         with self._book.lock:
+            order = [event for status in TaskStatus for event in self._book.of(status)]
             events = list(self._book.events.values())
-            order = {name: list(progression) for name, progression in self.progressions.items()}
-        show = str if mode == "json" else (lambda id: id)
-        return {
-            "name": self.name,
-            "items": [event.to_dict(mode) for event in events],
-            "progressions": {name: [show(id) for id in ids] for name, ids in order.items()},
-        }
+        items = {event: event.to_dict(mode) for event in events}
+        progressions: dict[str, list[Any]] = {status.value: [] for status in TaskStatus}
+        for event in order:  # by the status in its data: events may move while others are written down
+            if event in items:
+                progressions[items[event]["execution"]["status"]].append(items[event]["id"])
+        return {"name": self.name, "items": list(items.values()), "progressions": progressions}
 
 
 class Items(Mapping[UUID, Event]):
