@@ -10,6 +10,7 @@ import threading
 import xml.etree.ElementTree as ET
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipe_core import Event, EventExecutor, Processor, Retry, TaskExecutor, Transition
+from pipe_core.looks.wording import duration
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.tasks import timeline_drawing as drawing
 from pipe_core.tasks.timeline import Run, Timeline, busy, timeline_of
@@ -262,6 +264,17 @@ def test_an_executor_writes_its_page(tmp_path: Path) -> None:
     assert page.count("<title>pow, ") == 30
     assert "<title>fail, " in page
     assert "attempt 2" in page
+
+
+def test_names_are_told_by_the_time_that_they_took() -> None:
+    tasks = [(n, 0.0, float(n), n + 0.5 * (n % 25), n % 2, FAILED if n < 25 else COMPLETED) for n in range(50)]
+    log = [move if not move.name else replace(move, name=f"call_{move.id % 25}") for move in log_of(*tasks)]
+    page = render_timeline(log)
+    rows = re.findall(
+        r'<td class="where">(\w+)</td>.*?<td class="number">([^<]*)</td>(?:<td class="number">(\d+)</td>){2}', page
+    )
+    assert rows == [(f"call_{n}", duration(float(n)), "1") for n in range(24, 4, -1)]
+    assert "5 more names took less" in page
 
 
 def test_a_slot_runs_one_call_at_a_time(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ SLOTS: Final = 64
 """Up to so many slots there is a row also for one on which nothing ran."""
 
 STYLE: Final = """
+.wide+.wide{margin-top:1.1rem}
 svg{display:block;width:100%;min-width:40rem;height:auto}
 svg text{fill:var(--soft);font-size:11px;font-variant-numeric:tabular-nums}
 svg .grid{stroke:var(--line);stroke-width:1}svg .lane{fill:var(--track)}
@@ -75,7 +76,7 @@ def draw_queue(line: Timeline) -> str:
         f'<text x="{LEFT - 8:g}" y="{low - scale * count + 4:.2f}" text-anchor="end">{count:,}</text>'
         for count in {0, most}
     )
-    parts = [*_ticks(line, TOP + QUEUE), words, area, f'<path class="queue" d="{path}"/>']
+    parts = [*_ticks(line, low), words, area, f'<path class="queue" d="{path}"/>']
     return _svg(f"How many waited, at most {most:,}", TOP + QUEUE, parts)
 
 

@@ -16,6 +16,9 @@ from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.tasks.timeline import Run, Timeline, busy, timeline_of
 from pipe_core.tasks.timeline_drawing import MOST, STYLE, draw_queue, draw_runs
 
+NAMES: Final = 20
+"""Names shown, those that took longest."""
+
 _KEYS: Final = {
     TaskStatus.COMPLETED: "gave a value",
     TaskStatus.FAILED: "raised, in this attempt",
@@ -46,7 +49,14 @@ def render_timeline(transitions: Iterable[Transition], *, title: str = "tasks", 
     if not line.moves:
         parts = [_top(line, title), section("What ran when", "<p>The log has no transitions.</p>")]
     else:
-        parts = [_top(line, title), _tiles(line, slots), _runs(line, slots), _queue(line), _slots(line, slots)]
+        parts = [
+            _top(line, title),
+            _tiles(line, slots),
+            _runs(line, slots),
+            _queue(line),
+            _slots(line, slots),
+            _names(line),
+        ]
     return page(f"{safe(title, 80)}: timeline", "\n".join(parts), style=STYLE)
 
 
@@ -106,6 +116,27 @@ def _slot_rows(groups: dict[int | None, list[Run]], span: float) -> Iterator[tup
         runs, spent = groups[slot], busy(groups[slot])
         name = "no slot" if slot is None else f"slot {slot}"
         yield name, bar(spent, span, "valid"), duration(spent), percent(spent, span), number(len(runs))
+
+
+def _names(line: Timeline) -> str:
+    groups: dict[str, list[Run]] = {}
+    for run in line.runs:
+        groups.setdefault(run.name, []).append(run)
+    spent = {name: sum(run.end - run.start for run in runs) for name, runs in groups.items()}
+    longest = sorted(groups, key=lambda name: -spent[name])[:NAMES]
+    rows = [
+        (
+            safe(name or "not known", 120),
+            bar(spent[name], spent[longest[0]], "valid"),
+            duration(spent[name]),
+            number(len(groups[name])),
+            number(sum(run.status is TaskStatus.FAILED for run in groups[name])),
+        )
+        for name in longest
+    ]
+    heads = (("Name", "where"), ("", "draw"), ("Time", "number"), ("Runs", "number"), ("Failed", "number"))
+    more = f" {several(len(groups) - NAMES, 'more name')} took less." if len(groups) > NAMES else ""
+    return section("What took the time", table(f"Time added up over all runs, the longest first.{more}", heads, rows))
 
 
 def _by_slot(runs: Iterable[Run]) -> dict[int | None, list[Run]]:
