@@ -318,6 +318,17 @@ def test_the_exit_of_the_interpreter_keeps_everything(tmp_path: Path) -> None:
     assert sum(1 for _ in read_history(tmp_path / "log.jsonl")) == 1_500
 
 
+def test_without_a_sink_nothing_of_it_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "from pipe_core import TaskExecutor\n"
+        "with TaskExecutor('sync') as executor: executor.submit(int)\n"
+        "print({'sqlite3', 'rich', 'html', 'pipe_core.looks', 'pipe_core.tasks.metrics'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 def test_without_a_sink_there_is_no_thread() -> None:
     log = remembered(5)
     assert log.keeper is None

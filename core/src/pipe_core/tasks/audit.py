@@ -13,7 +13,6 @@ from typing import Any, Final
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.runtime.history import History, Move, TransitionSink, as_transition
 from pipe_core.tasks.errors import HistoryError
-from pipe_core.tasks.log_files import open_log
 
 logger: Final = logging.getLogger("pipe_core.tasks")
 
@@ -39,6 +38,8 @@ def remembered(history: Log) -> History:
     if isinstance(history, int) and not isinstance(history, bool) and history >= 0:
         return History(history)
     if isinstance(history, str | os.PathLike):
+        from pipe_core.tasks.log_files import open_log  # and with it SQLite
+
         return _kept(open_log(history), os.fspath(history))
     if callable(getattr(history, "write", None)) and callable(getattr(history, "close", None)):
         return _kept(history, type(history).__name__)  # type: ignore[arg-type]  # it has what a sink has
