@@ -151,7 +151,8 @@ def test_the_class_says_which_processor_it_makes() -> None:
 def test_the_constructor_has_the_documented_parameters() -> None:
     parameters = inspect.signature(EventExecutor).parameters
     assert list(parameters)[:3] == ["processor_config", "strict_event_type", "name"]
-    executor = MyExecutor(None, False)
+    assert [parameters[name].default for name in list(parameters)[:3]] == [None, False, None]
+    executor = MyExecutor(None, False, None)
     assert (executor.processor_config, executor.strict_event_type, executor.states.name) == (
         {},
         False,

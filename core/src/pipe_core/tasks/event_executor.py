@@ -32,7 +32,7 @@ class EventExecutor(Views):
     Args:
         processor_config: How events are started: see `ProcessorConfig` for the keys.
         strict_event_type: Whether subclasses of the processor's event type are refused.
-        name: Of this executor, for `inspect_state` and snapshots.
+        name: Of this executor, for `inspect_state` and snapshots. Default: ``"executor_states"``.
         executor: Where events run: anything that `get_executor` takes. Default: on the event loop of `start`. One that
             is made here for a name is shut down by `shutdown`.
         on_full: What `append` does when `max_queue_size` events wait: ``"wait"`` for room, ``"raise"``, or
@@ -56,7 +56,7 @@ class EventExecutor(Views):
         self,
         processor_config: dict[str, Any] | None = None,
         strict_event_type: bool = False,
-        name: str = "executor_states",
+        name: str | None = None,
         executor: Any = None,
         on_full: OnFull = "wait",
         retention: Retention | None = None,
@@ -69,13 +69,13 @@ class EventExecutor(Views):
             raise OptionsError(f"retention is a Retention, such as Retention(count=1_000), not {retention!r}.")
         self.processor_config = dict(processor_config or {})
         checked_config(self.processor_config)
-        self.name = name
+        self.name = "executor_states" if name is None else name
         self.on_full: OnFull = on_full
         self.processor: Processor | None = None
         self._strict = strict_event_type
         self._history = remembered(history)
         self._book = Book(retention=retention, history=self._history)
-        self.states = States(name, self._book)
+        self.states = States(self.name, self._book)
         self._choice = executor
         self._elsewhere: Elsewhere | None = None
         self._making = asyncio.Lock()
