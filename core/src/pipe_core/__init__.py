@@ -115,7 +115,8 @@ _PLACES = {
         "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
         "PluginIncompatibleError PluginLoadError PluginNotFoundError QueueFullError RecordsFailedError RemoteError "
         "RunCancelledError RunError RunningError SchemaError SettingsError SinkError SourceError SourceNotFoundError "
-        "TargetExistsError TaskTimeoutError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError WorkerKilled"
+        "TargetExistsError TaskTimeoutError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError "
+        "WorkerKilled"
     ),
     "pipe_core.kernel.hookspecs": "hookimpl hookspec",
     "pipe_core.kernel.kernel": "Kernel",
