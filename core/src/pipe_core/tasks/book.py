@@ -168,6 +168,7 @@ class Book:
             if record.status is PENDING and record.owner is self:
                 self._dispatcher.withdraw(record)
                 self._dispatcher.put_off(record, monotonic() + seconds)
+        self._changed()
 
     def sooner(self, records: Iterable[EventRecord], seconds: float) -> None:
         """Those of *records* that wait, and are not in hand, are to be had again after so many seconds."""
@@ -176,6 +177,7 @@ class Book:
             for record in records:
                 if self._dispatcher.withdraw(record):
                     self._dispatcher.put_off(record, until)
+        self._changed()
 
     def due(self) -> float | None:
         """Seconds until there is one to be had; None for never, as far as is known."""
@@ -210,9 +212,9 @@ class Book:
             if to is PENDING:  # it is tried again, and counts as one that was there before
                 record.exempt = True
                 self._dispatcher.scheduler.push(record)
+                self._changed()
             elif to is not PROCESSING:
                 self._ended(record, now)
-        self._changed()
 
     def _leave_queue(self, record: EventRecord) -> None:
         self._dispatcher.withdraw(record)

@@ -26,6 +26,7 @@ from pipe_core.tasks.waiters import Waiters
 
 Invoke = Callable[[Event], Coroutine[Any, Any, Any]]
 
+_POLICIES: Final = get_args(OnFull)
 _AT_ONCE: Final = 100
 """How many events are asked for before the loop has its turn."""
 _ROUND: Final = 0.1
@@ -363,7 +364,9 @@ class Processor:
             if record.status is not TaskStatus.PENDING:
                 return False  # somebody has started or ended it meanwhile
             if verdict is True:
-                self.book.sooner(self.denials.grant(record, monotonic()), SOON)
+                others = self.denials.grant(record, monotonic())
+                if others:
+                    self.book.sooner(others, SOON)
                 return True
             wait = self.denials.deny(record, monotonic()) if verdict is False else verdict
             if not isinstance(wait, PermissionRejected):
@@ -384,7 +387,7 @@ def check_event_type(kind: type[Processor]) -> None:
 
 def check_policy(on_full: Any) -> None:
     """Raises `OptionsError` unless it is one of the policies."""
-    if on_full not in get_args(OnFull):
+    if on_full not in _POLICIES:
         raise OptionsError(
             f"on_full is one of 'wait', 'raise' and 'drop_oldest', not {on_full!r}.", problems={"on_full": "unknown"}
         )
