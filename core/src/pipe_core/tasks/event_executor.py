@@ -16,7 +16,8 @@ from pipe_core.tasks.book import Book, OnFull
 from pipe_core.tasks.elsewhere import Elsewhere
 from pipe_core.tasks.event import Event
 from pipe_core.tasks.policies import Retention
-from pipe_core.tasks.processor import Processor, check_event_type, check_policy, check_type, checked_config
+from pipe_core.tasks.processor import Processor, check_event_type
+from pipe_core.tasks.processor_config import check_policy, check_type, checked_config
 from pipe_core.tasks.states import States
 from pipe_core.tasks.status import as_status
 from pipe_core.tasks.views import Views

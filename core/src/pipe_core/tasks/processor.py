@@ -7,9 +7,7 @@ import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
-from typing import Any, ClassVar, Final, Self, get_args
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any, ClassVar, Final, Self
 
 from pipe_core.kernel.errors import OptionsError, RunError, RunningError
 from pipe_core.runtime.ledger import TaskStatus
@@ -21,38 +19,16 @@ from pipe_core.tasks.errors import PermissionRejected
 from pipe_core.tasks.event import Event
 from pipe_core.tasks.permissions import SOON, Denials, Rejection, failed_check, judged
 from pipe_core.tasks.policies import Retention
+from pipe_core.tasks.processor_config import check_policy, check_type, checked_config
 from pipe_core.tasks.record import EventRecord
 from pipe_core.tasks.waiters import Waiters
 
 Invoke = Callable[[Event], Coroutine[Any, Any, Any]]
 
-_POLICIES: Final = get_args(OnFull)
 _AT_ONCE: Final = 100
 """How many events are asked for before the loop has its turn."""
 _ROUND: Final = 0.1
 """Seconds after which events that were denied are asked for again though others have not been for the first time."""
-
-
-class ProcessorConfig(BaseModel):
-    """What `Processor.create` and ``processor_config`` of an `EventExecutor` take.
-
-    Attributes:
-        queue_capacity: How many events may start in each interval, 1 to 10,000.
-        capacity_refresh_time: The interval, 0.01 to 3,600 seconds.
-        concurrency_limit: How many events run at once.
-        max_queue_size: How many events may wait. Those that were there before the processor do not count.
-        max_denial_tracking: Of how many events it is counted how often they were denied.
-        max_denials: How many denials in a row abort an event; None for any number.
-    """
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    queue_capacity: int = Field(default=100, ge=1, le=10_000)
-    capacity_refresh_time: float = Field(default=1.0, ge=0.01, le=3_600, allow_inf_nan=False)
-    concurrency_limit: int = Field(default=100, ge=1)
-    max_queue_size: int = Field(default=1_000, ge=1)
-    max_denial_tracking: int = Field(default=10_000, ge=1)
-    max_denials: int | None = Field(default=None, ge=1)
 
 
 class Processor:
@@ -383,32 +359,3 @@ def check_event_type(kind: type[Processor]) -> None:
         return
     what = "does not say what it processes" if found is None else f"has {found!r} as event_type, which is no Event"
     raise OptionsError(f"{kind.__name__} {what}: write `event_type = MyEvent` in it, a subclass of Event.")
-
-
-def check_policy(on_full: Any) -> None:
-    """Raises `OptionsError` unless it is one of the policies."""
-    if on_full not in _POLICIES:
-        raise OptionsError(
-            f"on_full is one of 'wait', 'raise' and 'drop_oldest', not {on_full!r}.", problems={"on_full": "unknown"}
-        )
-
-
-def checked_config(config: dict[str, Any]) -> ProcessorConfig:
-    """Raises `OptionsError`, with everything that is wrong."""
-    try:
-        return ProcessorConfig(**config)
-    except ValidationError as error:
-        problems = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors(include_url=False)}
-        known = ", ".join(ProcessorConfig.model_fields)
-        text = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-        raise OptionsError(f"Wrong processor_config: {text}. Its keys: {known}.", problems=problems) from None
-
-
-def check_type(event: Any, kind: type[Event], *, strict: bool = False) -> None:
-    """Raises `TypeError` unless *event* is a *kind*, and with *strict* none of its subclasses."""
-    if type(event) is kind or (isinstance(event, kind) and not strict):
-        return
-    raise TypeError(
-        f"Only {kind.__name__} events are taken here{' (strict_event_type)' if strict else ''}, "
-        f"not a {type(event).__name__}."
-    )
