@@ -201,6 +201,8 @@ class Connection:
                     self._client.close(timeout=_CLOSE)
             except Exception:  # the scheduler hangs, or the client has broken; its own threads end with this process
                 logging.getLogger("pipe_core").warning("a Dask client could not be closed in order")
+                if self._ours:
+                    self._client.status = "closed"  # or it tries again, and fails, when it is collected
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._is_news)
 
