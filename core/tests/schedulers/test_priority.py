@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -168,6 +169,22 @@ def test_tasks_in_order_share_a_lane_and_others_need_few() -> None:
     assert lanes([1.7e9 + i for i in range(1000)]) == 1
     assert lanes([float(chance.randrange(10)) for _ in range(1000)]) <= 10
     assert lanes([chance.random() for _ in range(2500)]) <= 110
+
+
+@pytest.mark.parametrize("out", ["pop", "remove"])
+def test_nothing_is_kept_of_a_crowd_that_has_gone(out: str) -> None:
+    tasks = [WaitingTask(sequence) for sequence in range(20_000)]
+    scheduler = PriorityScheduler()
+    tracemalloc.start()
+    try:
+        for task in tasks:
+            scheduler.push(task)
+        crowded = tracemalloc.get_traced_memory()[0]
+        for task in tasks:
+            assert scheduler.pop(0, 0.0) is task if out == "pop" else scheduler.remove(task)
+        assert tracemalloc.get_traced_memory()[0] < crowded / 100
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("age_after", [0, -1.0, math.nan])

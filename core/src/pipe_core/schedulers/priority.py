@@ -191,6 +191,9 @@ class PriorityScheduler:
         lane.clear()
         self._busy -= 1
         self._only = None
+        if not self._busy:  # a dictionary keeps the room of its largest time, until it is cleared
+            self._homes.clear()
+            lane.tasks.clear()
         if self._busy == 1:
             self._only = next(one for lanes in self._lanes for one in lanes if one.tasks)
             self._only.entry, self._only.due = None, math.inf
