@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
+import weakref
 from typing import Any
 from uuid import uuid4
 
@@ -591,6 +593,25 @@ def test_retention() -> None:
         await executor.append(Work(label=20))
         await executor.forward()
         assert labels(executor.completed_events) == [20]
+
+    run(main)
+
+
+def test_an_event_that_is_not_retained_is_freed_at_once() -> None:
+    async def main() -> None:
+        executor = Works(retention=Retention(count=1))
+        await executor.append(Work(label=0))
+        (event,) = executor.pending_events
+        gone = weakref.ref(event)
+        del event
+        await executor.forward()
+        gc.disable()
+        try:
+            await executor.append(Work(label=1))
+            await executor.forward()
+            assert gone() is None
+        finally:
+            gc.enable()
 
     run(main)
 

@@ -269,7 +269,8 @@ def test_so_many_starts_in_an_interval() -> None:
         await executor.start()
         await joined(executor)
         starts = [move.at for move in executor.history() if move.to is EventStatus.PROCESSING]
-        assert [at - starts[0] >= 0.19 * (n // 10) for n, at in enumerate(starts)] == [True] * 35
+        assert len(starts) == 35
+        assert all(at - starts[0] >= 0.2 * (n // 10) - 0.1 for n, at in enumerate(starts))
         await executor.shutdown()
 
     run(main)
@@ -433,6 +434,7 @@ def test_a_loop_that_is_closed_in_the_middle_loses_nothing() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         loop.stop()
+        await executor.append(Work(label=50), 50)  # nobody is told of it any more
         await asyncio.Event().wait()
 
     with pytest.raises(RuntimeError, match="stopped before"):
@@ -441,11 +443,13 @@ def test_a_loop_that_is_closed_in_the_middle_loses_nothing() -> None:
 
     async def resume() -> None:
         await executor.start()
-        await until(lambda: len(executor.completed_events) == 50)
+        await until(lambda: len(executor.completed_events) == 51)
+        await executor.append(Work(label=51))
+        await joined(executor)
         await executor.shutdown()
 
     run(resume)
-    agree(executor)
+    assert labels(executor.cancelled_events) == ["hangs"]
 
 
 def test_append_from_other_loops_while_it_runs() -> None:
