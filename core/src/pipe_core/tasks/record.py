@@ -115,13 +115,17 @@ class EventRecord(Tracked):
         Raises:
             IllegalTransitionError: The event has an owner already, or is not pending.
         """
+        self._check_free(event)  # without its lock: whoever holds that may wait for its owner's, and he for ours
         with self._lock:
-            if self.owner is not None:
-                raise IllegalTransitionError(f"The event {event.id} belongs to an executor already.")
+            self._check_free(event)
             if self.now is not TaskStatus.PENDING:
                 raise IllegalTransitionError(f"The event {event.id} is {self.now.value}, not pending.")
             self.status = None
             self.owner, self.event = owner, event
+
+    def _check_free(self, event: Event) -> None:
+        if self.owner is not None:
+            raise IllegalTransitionError(f"The event {event.id} belongs to an executor already.")
 
     def release(self) -> None:
         """The event belongs to nobody again, with the status that it has."""
