@@ -109,7 +109,10 @@ class Backend(Protocol):
         """
 
     def kill(self, slot: int) -> None:
-        """End the call that runs in *slot* by force. Only with the capability ``hard_timeout``."""
+        """End the call that runs in *slot* by force. Only with the capability ``hard_timeout``.
+
+        It may come before the call that ``take`` has given has begun, and comes again as long as that does not end.
+        """
         raise _refusal(self, "hard_timeout", "cannot end a call by force")
 
     def abandon(self, slot: int) -> None:

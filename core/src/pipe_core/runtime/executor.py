@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
 from pipe_core.kernel.errors import UnsupportedCapabilityError
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_AGAIN: Final = 0.5
+"""Seconds until a call that was given up and has not ended is killed again."""
 
 
 class Executor(concurrent.futures.Executor):
@@ -171,8 +174,11 @@ class Executor(concurrent.futures.Executor):
         return mapped(self, fn, iterables, timeout=timeout, chunksize=chunksize, buffersize=buffersize, packed=packed)
 
     def _wake(self) -> None:
-        """Something may have changed for everybody who sleeps."""
+        """A time has come: something may have changed for everybody who sleeps."""
         with self._lock:
+            for slot, hand in enumerate(self._hands):
+                if hand and hand[0].given_up is not None and not self._stopped:
+                    self._kill(slot)
             self._rouse()
         self._backend.wake()
 
@@ -259,7 +265,7 @@ class Executor(concurrent.futures.Executor):
             elif self.capabilities.hard_timeout:
                 task.given_up = error
                 if self._hands[task.slot][0] is task:
-                    self._backend.kill(task.slot)  # its end is told as any other
+                    self._kill(task.slot)
                 return True
             elif not self._abandoned(task):
                 return False
@@ -267,6 +273,11 @@ class Executor(concurrent.futures.Executor):
         self._backend.wake()  # the slot is free, and nobody else says so
         self._tell(task, ended)
         return True
+
+    def _kill(self, slot: int) -> None:
+        """End the call that *slot* runs; its end is told as any other. Until then again and again: it may not run yet."""
+        self._backend.kill(slot)
+        self._alarm.set(monotonic() + _AGAIN)
 
     def _abandoned(self, task: Task) -> bool:
         """Leave the thread behind that runs *task*."""
@@ -381,7 +392,7 @@ class Executor(concurrent.futures.Executor):
             told = self._settled(task, ended)
             hand = self._hands[task.slot]
             if hand and hand[0].given_up is not None:
-                self._backend.kill(task.slot)  # its turn has come
+                self._kill(task.slot)  # its turn has come
         self._tell(task, told)
 
     def _settled(self, task: Task, ended: Outcome) -> Outcome | None:
