@@ -275,7 +275,7 @@ class Executor(concurrent.futures.Executor):
         return True
 
     def _kill(self, slot: int) -> None:
-        """End the call that *slot* runs; its end is told as any other. Until then again and again: it may not run yet."""
+        """End the call that *slot* runs, which is told as any other end; again until then, for it may not run yet."""
         self._backend.kill(slot)
         self._alarm.set(monotonic() + _AGAIN)
 
