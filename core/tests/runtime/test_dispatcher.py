@@ -51,7 +51,7 @@ class Book:
         self.history.add(task.sequence, before, to, now, attempt, reason)
 
 
-# Functions, and not lambdas: hypothesis looks for the source of those, and parsing it now and then fails on Python 3.11.
+# Functions, and no lambdas: hypothesis parses the source of those, which now and then fails on Python 3.11.
 
 
 def something_runs(machine: Histories) -> bool:
