@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from itertools import islice
+from itertools import chain, islice
 from time import monotonic
 from typing import Any
 
@@ -39,22 +39,25 @@ def mapped(
 
 
 def _results(waiting: deque[list[Future[Any]]], more: Iterator[list[Future[Any]]], until: float) -> Iterator[Any]:
+    batch: deque[Future[Any]] = deque()
     try:
         while waiting:
             waiting.extend(islice(more, 1))  # before the wait, so that workers have something to do meanwhile
-            batch = deque(waiting.popleft())
+            batch.extend(waiting.popleft())
             while batch:
-                left = None if until == math.inf else max(0.0, until - monotonic())
-                try:
-                    yield batch[0].result(left)
-                finally:
-                    if not batch[0].done():
-                        waiting.appendleft(list(batch))  # to be cancelled with the others
-                batch.popleft()
+                yield _taken(batch, until)  # and nothing here keeps what was given
     finally:
-        for batch_left in waiting:
-            for future in batch_left:
-                future.cancel()
+        for future in chain(batch, *waiting):
+            future.cancel()
+
+
+def _taken(batch: deque[Future[Any]], until: float) -> Any:
+    """The result of the first future, which leaves *batch* when it has ended."""
+    try:
+        return batch[0].result(None if until == math.inf else max(0.0, until - monotonic()))
+    finally:
+        if batch[0].done():
+            batch.popleft()
 
 
 def begin(executor: Executor, calls: Calls, packed: bool) -> list[Future[Any]]:
