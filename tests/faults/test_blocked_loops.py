@@ -255,6 +255,7 @@ def test_a_source_that_blocks_the_loop_is_waited_for(workers: Any) -> None:
     async def source() -> AsyncIterator[dict[str, int]]:
         for record in numbers(COUNT):
             if record["n"] == 120:
+                await asyncio.sleep(1.0)  # a hook that is awaited while the loop is blocked takes as long itself
                 work(3 * LIMIT)
             yield record
 
