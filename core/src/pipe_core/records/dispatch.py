@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.contracts import Readable
 from pipe_core.kernel.errors import CodecError, UnsupportedCapabilityError
@@ -123,6 +124,8 @@ def _process_there(
 ) -> bytes:
     from pipe_core.records.transport.carrier import Untravelable
 
+    if shared.digest in _over:
+        raise CancelledError("The run has ended.")
     program = shared.get()
     carrier = program.carrier
     assert carrier is not None  # who packs has one
@@ -136,7 +139,12 @@ def _process_there(
         return carrier.pack_result(process(readable, program, position, most, check=carrier.check))
 
 
+_over: Final = deque[str](maxlen=1_000)
+"""On a worker: the programs of runs that have ended before their time, of which calls may still come."""
+
+
 def _stop_there(shared: Shared[Program]) -> None:
+    _over.append(shared.digest)
     if shared.pulled:
         shared.get().stop()
 
