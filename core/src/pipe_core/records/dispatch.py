@@ -124,9 +124,9 @@ def _process_there(
 ) -> bytes:
     from pipe_core.records.transport.carrier import Untravelable
 
-    if shared.digest in _over:
-        raise CancelledError("The run has ended.")
     program = shared.get()
+    if shared.digest in _over:  # asked behind the pull, during which the news may have come
+        raise CancelledError("The run has ended.")
     carrier = program.carrier
     assert carrier is not None  # who packs has one
     if types is not None:
