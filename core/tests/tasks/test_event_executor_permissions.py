@@ -53,7 +53,8 @@ def test_the_check_is_told_the_request(as_async: bool) -> None:
 
 
 def most_in_a_second(times: list[float]) -> int:
-    return max(sum(begin <= at < begin + 0.999 for at in times) for begin in times)
+    """The most starts in any second; a start may follow its permission a tenth of a second late."""
+    return max(sum(begin <= at < begin + 0.9 for at in times) for begin in times)
 
 
 def test_the_rate_limit_of_the_seed_loses_nothing() -> None:
@@ -84,7 +85,7 @@ def test_the_rate_limit_of_the_seed_loses_nothing() -> None:
         assert executor.processor is not None
         await executor.processor.join()
         assert time.monotonic() - began <= 8 * 1.5  # 8 on a machine with nothing else to do
-        assert labels(executor.completed_events) == list(range(50))
+        assert sorted(labels(executor.completed_events)) == list(range(50))
         starts = [move.at for move in executor.history() if move.to is EventStatus.PROCESSING]
         assert most_in_a_second(starts) <= 10
         await executor.shutdown()
