@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipe_core import FlowStatus, HookStore, Pipe
+from pipe_core import BaseHook, FlowStatus, HookStore, Pipe
 from pipe_core.kernel.errors import RunCancelledError, RunningError, SourceError, SourceNotFoundError
 from pipe_core.records.entry import Entry
 from pipe_core.testing.leaks import no_leaks
@@ -102,6 +102,37 @@ def test_abort_cancels_an_async_hook_that_waits() -> None:
     finally:
         release.set()
         report._finished.wait(5)
+
+
+class Cleaning(BaseHook):
+    """An async hook that awaits again and again in its clean-up, for which it needs what its teardown takes away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = threading.Event()
+        self.done: list[str] = []
+
+    async def execute(self, entries: list[Entry], store: HookStore) -> None:
+        try:
+            self.waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+            self.done.append("cleaned up")
+
+    async def teardown(self, store: HookStore) -> None:
+        self.done.append("torn down")
+
+
+def test_abort_lets_an_async_hook_clean_up_before_it_is_torn_down(executor: Any) -> None:
+    hook = Cleaning()
+    report = Pipe(numbers(10), pre_validation_hooks=[hook], executor=executor, chunk_size=10).start()
+    assert hook.waiting.wait(5)
+    report.abort()
+    with pytest.raises(RunCancelledError):
+        report.wait(5)
+    assert hook.done == ["cleaned up", "torn down"]
 
 
 def test_abort_cancels_an_async_sink_that_waits() -> None:

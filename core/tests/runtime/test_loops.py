@@ -11,6 +11,7 @@ import pytest
 
 from pipe_core import PipeError
 from pipe_core.runtime.loops import LoopThread, shared_loop
+from pipe_core.runtime.run_loop import LoopLeft
 
 
 @pytest.fixture
@@ -187,6 +188,96 @@ def test_what_runs_may_be_cancelled_from_another_thread(loop: LoopThread) -> Non
         loop.cancel()
         assert isinstance(waiting.exception(timeout=20), concurrent.futures.CancelledError)
     assert loop.run(echo(1)) == 1
+
+
+class Cleaning:
+    """A call that awaits in its clean-up, until `go_on` is set."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self.ending = threading.Event()
+        self.cleaned: list[str] = []
+        self.go_on: asyncio.Event | None = None
+
+    async def __call__(self) -> None:
+        self.go_on = asyncio.Event()
+        try:
+            self.running.set()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.nested())
+        finally:
+            await asyncio.sleep(0)
+            self.cleaned.append("outer")
+
+    async def nested(self) -> None:
+        assert self.go_on is not None
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ending.set()
+            await self.go_on.wait()
+            self.cleaned.append("inner")
+
+
+def cancelled(loop: LoopThread, call: Cleaning, pool: ThreadPoolExecutor) -> None:
+    waiting = pool.submit(lambda: loop.run(call()))
+    assert call.running.wait(20)
+    loop.cancel()
+    assert isinstance(waiting.exception(timeout=20), concurrent.futures.CancelledError)
+    assert call.ending.wait(20)
+
+
+def test_closing_lets_what_was_cancelled_clean_up() -> None:
+    loop, call = LoopThread(), Cleaning()
+    with ThreadPoolExecutor(1) as pool:
+        cancelled(loop, call, pool)
+        assert call.go_on is not None
+        loop.loop.call_later(0.1, call.go_on.set)
+        loop.close()
+    assert call.cleaned == ["inner", "outer"]
+
+
+def test_a_clean_up_that_does_not_end_is_cancelled_in_the_end() -> None:
+    loop, call = LoopThread(), Cleaning()
+    with ThreadPoolExecutor(1) as pool:
+        cancelled(loop, call, pool)
+        loop.close()
+    assert call.cleaned == ["outer"]
+
+
+def test_settling_waits_for_the_clean_up_of_what_was_cancelled(loop: LoopThread) -> None:
+    call = Cleaning()
+    with ThreadPoolExecutor(1) as pool:
+        loop.settle()  # nothing runs
+        cancelled(loop, call, pool)
+        assert call.go_on is not None
+        loop.loop.call_later(0.1, call.go_on.set)
+        loop.settle()
+        assert call.cleaned == ["inner", "outer"]
+
+
+def test_what_was_on_a_loop_that_is_left_cleans_up_when_it_can() -> None:
+    loop, call, blocks, released = LoopThread(), Cleaning(), threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocks.set()
+        released.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: loop.run(call()))
+        assert call.running.wait(20)
+        assert call.go_on is not None
+        own, thread = loop.loop, loop._thread
+        own.call_soon_threadsafe(block)
+        assert blocks.wait(20)
+        loop.leave()
+        assert isinstance(waiting.exception(timeout=20), LoopLeft)
+        own.call_soon_threadsafe(own.call_later, 0.1, call.go_on.set)
+        released.set()
+        assert thread is not None
+        thread.join(20)
+        assert not thread.is_alive()
+    assert call.cleaned == ["inner", "outer"]
 
 
 def test_nothing_but_clean_up_starts_while_it_is_being_stopped() -> None:

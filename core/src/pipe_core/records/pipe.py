@@ -315,7 +315,12 @@ class _Attempt:
         return error
 
     def _end(self, error: BaseException | None) -> None:
-        self._loop.close()
+        try:
+            self._loop.close()
+        finally:  # whatever interrupts that, the report says how the run ended
+            self._settle(error)
+
+    def _settle(self, error: BaseException | None) -> None:
         cancelled = isinstance(error, RunCancelledError | KeyboardInterrupt)
         status = FlowStatus.CANCELLED if cancelled else FlowStatus.FAILED if error else FlowStatus.COMPLETED
         if self.report.failed and self.report.errors is None and error is None:

@@ -117,6 +117,8 @@ class Program:
         if self.loop is not None and self.loop.leave_if_in_the_way():
             problems.append(RunError("a call still blocks it; its thread was left behind"))
             problems[0].add_note("the event loop of the run")
+        elif self.loop is not None:
+            self.loop.settle()
         workers = [*self.workers.values(), *self.retired]
         self.workers.clear()
         self.retired.clear()

@@ -123,6 +123,8 @@ class Worker:
     def teardown(self) -> list[BaseException]:
         """Tear down the hooks that were set up, in reverse order, each once. What goes wrong is returned."""
         problems: list[BaseException] = []
+        if self._own_loop is not None:
+            self._own_loop.settle()
         while self._is_set_up:
             hook = self._is_set_up.pop()
             try:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 _PATIENCE: Final = 1.0
 """Seconds that a loop has to answer when everything is being stopped. One that is not blocked does so at once."""
+_CLEAN_UP: Final = 0.5
+"""Seconds that what was cancelled has to clean up, before what it uses is torn down. Less than a Ctrl-C allows."""
 
 
 class LoopThread:
@@ -40,6 +42,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._running: set[concurrent.futures.Future[Any]] = set()
+        self._inside: set[asyncio.Task[Any]] = set()  # what `run` started and has not ended; only the loop changes it
         self._left = False
         self._answers = True
         self._contexts: weakref.WeakKeyDictionary[Any, contextvars.Context] = weakref.WeakKeyDictionary()
@@ -94,6 +97,9 @@ class LoopThread:
         if self._stopping() and not cleanup:
             coroutine.close()
             return _Result(error=concurrent.futures.CancelledError())
+        me = asyncio.current_task()
+        assert me is not None  # it was made a task of its own
+        self._inside.add(me)
         try:
             return _Result(await coroutine)
         except asyncio.CancelledError as error:
@@ -102,6 +108,8 @@ class LoopThread:
             return _Result(error=error)
         except BaseException as error:  # handed to the waiting thread, which raises it
             return _Result(error=error)
+        finally:
+            self._inside.discard(me)
 
     def cancel(self) -> None:
         """Cancel what `run` waits for now, in whatever threads; each raises `concurrent.futures.CancelledError`."""
@@ -109,16 +117,23 @@ class LoopThread:
         for future in list(self._running):
             future.cancel()
 
+    def settle(self) -> None:
+        """Wait for the clean-up of what `cancel` has cancelled, for a moment: it may need what is torn down next."""
+        loop = self._loop
+        if not self._inside or self._left or loop is None or loop.is_closed():
+            return
+        ending = asyncio.run_coroutine_threadsafe(self._cleaned_up(), loop)
+        concurrent.futures.wait([ending], timeout=2 * _CLEAN_UP)  # a loop of somebody else's may be blocked, or stopped
+
     def close(self) -> None:
-        """Cancel what still runs on an own loop, stop it and join its thread."""
+        """Let what was cancelled on an own loop clean up, cancel what still runs, stop it and join its thread."""
         self.leave_if_in_the_way()
         with self._lock:
             loop, thread = self._loop, self._thread
             if not self._own or loop is None or thread is None or self._left:
                 return
             self._loop = self._thread = None
-        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
+        self._end(loop).result()
         thread.join()
 
     # --- a loop that is blocked ---
@@ -140,8 +155,7 @@ class LoopThread:
             self._left, loop = True, self._loop
         self.cancel()
         if loop is not None:
-            ending = asyncio.run_coroutine_threadsafe(_cancel_all(), loop)
-            ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+            self._end(loop)
 
     def leave_if_in_the_way(self) -> bool:
         """Leave an own loop behind that is blocked while everything is being stopped. Whether that was so."""
@@ -154,6 +168,22 @@ class LoopThread:
             return False
         self.leave()
         return True
+
+    def _end(self, loop: asyncio.AbstractEventLoop) -> concurrent.futures.Future[None]:
+        """Stop it when nothing runs on it any more, whoever waits for that."""
+        ending = asyncio.run_coroutine_threadsafe(self._wound_up(), loop)
+        ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+        return ending
+
+    async def _wound_up(self) -> None:
+        await self._cleaned_up()
+        await _cancel_all()
+
+    async def _cleaned_up(self) -> None:
+        """Behind what was cancelled, whose clean-up may await as well, or when it has had its time."""
+        if cancelled := {task for task in self._inside if task.cancelling()}:
+            await asyncio.wait(cancelled, timeout=_CLEAN_UP)
+            self._inside -= cancelled
 
     def _answer(self) -> None:
         self._answers = True

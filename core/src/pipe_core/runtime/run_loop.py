@@ -75,6 +75,11 @@ class RunLoop:
         if self._next is not None:
             self._next.cancel()
 
+    def settle(self) -> None:
+        """As `LoopThread.settle`."""
+        if self._thread is not None:
+            self._thread.settle()
+
     def close(self) -> None:
         """As `LoopThread.close`."""
         with self._lock:
