@@ -7,6 +7,8 @@ import json
 import math
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +230,30 @@ def test_the_row_of_a_late_hook_is_written(tmp_path: Path) -> None:
     Pipe(numbers(5), errors=bad, pre_validation_hooks=[SlowChunk()], hook_timeout=TIMEOUT).run()
     row = json.loads(bad.read_text())
     assert (row["raw"], row["errors"][0]["type"]) == ({"n": 2}, "HookTimeout")
+
+
+class LateOnce(BaseHook):
+    """Takes far longer than it may, once, and counts how often it is set up and torn down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = Counter[str]()
+
+    def setup(self, store: HookStore) -> None:
+        self.counts["set up"] += 1
+
+    def teardown(self, store: HookStore) -> None:
+        self.counts["torn down"] += 1
+
+    def execute(self, entries: list[Entry], store: HookStore) -> None:
+        if entries[0].raw_data["n"] == 2:
+            time.sleep(5 * SLOW)  # workload
+
+
+def test_a_thread_that_nobody_can_give_up_keeps_its_hooks_and_tears_them_down() -> None:
+    hook = LateOnce()
+    with ThreadPoolExecutor(1) as pool:
+        good, bad, report = run(hook, executor=pool, chunk_size=1)
+    assert (good, [row["position"] for row in bad]) == ([0, 1, 3, 4], [2])
+    assert hook.counts == {"set up": 1, "torn down": 1}
+    assert report.notes == []

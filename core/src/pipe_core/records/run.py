@@ -262,6 +262,7 @@ class Run:
         for readable, stall in self._stalls.found():
             for future in self._flight.reading(readable):
                 if self._plan.executor.give_up(future, stall):
+                    self._stalls.given_up(readable)
                     self._note_stall(stall)
         if (blocked := self._stalls.blocked()) is not None:
             self._note_stall(blocked)

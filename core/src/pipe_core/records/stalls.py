@@ -69,8 +69,14 @@ class Stalls:
             if where is None or before != where:
                 self._seen[thread] = (where, now)
             elif now - since > self._limit and death is not None and (readable := worker.readable) is not None:
-                del self._seen[thread], self._program.workers[thread]  # nobody can tear down what hangs
+                del self._seen[thread]
                 yield readable, Stall(death)
+
+    def given_up(self, readable: Readable) -> None:
+        """The call that reads *readable* was given up: nobody can tear down its worker, which hangs."""
+        for thread, worker in list(self._program.workers.items()):
+            if isinstance(worker, Worker) and worker.readable is readable:
+                del self._program.workers[thread]
 
     def _where(self, worker: Worker) -> tuple[Any, Death | None]:
         """Where the worker stands, to be compared, and what it would mean if it stood there for too long."""
