@@ -1,0 +1,218 @@
+"""Formats: how records are read from somewhere and written to somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+SizeNow: TypeAlias = Callable[[], int]
+"""How large the next piece should be. Asked again for each: sizes follow the time that pieces were measured to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that the source could not read. `type` names the fault, `raw` is what there was of it."""
+
+    type: str
+    message: str
+    raw: Any = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some consecutive records as read: the unit in which a worker reads, validates and encodes.
+
+    Attributes:
+        records: One object a record, ready to be validated and free to be changed. None where rejected.
+        raw: ``raw(i)`` gives the i-th record as it was read, whatever happened to ``records[i]``.
+        rejected: Records that could not be read, by index.
+    """
+
+    records: list[Any]
+    raw: Callable[[int], Any]
+    rejected: Mapping[int, Rejection] = field(default_factory=dict)
+
+
+class Readable(Protocol):
+    """A chunk or a split: something that a worker turns into batches."""
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Batches of at most *size* records. Raises `SourceError` behind the last batch that could be read."""
+
+
+class Chunk(Readable, Protocol):
+    """Consecutive records that travel to a worker together."""
+
+    def __len__(self) -> int:
+        """How many records it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where the first record that a split read began and where its last one ended, in bytes.
+
+    `of` says of what, for sources that are made of several files: only extents of the same thing must meet.
+    """
+
+    begin: int
+    end: int
+    of: str = ""
+
+
+class Split(Readable, Protocol):
+    """A piece of a source that a worker can read by itself. Small, and made of plain data: it travels.
+
+    Its border is a guess. After `batches` was exhausted, `extent` tells what was really read; where it does not
+    meet the extent of the split before, the driver asks for the range again with `starting_at`.
+    """
+
+    @property
+    def extent(self) -> Extent | None:
+        """What was read. None before `batches` was exhausted, and for splits whose borders are exact."""
+
+    @property
+    def bytes(self) -> int:
+        """About how many bytes of input it stands for."""
+
+    def starting_at(self, begin: int) -> Split:
+        """The same range, but its first record begins exactly at byte *begin*."""
+
+
+class Source(Protocol):
+    """Where records come from. Lives on the driver.
+
+    A live source that has its records one by one may offer ``items()``, an iterator over them, and
+    ``chunk_of(items)``, a chunk of a list of them: then a chunk that is not full need not wait for its next record.
+    """
+
+    @property
+    def name(self) -> str:
+        """What reports call it. No secrets."""
+
+    @property
+    def live(self) -> bool:
+        """Whether reading may block for long: then a thread of its own reads it."""
+
+    @property
+    def fields(self) -> Sequence[str] | None:
+        """The names of the fields, where the source has a header. Known after `open`."""
+
+    @property
+    def size(self) -> int | None:
+        """How much there is to read, in the unit of ``Split.bytes``, or in records for sources without splits."""
+
+    def open(self) -> None:
+        """Check that it can be read. Raises `SourceError`."""
+
+    def splits(self, size: SizeNow) -> Iterator[Split] | None:
+        """Splits of about ``size()`` bytes, in order, or None when workers cannot read it by themselves."""
+
+    def chunks(self, size: SizeNow) -> Iterator[Chunk]:
+        """Chunks of ``size()`` records, in order; the last one, and those of a live source, may be smaller.
+
+        Raises `SourceError` behind the last record that could be read.
+        """
+
+    def close(self) -> None:
+        """Give back what `open` took. Called once, whatever happened."""
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+Mode: TypeAlias = Literal["error", "overwrite", "append", "ignore"]
+Row: TypeAlias = Any
+"""One record as a sink wants it, made on a worker: bytes for files, an object for memory or a database."""
+Payload: TypeAlias = Any
+"""Many rows joined: what `Sink.write` takes."""
+
+
+class Serializer(Protocol):
+    """How a validated value is written down, as its schema says."""
+
+    @property
+    def fields(self) -> Sequence[str] | None:
+        """The names of the schema's fields as they are written, or None when the schema has none."""
+
+    @property
+    def json(self) -> Callable[[Any], bytes]:
+        """The value as JSON bytes, as ``model_dump_json`` gives it."""
+
+    @property
+    def python(self) -> Callable[[Any], Any]:
+        """The value as plain Python data, as ``model_dump`` gives it."""
+
+    @property
+    def jsonable(self) -> Callable[[Any], Any]:
+        """The value as data that JSON knows, as ``model_dump(mode="json")`` gives it."""
+
+
+class Encoder(Protocol):
+    """The half of a sink that runs on the workers. Small, and made of plain data: it travels."""
+
+    def bind(self, serializer: Serializer) -> Callable[[Any], Row]:
+        """A function that makes one row of one value. What it raises fails that record only."""
+
+    def stamp(self, position: int, row: Row) -> Row:
+        """The row of an error sink, made without its position, completed with it as the first field."""
+
+    def join(self, rows: Sequence[Row]) -> Payload:
+        """The rows of a batch as `Sink.write` wants them."""
+
+    def merge(self, payloads: Sequence[Payload]) -> Payload:
+        """The payloads of consecutive batches as one, as if their rows had been joined at once."""
+
+
+class Sink(Protocol):
+    """Where records go. Lives on the driver; `encoder` travels.
+
+    The driver calls `open`, then `write` in the order of the input, then `commit` or `abort`, then `close`.
+    With ``mode="append"`` it calls `commit` every few seconds.
+    """
+
+    @property
+    def name(self) -> str:
+        """What reports call it. No secrets."""
+
+    @property
+    def delivery(self) -> Literal["exactly-once", "at-least-once"]:
+        """What is promised when a run is interrupted and started again."""
+
+    def exists(self) -> bool:
+        """Whether there is something at the target already."""
+
+    def encoder(self) -> Encoder:
+        """What workers need to make rows."""
+
+    def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Check that the target can be written, and begin beside it. Raises `SinkError`.
+
+        *fields* are the names of the schema's fields, where they are known: for a header, should no row come.
+        """
+
+    def write(self, payload: Payload, count: int) -> None:
+        """Take the next rows. Nothing of it needs to be visible before `commit`."""
+
+    def commit(self) -> None:
+        """Make durable and visible all that was written."""
+
+    def abort(self, keep: bool = False) -> str | None:
+        """Leave the target as it was. With *keep*, what was written stays beside it; the place is returned."""
+
+    def close(self) -> None:
+        """Give back what `open` took. Called once, whatever happened."""
+
+
+@runtime_checkable
+class Format(Protocol):
+    """How one kind of file, table or topic is read and written."""
+
+    def source(self, target: Any, /) -> Source:
+        """A source over *target*: a path, a URL, an object."""
+
+    def sink(self, target: Any, /) -> Sink:
+        """A sink into *target*."""
