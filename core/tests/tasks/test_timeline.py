@@ -100,7 +100,21 @@ def test_attempts_are_runs_of_their_own() -> None:
     ]
     line = timeline_of(moves)
     assert [(run.slot, run.attempt, run.status) for run in line.runs] == [(0, 1, FAILED), (1, 2, COMPLETED)]
+    assert [run.again for run in line.runs] == [True, False]
     assert [count for _, count in line.queue] == [0, 1, 0, 1, 0]
+    assert line.tasks == {COMPLETED: 1}
+
+
+def test_a_run_was_tried_again_only_where_another_attempt_follows() -> None:
+    moves = [
+        Transition(1, None, PENDING, 0, 1, "", None, "work"),
+        Transition(1, PENDING, PROCESSING, 1, 1, "", 0, "work"),
+        Transition(1, PROCESSING, FAILED, 2, 1, "ValueError()", 0),
+    ]
+    assert [run.again for run in timeline_of(moves).runs] == [False]
+    moves.append(Transition(1, FAILED, PENDING, 2, 2, "again"))
+    assert [run.again for run in timeline_of(moves).runs] == [True]
+    assert timeline_of(moves[3:]).runs == [], "its run was before the log begins"
 
 
 def test_what_ran_and_waited_before_the_log_begins_is_there_from_the_start() -> None:
@@ -260,10 +274,26 @@ def test_an_executor_writes_its_page(tmp_path: Path) -> None:
     assert "prefers-color-scheme:dark" in page
     assert {run.slot for run in line.runs} <= {0, 1}
     assert len(bars(svgs(page)[0])) == len(line.runs) == 32
-    assert sum(tone == "failed" for tone, *_ in bars(svgs(page)[0])) == 2
-    assert page.count("<title>pow, ") == 30
-    assert "<title>fail, " in page
-    assert "attempt 2" in page
+    tones = Counter(tone for tone, *_ in bars(svgs(page)[0]))
+    assert tones == {"completed": 30, "again": 1, "failed": 1}
+    assert page.count("<title>pow, call ") == 30
+    assert re.search(r"<title>fail, call \d+, [^,]* from [^,]* on, failed, tried again</title>", page)
+    assert re.search(r"<title>fail, call \d+, [^,]* from [^,]* on, failed, attempt 2</title>", page)
+
+
+def test_what_became_of_the_tasks_is_told_apart_from_their_runs() -> None:
+    with TaskExecutor("sync") as executor:
+        executor.submit(int)
+        executor.submit_with(retries=Retry(2, delay=0.0))(fail).exception()
+        executor.pause()
+        executor.submit(int).cancel()
+        executor.submit(int)
+        page = render_timeline(executor.history())
+        executor.resume()
+    assert "<dt>Tasks</dt><dd>4<small>1 completed, 1 failed, 1 cancelled, 1 waiting; tried again 2 times<" in page
+    numbers = re.search(r'<td class="where">fail</td>.*?</tr>', page)
+    assert numbers is not None
+    assert re.findall(r'number">(\d+)<', numbers[0]) == ["3", "1", "2"]
 
 
 def test_names_are_told_by_the_time_that_they_took() -> None:
@@ -367,8 +397,10 @@ def test_events_have_lanes_instead_of_slots(tmp_path: Path) -> None:
     page = asyncio.run(run()).read_text("utf-8")
     checked(page)
     assert len(bars(svgs(page)[0])) == 12
-    assert page.count("<title>Note, ") == 12
-    assert "events have no slots" in page
+    assert page.count("<title>Note, event ") == 12
+    assert "<dt>Most that ran at once</dt><dd>12<small>events have no slots<" in page
+    assert "How busy each slot was" not in page
+    assert ">no slot<" not in page
 
 
 def test_a_log_that_was_kept_can_be_drawn(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 
-PENDING, PROCESSING = TaskStatus.PENDING, TaskStatus.PROCESSING
+PENDING, PROCESSING, FAILED = TaskStatus.PENDING, TaskStatus.PROCESSING, TaskStatus.FAILED
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class Run:
         end: When; the end of the timeline while it runs.
         status: How it ended; processing while it runs.
         lane: The row of its slot: runs that overlap have several.
+        again: Whether it failed and another attempt followed, or will.
     """
 
     id: Any
@@ -36,6 +37,7 @@ class Run:
     end: float
     status: TaskStatus = PROCESSING
     lane: int = 0
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -47,14 +49,14 @@ class Timeline:
         end: Of the last one.
         runs: In the order of their start.
         queue: Since when how many waited.
-        moves: How many moves there were to each status.
+        tasks: How many tasks had which status at its end.
     """
 
     start: float = 0.0
     end: float = 0.0
     runs: list[Run] = field(default_factory=list)
     queue: list[tuple[float, int]] = field(default_factory=list)
-    moves: Counter[TaskStatus] = field(default_factory=Counter)
+    tasks: Counter[TaskStatus] = field(default_factory=Counter)
 
     @property
     def span(self) -> float:
@@ -72,9 +74,9 @@ def timeline_of(transitions: Iterable[Transition]) -> Timeline:
     running, waiting = _before(log, line)
     line.queue.append((line.start, waiting))
     names: dict[Any, str] = {}
+    failed: dict[Any, Run] = {}
     for move in log:
         now = line.end = max(line.end, move.at)  # clocks of several threads may differ by a little
-        line.moves[move.to] += 1
         if move.name:
             names[move.id] = move.name
         step = (move.to is PENDING) - (move.before is PENDING)
@@ -88,8 +90,13 @@ def timeline_of(transitions: Iterable[Transition]) -> Timeline:
             ended.end, ended.status = now, move.to
             ended.slot = move.slot if move.slot is not None else ended.slot
             ended.attempt = move.attempt
+            if move.to is FAILED:
+                failed[move.id] = ended
+        elif move.before is FAILED and (tried := failed.pop(move.id, None)) is not None:
+            tried.again = True
     for run in running.values():
         run.end = line.end
+    line.tasks.update({move.id: move.to for move in log}.values())
     _give_lanes(line.runs)
     return line
 

@@ -7,7 +7,6 @@ from typing import Final
 
 from pipe_core.looks.charts import safe
 from pipe_core.looks.wording import duration
-from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.tasks.timeline import Run, Timeline
 
 WIDTH: Final = 1_000.0
@@ -33,9 +32,10 @@ svg text{fill:var(--soft);font-size:11px;font-variant-numeric:tabular-nums}
 svg .grid{stroke:var(--line);stroke-width:1}svg .lane{fill:var(--track)}
 svg .completed{fill:var(--valid)}svg .processing{fill:var(--read)}svg .cancelled{fill:var(--dropped)}
 svg .failed{fill:var(--failed);stroke:var(--ink);stroke-width:.8;stroke-dasharray:3 2}
+svg .again{fill:var(--warn);stroke:var(--ink);stroke-width:.8}
 svg .area{fill:var(--read);fill-opacity:.16}svg .queue{fill:none;stroke:var(--read);stroke-width:1.5}
 .key.completed{background:var(--valid)}.key.processing{background:var(--read)}.key.cancelled{background:var(--dropped)}
-.key.failed{outline:1px dashed var(--ink)}
+.key.failed{outline:1px dashed var(--ink)}.key.again{background:var(--warn);outline:1px solid var(--ink)}
 """
 
 _STEPS: Final = (1, 2, 5)
@@ -57,7 +57,7 @@ def draw_runs(line: Timeline, slots: int) -> str:
     places = {row: TOP + ROW * i for i, row in enumerate(rows)}
     bars = (_bar(line, run, places[run.slot, run.lane]) for run in drawn(line.runs))
     parts = [*_ticks(line, height), *_labels(rows, places), *bars]
-    return _svg("What ran when, a row for each slot", height, parts)
+    return _svg("What ran when, in rows", height, parts)
 
 
 def drawn(runs: Sequence[Run]) -> Sequence[Run]:
@@ -107,27 +107,38 @@ def place(line: Timeline, at: float) -> float:
     return LEFT + (WIDTH - MARGIN - LEFT) * min(1.0, max(0.0, share))
 
 
+def tone(run: Run) -> str:
+    """How a run is drawn: as it ended, and as ``again`` where it failed and was tried again."""
+    return "again" if run.again else run.status.value
+
+
 def _bar(line: Timeline, run: Run, y: float) -> str:
     start, end = place(line, run.start), place(line, run.end)
     start = min(start, WIDTH - MARGIN - THINNEST)
-    tone = run.status.value if run.status in (TaskStatus.COMPLETED, TaskStatus.FAILED) else "cancelled"
-    if run.status is TaskStatus.PROCESSING:
-        tone = "processing"
-    what = [safe(run.name or run.id, 120), duration(run.end - run.start), run.status.value]
-    if run.attempt > 1:
-        what.append(f"attempt {run.attempt}")
     return (
-        f'<rect class="{tone}" x="{start:.2f}" y="{y + 2:g}" width="{max(end - start, THINNEST):.2f}" '
-        f'height="{BAR:g}"><title>{", ".join(what)}</title></rect>'
+        f'<rect class="{tone(run)}" x="{start:.2f}" y="{y + 2:g}" width="{max(end - start, THINNEST):.2f}" '
+        f'height="{BAR:g}"><title>{", ".join(_words(line, run))}</title></rect>'
     )
 
 
-def _labels(rows: Iterable[_Row], places: dict[_Row, float]) -> Iterator[str]:
+def _words(line: Timeline, run: Run) -> Iterator[str]:
+    """What is said of a run when the pointer rests on it."""
+    if run.name:
+        yield safe(run.name, 120)
+    yield safe(f"call {run.id}" if isinstance(run.id, int) else f"event {run.id}", 120)
+    yield f"{duration(run.end - run.start)} from {duration(run.start - line.start)} on"
+    yield f"{run.status.value}, tried again" if run.again else run.status.value
+    if run.attempt > 1:
+        yield f"attempt {run.attempt}"
+
+
+def _labels(rows: Sequence[_Row], places: dict[_Row, float]) -> Iterator[str]:
+    only_events = all(slot is None for slot, _ in rows)
     for slot, lane in rows:
         y = places[slot, lane]
-        words = "no slot" if slot is None else f"slot {slot}"
+        words = "" if only_events else "no slot" if slot is None else f"slot {slot}"
         yield f'<rect class="lane" x="{LEFT:g}" y="{y + 2:g}" width="{WIDTH - MARGIN - LEFT:g}" height="{BAR:g}"/>'
-        if not lane:
+        if words and not lane:
             yield f'<text x="{LEFT - 8:g}" y="{y + 13:g}" text-anchor="end">{words}</text>'
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +15,20 @@ from pipe_core.looks.wording import duration, number, percent, several
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.tasks.timeline import Run, Timeline, busy, timeline_of
-from pipe_core.tasks.timeline_drawing import MOST, STYLE, draw_queue, draw_runs
+from pipe_core.tasks.timeline_drawing import MOST, STYLE, draw_queue, draw_runs, tone
 
 NAMES: Final = 20
 """Names shown, those that took longest."""
 
 _KEYS: Final = {
-    TaskStatus.COMPLETED: "gave a value",
-    TaskStatus.FAILED: "raised, in this attempt",
-    TaskStatus.CANCELLED: "was cancelled",
-    TaskStatus.PROCESSING: "still ran when this was written",
+    "completed": ("Completed", "gave a value"),
+    "again": ("Tried again", "raised or took too long, and another attempt followed"),
+    "failed": ("Failed", "raised or took too long, for good"),
+    "cancelled": ("Cancelled", "was cancelled"),
+    "processing": ("Running", "still ran when this was written"),
 }
+_FINAL: Final = [status for status in TaskStatus if status.final]
+_AT_THE_END: Final = {TaskStatus.PROCESSING: "running", TaskStatus.PENDING: "waiting"}
 
 
 def write_timeline(
@@ -46,7 +50,7 @@ def write_timeline(
 def render_timeline(transitions: Iterable[Transition], *, title: str = "tasks", slots: int = 0) -> str:
     """The page as text. See `write_timeline`."""
     line = timeline_of(transitions)
-    if not line.moves:
+    if not line.tasks:
         parts = [_top(line, title), section("What ran when", "<p>The log has no transitions.</p>")]
     else:
         parts = [
@@ -54,7 +58,7 @@ def render_timeline(transitions: Iterable[Transition], *, title: str = "tasks", 
             _tiles(line, slots),
             _runs(line, slots),
             _queue(line),
-            _slots(line, slots),
+            *([_slots(line, slots)] if _has_slots(line, slots) else []),
             _names(line),
         ]
     return page(f"{safe(title, 80)}: timeline", "\n".join(parts), style=STYLE)
@@ -62,7 +66,7 @@ def render_timeline(transitions: Iterable[Transition], *, title: str = "tasks", 
 
 def _top(line: Timeline, title: str) -> str:
     over = "Timeline of tasks"
-    if line.moves:
+    if line.tasks:
         began = datetime.fromtimestamp(line.start, UTC)
         over += f', from <time datetime="{began.isoformat()}">{began:%Y-%m-%d %H:%M:%S} UTC</time>'
     return f'<header><p class="over">{over}</p><div class="title"><h1>{safe(title, 120)}</h1></div></header>'
@@ -70,17 +74,37 @@ def _top(line: Timeline, title: str) -> str:
 
 def _tiles(line: Timeline, slots: int) -> str:
     most = max(count for _, count in line.queue)
-    places = max(slots, len({run.slot for run in line.runs if run.slot is not None}))
-    spent = sum(busy(runs) for slot, runs in _by_slot(line.runs).items() if slot is not None)
-    share = percent(spent, places * line.span) if places and line.span else "none"
     tiles = (
         ("Duration", duration(line.span), "from the first to the last transition"),
-        ("Runs", number(len(line.runs)), f"{number(line.moves[TaskStatus.FAILED])} failed"),
+        ("Tasks", number(line.tasks.total()), _fates(line)),
         ("Most that waited", number(most), f"{number(line.queue[-1][1])} at the end"),
-        ("Slots busy", share, f"of {several(places, 'slot')}" if places else "events have no slots"),
+        _load(line, slots),
     )
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{more}</small></dd></div>" for name, value, more in tiles)
     return f'<dl class="tiles">{cells}</dl>'
+
+
+def _fates(line: Timeline) -> str:
+    """What became of the tasks, in words."""
+    counts = [(_AT_THE_END.get(status, status.value), line.tasks[status]) for status in (*_FINAL, *_AT_THE_END)]
+    fates = ", ".join(f"{number(count)} {word}" for word, count in counts if count)
+    again = sum(run.again for run in line.runs)
+    return f"{fates}; tried again {several(again, 'time')}" if again else fates
+
+
+def _load(line: Timeline, slots: int) -> tuple[str, str, str]:
+    """How much was done at once, as a tile."""
+    if not _has_slots(line, slots):
+        lanes = max((run.lane + 1 for run in line.runs), default=0)
+        return "Most that ran at once", number(lanes), "events have no slots"
+    places = max(slots, len({run.slot for run in line.runs if run.slot is not None}))
+    spent = sum(busy(runs) for slot, runs in _by_slot(line.runs).items() if slot is not None)
+    share = percent(spent, places * line.span) if line.span else "none"
+    return "Slots busy", share, f"of {several(places, 'slot')}"
+
+
+def _has_slots(line: Timeline, slots: int) -> bool:
+    return slots > 0 or any(run.slot is not None for run in line.runs)
 
 
 def _runs(line: Timeline, slots: int) -> str:
@@ -91,10 +115,11 @@ def _runs(line: Timeline, slots: int) -> str:
 
 
 def _legend(line: Timeline) -> str:
+    counts = Counter(map(tone, line.runs))
     rows = [
-        (f'<span class="key {status.value}" aria-hidden="true"></span>{status.value.capitalize()}', meaning, number(n))
-        for status, meaning in _KEYS.items()
-        if (n := sum(run.status is status for run in line.runs))
+        (f'<span class="key {key}" aria-hidden="true"></span>{name}', meaning, number(counts[key]))
+        for key, (name, meaning) in _KEYS.items()
+        if counts[key]
     ]
     return table("What the colours mean.", (("Colour and name", "name"), ("The run", ""), ("Runs", "number")), rows)
 
@@ -130,11 +155,13 @@ def _names(line: Timeline) -> str:
             bar(spent[name], spent[longest[0]], "valid"),
             duration(spent[name]),
             number(len(groups[name])),
-            number(sum(run.status is TaskStatus.FAILED for run in groups[name])),
+            number(sum(tone(run) == "failed" for run in groups[name])),
+            number(sum(run.again for run in groups[name])),
         )
         for name in longest
     ]
-    heads = (("Name", "where"), ("", "draw"), ("Time", "number"), ("Runs", "number"), ("Failed", "number"))
+    numbers = ((head, "number") for head in ("Time", "Runs", "Failed", "Tried again"))
+    heads = (("Name", "where"), ("", "draw"), *numbers)
     more = f" {several(len(groups) - NAMES, 'more name')} took less." if len(groups) > NAMES else ""
     return section("What took the time", table(f"Time added up over all runs, the longest first.{more}", heads, rows))
 
