@@ -141,6 +141,12 @@ def script(folder: Path, executor: str) -> list[str]:
     return ["script.py", executor]
 
 
+def looping(folder: Path, executor: str) -> list[str]:
+    """A program in Python that loops over its pipe."""
+    (folder / "looping.py").write_text(SCRIPT.replace("pipe.run(handle_sigterm=True)", "for entry in pipe: pass"))
+    return ["looping.py", executor]
+
+
 def command_line(folder: Path, executor: str) -> list[str]:
     """The command ``pipe run``."""
     (folder / "code.py").write_text(CODE)

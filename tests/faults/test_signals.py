@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import WAYS, Program, script, started
+from programs import WAYS, Program, looping, script, started
 from tried import INSTALLED
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")]
@@ -53,6 +53,18 @@ def test_a_signal_at_a_random_moment(
         else:
             program.process.send_signal(number)
         check_end(program, CODES[number], began)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_ctrl_c_while_a_program_loops_over_its_pipe(executor: str, seed: int, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").write_text("as before\n")
+    with started(tmp_path, looping(tmp_path, executor)) as program:
+        program.wait_until_ready()
+        time.sleep(random.Random(seed).random() + 0.2)
+        began = time.monotonic()
+        os.killpg(program.process.pid, signal.SIGINT)
+        check_end(program, 130, began)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

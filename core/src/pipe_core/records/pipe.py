@@ -7,12 +7,12 @@ import contextvars
 import itertools
 import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import OptionsError, RunCancelledError, RunningError
@@ -22,11 +22,13 @@ from pipe_core.records.places import shown
 from pipe_core.records.plan import Wishes, make_plan
 from pipe_core.records.report import FlowReport, FlowStatus
 from pipe_core.records.run import Run
-from pipe_core.runtime.interrupt import Interrupts
+from pipe_core.runtime.interrupt import interruptible
 from pipe_core.runtime.run_loop import RunLoop
 
 if TYPE_CHECKING:
     import asyncio
+
+T = TypeVar("T")
 
 logger = logging.getLogger("pipe_core.records")
 
@@ -152,16 +154,9 @@ class Pipe:
             PipeError: The run failed, or could not start.
         """
         attempt = self._attempt(blocks=True)
-        with Interrupts(attempt.control.abort, terminate=handle_sigterm) as interrupts:
-            try:
-                attempt.prepare()
-                attempt.drain()
-            except (RunCancelledError, KeyboardInterrupt) as stopped:  # the latter where user code did not come back
-                if interrupts.received == signal.SIGTERM:
-                    raise SystemExit(143) from None
-                if interrupts.received is not None and isinstance(stopped, RunCancelledError):
-                    raise KeyboardInterrupt from None
-                raise
+        with interruptible(attempt.control.abort, terminate=handle_sigterm):
+            attempt.prepare()
+            attempt.drain()
         return attempt.report
 
     def start(self) -> FlowReport:
@@ -203,12 +198,17 @@ class Pipe:
         return attempt.report
 
     def __iter__(self) -> Iterator[Any]:
-        """Run, and give every valid entry as soon as it is committed. Leaving the loop early aborts the run."""
+        """Run, and give every valid entry as soon as it is committed. Leaving the loop early aborts the run.
+
+        In the main thread Ctrl-C does so too, and raises `KeyboardInterrupt`.
+        """
         attempt = self._attempt(streams=True, blocks=True)
-        attempt.prepare()
-        with contextlib.closing(attempt.entries()) as groups:
-            for group in groups:
+        groups = attempt.prepared_entries()
+        try:
+            while (group := _interruptible(attempt, partial(next, groups, None))) is not None:
                 yield from group
+        finally:
+            _interruptible(attempt, groups.close)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """As `__iter__`, without blocking the running event loop."""
@@ -248,6 +248,15 @@ def _hooks(name: str, given: Any) -> tuple[Any, ...]:
     return tuple(given)
 
 
+def _interruptible(attempt: _Attempt, step: Callable[[], T]) -> T:
+    """Take a step of a run between which user code has its turn, where Ctrl-C is its own."""
+    with interruptible(attempt.control.abort) as interrupts:
+        done = step()
+        if interrupts.received is not None:
+            raise KeyboardInterrupt
+        return done
+
+
 class _Attempt:
     """One run of a pipe, from the plan to the final status."""
 
@@ -279,6 +288,11 @@ class _Attempt:
         except BaseException as error:
             self._end(error)
             raise
+
+    def prepared_entries(self) -> Generator[list[Any], None, None]:
+        """Both, at the first entry."""
+        self.prepare()
+        yield from self.entries()
 
     def entries(self) -> Generator[list[Any], None, None]:
         """Drive the run, giving groups of entries, and end it whatever happens."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Final
 
 from pipe_core.kernel import ctrl_c
+from pipe_core.kernel.errors import RunCancelledError
 
 GRACE: Final = 1.0
 """Seconds that running user code has to come back by itself after the first signal."""
@@ -60,6 +62,20 @@ class Interrupts:
         self._timer = threading.Timer(GRACE, _signal_main_thread, [number])
         self._timer.daemon = True
         self._timer.start()
+
+
+@contextlib.contextmanager
+def interruptible(stop: Callable[[], None], *, terminate: bool = False) -> Iterator[Interrupts]:
+    """As `Interrupts`. What a signal ended is raised as the signal: `KeyboardInterrupt`, or `SystemExit` with 143."""
+    with Interrupts(stop, terminate=terminate) as interrupts:
+        try:
+            yield interrupts
+        except (RunCancelledError, KeyboardInterrupt) as stopped:  # the latter where user code did not come back
+            if interrupts.received == signal.SIGTERM:
+                raise SystemExit(143) from None
+            if interrupts.received is not None and isinstance(stopped, RunCancelledError):
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _signal_main_thread(number: int) -> None:
