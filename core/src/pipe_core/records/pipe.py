@@ -290,7 +290,7 @@ class _Attempt:
             raise
 
     def prepared_entries(self) -> Generator[list[Any], None, None]:
-        """Both, at the first entry."""
+        """As `entries`, behind `prepare`, which is a part of the first step."""
         self.prepare()
         yield from self.entries()
 
