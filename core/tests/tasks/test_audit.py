@@ -286,12 +286,12 @@ def test_a_sink_that_cannot_be_closed_is_told() -> None:
 
 def test_what_comes_behind_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
     log = remembered(Kept())
-    log.add(1, None, TaskStatus.PENDING, 0.0, 1, "")
+    log.add((1, None, TaskStatus.PENDING, 0.0, 1, "", -1, ""))
     assert log.keeper is not None
     log.keeper.close()
     assert not caplog.records
-    log.add(1, TaskStatus.PENDING, TaskStatus.PROCESSING, 0.0, 1, "")
-    log.add(1, TaskStatus.PROCESSING, TaskStatus.COMPLETED, 0.0, 1, "")
+    log.add((1, TaskStatus.PENDING, TaskStatus.PROCESSING, 0.0, 1, "", -1, ""))
+    log.add((1, TaskStatus.PROCESSING, TaskStatus.COMPLETED, 0.0, 1, "", -1, ""))
     assert len(caplog.records) == 1
     assert "was closed" in caplog.text
     assert log.keeper.error is not None
@@ -300,7 +300,7 @@ def test_what_comes_behind_the_end_is_told(caplog: pytest.LogCaptureFixture) -> 
 def test_an_executor_that_nobody_shut_down_lets_its_sink_go() -> None:
     sink = Kept()
     log = remembered(sink)
-    log.add(1, None, TaskStatus.PENDING, 0.0, 1, "")
+    log.add((1, None, TaskStatus.PENDING, 0.0, 1, "", -1, ""))
     del log
     gc.collect()
     wait_for(lambda: sink.closed)

@@ -14,10 +14,7 @@ class _Lock(RLock):  # type: ignore[misc]  # final in its stub, not in CPython
     Nearly every future has ended before anybody asks, and most of its time goes into a Condition's Python code.
     """
 
-    __slots__ = ("_condition",)
-
-    def __init__(self) -> None:
-        self._condition: Condition | None = None
+    _condition: Condition | None = None
 
     def wait(self, timeout: float | None = None) -> bool:
         """As `Condition.wait`."""
@@ -32,14 +29,16 @@ class _Lock(RLock):  # type: ignore[misc]  # final in its stub, not in CPython
 
 
 class _CallFuture(Future[Any]):
+    _state = "PENDING"
+    _result = None
+    _exception = None
+
     def __init__(self) -> None:
         self._condition = _Lock()  # type: ignore[assignment]  # all of a Condition that futures use
-        self._state = "PENDING"
-        self._result = None
-        self._exception = None
         self._waiters: list[Any] = []
         self._done_callbacks: list[Any] = []
 
 
-CallFuture: Final[type[Future[Any]]] = _CallFuture if vars(_CallFuture()).keys() == vars(Future()).keys() else Future
+_SAME: Final = {*vars(_CallFuture()), "_state", "_result", "_exception"} == {*vars(Future())}
+CallFuture: Final[type[Future[Any]]] = _CallFuture if _SAME else Future
 """Where the standard library's futures are made in another way than this one, it is theirs."""

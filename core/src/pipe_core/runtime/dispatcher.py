@@ -43,6 +43,9 @@ class Permit(Protocol):
     def refusal(self, now: float, /) -> BaseException | None:
         """Why a task that may not start now is refused, rather than put off."""
 
+    def tell(self, ok: bool, now: float, /) -> None:
+        """A task that started has ended, well or not."""
+
 
 class Permits(Protocol):
     """Leave to start tasks, whichever they are: a rate limit, a budget."""
@@ -236,9 +239,10 @@ class Dispatcher(Generic[T]):
     def release(self, task: T) -> bool:
         """Take *task* out of the hand of its slot. False when it is there no more: it was given up."""
         hand = self.hands[task.slot]  # type: ignore[attr-defined]  # what is dispatched has one
-        if task not in hand:
+        try:
+            hand.remove(task)
+        except ValueError:
             return False
-        hand.remove(task)
         if not hand:
             self.free += 1
         return True

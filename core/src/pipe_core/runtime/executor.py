@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_MANY: Final = 1_000
 _AGAIN: Final = 0.5
 """Seconds until a call that was given up and has not ended is killed again."""
 
@@ -85,7 +86,8 @@ class Executor(concurrent.futures.Executor):
         self._asleep: list[threading.Lock] = []  # a gate for each thread that sleeps in `_take`
         self._idle = threading.Condition(self._lock)  # shut down, and nothing is open any more
         self._alarm = Alarm(self._wake)
-        self._telling = 0  # tasks that have ended, and whose futures have not told everybody yet
+        self._ended = 0  # tasks, whose futures tell everybody; once for each of them there is something in `_told`
+        self._told: list[None] = []
         self._closed = False
         self._stopped = False
         self._at_exit = partial(_shut_down, weakref.ref(self))
@@ -321,7 +323,7 @@ class Executor(concurrent.futures.Executor):
             self._rouse()
         for task in returned:
             task.future.set_exception(concurrent.futures.CancelledError())
-            self._settle()
+            self._settle(task)
         self._alarm.close()
         self._backend.stop(kill=True)
         atexit.unregister(self._at_exit)
@@ -371,12 +373,12 @@ class Executor(concurrent.futures.Executor):
         """Tell those whose tasks were refused. Without the lock: callbacks run here."""
         with self._lock:
             refused, self._dispatcher.refused = self._dispatcher.refused, []
-            self._telling += len(refused)
+            self._ended += len(refused)
         for task, error in refused:
             if task.claim():
                 self._tell(task, Outcome(error=error))
             else:
-                self._settle()
+                self._settle(task)
 
     def _rouse(self) -> None:
         """Let everybody who sleeps look again."""
@@ -399,6 +401,8 @@ class Executor(concurrent.futures.Executor):
         """Decide what follows an attempt that is in no hand any more. None when it is not the end of the task."""
         if task.given_up is not None and (ended.unstarted or ended.error is not None):
             ended, task.given_up = Outcome(error=task.given_up), None
+        if task.permit is not None and not ended.unstarted:
+            task.permit.tell(ended.error is None, monotonic())
         if ended.unstarted:
             if not self._stopped:
                 self._dispatcher.give_back(task)
@@ -426,25 +430,31 @@ class Executor(concurrent.futures.Executor):
             task.future.set_exception(ended.error)
         else:
             task.future.set_result(ended.value)
-        self._settle()
+        self._settle(task)
         if self._closed:
             self._stop_when_idle()
 
     def _end(self, task: Task, to: TaskStatus) -> None:
         """*task* has ended. Once everybody has been told, it comes to `_settle`."""
         self._dispatcher.end(task, to, monotonic())
-        self._telling += 1
+        self._ended += 1
 
-    def _settle(self) -> None:
-        with self._lock:
-            self._telling -= 1
-            if self._closed and not self._is_open():
-                self._idle.notify_all()
-                self._rouse()
+    def _settle(self, task: Task) -> None:
+        """Everybody knows how *task* has ended."""
+        task.let_go()
+        self._told.append(None)  # a count that needs no lock: everybody wants the one that there is
+        if self._closed or len(self._told) > _MANY:
+            with self._lock:
+                told = len(self._told)
+                del self._told[:told]
+                self._ended -= told
+                if self._closed and not self._is_open():
+                    self._idle.notify_all()
+                    self._rouse()
 
     def _is_open(self) -> bool:
         """Whether something was submitted whose future has not told everybody yet how it ended."""
-        return self._telling > 0 or self._dispatcher.open > 0
+        return self._ended > len(self._told) or self._dispatcher.open > 0
 
     def _cancel_waiting(self) -> None:
         with self._lock:
@@ -452,9 +462,9 @@ class Executor(concurrent.futures.Executor):
             for task in waiting:
                 self._end(task, TaskStatus.CANCELLED)
         for task in waiting:  # without the lock: callbacks run here
-            task.future.cancel()
+            Future.cancel(task.future)
             task.future.set_running_or_notify_cancel()
-            self._settle()
+            self._settle(task)
 
     def _stop_when_idle(self) -> None:
         with self._lock:

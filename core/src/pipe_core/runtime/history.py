@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -68,14 +68,14 @@ class Transition:
         )
 
 
-Move = tuple[Any, TaskStatus | None, TaskStatus, float, int, str, int | None, str]
-"""A transition as it is remembered: its fields, with the time by the monotonic clock."""
+Move = tuple[Any, TaskStatus | None, TaskStatus, float, int, str, int, str]
+"""A transition as it is remembered: its fields, with the time by the monotonic clock, and -1 where it has no slot."""
 
 
 def as_transition(move: Move) -> Transition:
     """*move* with the time of day."""
     id, before, to, now, attempt, reason, slot, name = move
-    return Transition(id, before, to, now + _EPOCH, attempt, reason, slot, name)
+    return Transition(id, before, to, now + _EPOCH, attempt, reason, slot if slot >= 0 else None, name)
 
 
 class TransitionSink(Protocol):
@@ -119,23 +119,13 @@ class History:
     def __init__(self, keep: int = 10_000, keeper: Keeper | None = None) -> None:
         self._moves: deque[Move] = deque(maxlen=keep)
         self.keeper = keeper
+        self.add: Callable[[Move], None] = self._moves.append if keeper is None else self._keep
+        """Remember a move. Called three times for every task, and so no more than it must be."""
 
-    def add(
-        self,
-        id: Any,
-        before: TaskStatus | None,
-        to: TaskStatus,
-        now: float,
-        attempt: int,
-        reason: str,
-        slot: int | None = None,
-        name: str = "",
-    ) -> None:
-        """*now* is by the monotonic clock."""
-        move = (id, before, to, now, attempt, reason, slot, name)
+    def _keep(self, move: Move) -> None:
+        assert self.keeper is not None
         self._moves.append(move)
-        if self.keeper is not None:
-            self.keeper.keep(move)
+        self.keeper.keep(move)
 
     def of(self, id: Any) -> list[Transition]:
         """Those of one task, in order, as far as they are kept."""

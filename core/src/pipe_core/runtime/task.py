@@ -40,16 +40,15 @@ class Task(Tracked):
         self.kwargs = kwargs
         self.slot = 0
         self.given_up: BaseException | None = None
-        self.future = self.make_future()
+        self.future: Future[Any] = CallFuture()
         self.context = contextvars.copy_context()
-
-    def make_future(self) -> Future[Any]:
-        """The future that its caller gets."""
-        return CallFuture()
 
     def claim(self) -> bool:
         """The call starts now. False when its future was cancelled before."""
         return self.future.set_running_or_notify_cancel()
+
+    def let_go(self) -> None:
+        """Everybody knows how the call has ended: it keeps nothing that its caller did not keep."""
 
     def unclaim(self) -> None:
         """The call has not begun after all, or begins again later: until then its future can be cancelled."""

@@ -117,7 +117,7 @@ class Book:
             if limit is not None:
                 self.queued += 1
             self.events[id] = event
-            self.history.add(id, None, PENDING, now, record.attempt, "", name=type(event).__name__)
+            self.history.add((id, None, PENDING, now, record.attempt, "", -1, type(event).__name__))
             self._dispatcher.add(record, now)
         self._changed()
 
@@ -207,7 +207,7 @@ class Book:
                 self._leave_queue(record)
             attempt = record.attempt + (before is TaskStatus.FAILED)
             name = type(event).__name__ if to is PROCESSING else ""
-            self.history.add(event.id, before, to, now, attempt, reason, name=name)
+            self.history.add((event.id, before, to, now, attempt, reason, -1, name))
             self.ledger.move(record, to)
             if to is PENDING:  # it is tried again, and counts as one that was there before
                 record.exempt = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
+from contextvars import copy_context
 from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pipe_core.kernel.contracts import Outcome
 from pipe_core.kernel.errors import DeadlockError
 from pipe_core.runtime.call_future import CallFuture
-from pipe_core.runtime.dispatcher import Permit
+from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.permits import CircuitBreaker
-from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.task import Task
 
 if TYPE_CHECKING:
@@ -47,20 +47,11 @@ class TaskCall(Task):
         deadline: Until when it must have ended.
     """
 
-    __slots__ = (
-        "band",
-        "deadline",
-        "ended",
-        "error",
-        "executor",
-        "number",
-        "permit",
-        "retry",
-        "since",
-        "started",
-        "tags",
-        "timeout",
-    )
+    __slots__ = ("__dict__", "ended", "executor", "name", "since", "started")
+
+    tags: tuple[Hashable, ...] = ()
+    timeout: float | None = None
+    deadline: float | None = None
 
     def __init__(
         self,
@@ -70,16 +61,25 @@ class TaskCall(Task):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> None:
-        Task.__init__(self, id, fn, args, kwargs)
+        # All that the constructors above would do, in one: it is a tenth of what a call costs.
+        self.status: TaskStatus | None = None
+        self.attempt = 1
+        self._before = self._after = None
+        self.id = id
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.slot = -1
+        self.given_up: BaseException | None = None
+        self.context = copy_context()
         self.executor: TaskExecutor | None = executor
-        self.band, self.number = 1, 0.0
-        self.tags: tuple[Hashable, ...] = ()
-        self.since = self.started = self.ended = 0.0
-        self.timeout: float | None = None
-        self.deadline: float | None = None
-        self.permit: Permit | None = None
-        self.retry: Retry | None = None
-        self.error: BaseException | None = None
+        if type(fn) is FunctionType:
+            self.name = fn.__qualname__
+        elif callable(fn):
+            self.name = name_of(fn)
+        else:
+            raise TypeError(f"submit() wants something to call, not {fn!r}.")
+        self.future: TaskFuture = TaskFuture(self)
 
     @property
     def tag(self) -> Hashable:  # type: ignore[override]  # read only
@@ -92,14 +92,15 @@ class TaskCall(Task):
         return self.permit if isinstance(self.permit, CircuitBreaker) else None
 
     @property
-    def name(self) -> str:
-        """What the function is called."""
-        fn = self.fn
-        return fn.__qualname__ if type(fn) is FunctionType else name_of(fn)
+    def error(self) -> BaseException | None:
+        """Why the call has failed, or was refused."""
+        future = self.future
+        return future.exception() if future.done() and not future.cancelled() else None
 
-    def make_future(self) -> Future[Any]:
-        """A future that knows its call."""
-        return TaskFuture(self)
+    def claim(self) -> bool:
+        """As `Task.claim`. Who cancels holds the lock of the executor, as who claims does: no other one is needed."""
+        self.future._state = "RUNNING"
+        return True
 
     def run(self) -> Outcome:
         """As `Task.run`; what it submits and waits for itself knows where it is."""
@@ -111,8 +112,9 @@ class TaskCall(Task):
             inside.executor = before
 
     def let_go(self) -> None:
-        """The call has ended: keep nothing that its caller did not keep."""
+        """The call has ended: neither it nor its future keeps what its caller did not keep."""
         self.executor = None
+        self.future._waiters.task = None  # or a circle would keep both until the garbage collector comes
 
 
 def name_of(fn: Any) -> str:
@@ -139,13 +141,17 @@ class TaskFuture(_CallFuture):
     def __init__(self, task: TaskCall) -> None:
         _CallFuture.__init__(self)
         self.number = task.id
-        self._task: TaskCall | None = task
-        self._waiters = waiters = _Waiters()
-        waiters.future = self
+        self._waiters: _Waiters = (waiters := _Waiters())
+        waiters.task = task
+
+    @property
+    def task(self) -> TaskCall | None:
+        """The call, until it has ended."""
+        return self._waiters.task
 
     def cancel(self) -> bool:
         """Cancel the call unless it runs. The queue has room for another one at once."""
-        task = self._task
+        task = self._waiters.task
         executor = task.executor if task is not None else None
         if task is None or executor is None:
             return super().cancel()
@@ -153,7 +159,7 @@ class TaskFuture(_CallFuture):
 
     def result(self, timeout: float | None = None) -> Any:
         """As in the standard library. Inside a task of the same executor, without *timeout*, it runs the call here."""
-        if timeout is None and self._task is not None:
+        if timeout is None and self._waiters.task is not None:
             self.help()
         return Future.result(self, timeout)
 
@@ -165,35 +171,23 @@ class TaskFuture(_CallFuture):
 
     def help(self) -> None:
         """Inside a task of the same executor: run the call here, unless it runs already."""
-        task = self._task
+        task = self._waiters.task
         if task is not None and task.executor is not None and INSIDE.executor is task.executor:
             task.executor._help(task)
-
-    def let_go(self) -> None:
-        """The call has ended."""
-        self._task = None
-        if type(self._waiters) is _Waiters:
-            self._waiters.future = None  # or a circle would keep it until the garbage collector comes
 
 
 class _Waiters(list[Any]):
     """Those of the standard library's ``wait`` and ``as_completed`` who wait for a future."""
 
-    __slots__ = ("future",)
+    __slots__ = ("task",)
 
-    future: TaskFuture | None
-    """Whose they are, until it has ended."""
+    task: TaskCall | None
+    """The call of the future, until it has ended."""
 
     def append(self, waiter: Any) -> None:
-        future = self.future
-        task = future._task if future is not None else None
-        if (
-            future is not None
-            and task is not None
-            and task.executor is not None
-            and INSIDE.executor is task.executor
-            and not future.done()
-        ):
+        task = self.task
+        executor = task.executor if task is not None else None
+        if task is not None and executor is not None and executor is INSIDE.executor and not task.future.done():
             raise DeadlockError(
                 "A task waits for another task of its own executor by concurrent.futures.wait or "
                 "as_completed, which keeps its slot and cannot run what it waits for: with few slots it would never "

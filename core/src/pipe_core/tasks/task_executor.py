@@ -13,7 +13,7 @@ from itertools import islice
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
-from pipe_core.kernel.contracts import Outcome, Scheduler
+from pipe_core.kernel.contracts import Scheduler
 from pipe_core.kernel.errors import OptionsError, QueueFullError, TaskTimeoutError
 from pipe_core.kernel.priority import TaskPriority, priority_key
 from pipe_core.runtime.dispatcher import Dispatcher
@@ -149,7 +149,7 @@ class TaskExecutor(Views, Executor):
             QueueFullError: The queue is full, and the policy is not to wait.
             TypeError: *fn* cannot be called.
         """
-        task = self._made(fn, args, kwargs)
+        task = TaskCall(self, next(self._numbers), fn, args, kwargs)
         if "priority" in kwargs and makes_priority(fn, kwargs["priority"]):
             self._prioritise(task, kwargs.pop("priority"))
         return self._admit(task)
@@ -182,7 +182,7 @@ class TaskExecutor(Views, Executor):
         options = call_options(self, timeout=timeout, deadline=deadline, retries=retries, breaker=breaker, tags=tags)
 
         def submit(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            task = self._made(fn, args, kwargs)
+            task = TaskCall(self, next(self._numbers), fn, args, kwargs)
             if priority is not None:
                 self._prioritise(task, priority)
             for name, value in options.items():
@@ -190,11 +190,6 @@ class TaskExecutor(Views, Executor):
             return self._admit(task)
 
         return submit
-
-    def _made(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskCall:
-        if not callable(fn):
-            raise TypeError(f"submit() wants something to call, not {fn!r}.")
-        return TaskCall(self, next(self._numbers), fn, args, kwargs)
 
     def _prioritise(self, task: TaskCall, priority: Any) -> None:
         if not self._has_priorities:
@@ -287,8 +282,7 @@ class TaskExecutor(Views, Executor):
             self._end(task, TaskStatus.CANCELLED)
         Future.cancel(future)
         future.set_running_or_notify_cancel()
-        self._forget(task)
-        self._settle()
+        self._settle(task)
         return True
 
     def _help(self, task: TaskCall) -> None:
@@ -329,50 +323,32 @@ class TaskExecutor(Views, Executor):
         """A call goes to another status; the lock is held. For the dispatcher."""
         if type(task) is Task:
             return  # of `everywhere`: nobody submitted it
-        before, times, attempt = task.status, self._times, task.attempt
+        before = task.status
         slot, name = -1, ""
+        attempt = task.attempt
         if to is PROCESSING:
             slot, name = task.slot, task.name
             task.started = now
-            times.waits.append(now - task.since)
+            self._times.waits.append(now - task.since)
             if task.timeout is not None:
                 self._expire_at(now + task.timeout, task, attempt)
+        elif before is PROCESSING:
+            slot = task.slot
+            task.ended = now
+            times = self._times
+            times.runs.append(ran := now - task.started)
+            times.total += ran
+        elif before is None:
+            name = task.name
+            task.since = now
         elif to is PENDING:
-            if before is None:
-                task.since, name = now, task.name
-            else:
-                attempt += 1
-                times.retries += 1
+            attempt += 1
+            self._times.retries += 1
         else:
             task.ended = now
-            if before is PROCESSING:
-                slot = task.slot
-                times.runs.append(now - task.started)
-                times.total += now - task.started
         if self._blocked and before is PENDING:
             self._room.notify()
-        self._history.add(task.id, before, to, now, attempt, reason, slot if slot >= 0 else None, name)
-
-    def _settled(self, task: Any, ended: Outcome) -> Outcome | None:
-        breaker = task.permit
-        if breaker is not None and isinstance(breaker, CircuitBreaker) and not ended.unstarted:
-            breaker.tell(ended.error is None, monotonic())
-        told = Executor._settled(self, task, ended)
-        if told is not None:
-            task.error = told.error
-        return told
-
-    def _tell(self, task: Any, ended: Outcome | None) -> None:
-        Executor._tell(self, task, ended)
-        if ended is not None and type(task) is TaskCall:
-            self._forget(task)
-
-    def _forget(self, task: TaskCall) -> None:
-        """Neither the caller's future nor the ledger keeps what the call needed."""
-        future = task.future
-        if isinstance(future, TaskFuture):
-            future.let_go()
-        task.let_go()
+        self._history.add((task.id, before, to, now, attempt, reason, slot, name))
 
     def _retain(self, task: Any) -> None:
         assert self._retention is not None
