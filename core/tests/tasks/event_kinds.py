@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 from pipe_core import Event, EventExecutor, EventStatus, Processor
 
 LIMIT = 30.0
+FAST = {"queue_capacity": 10_000, "capacity_refresh_time": 0.01}
+"""A budget that holds nothing up."""
+HOUR = {"queue_capacity": 1, "capacity_refresh_time": 3_600}
+"""One start an hour."""
 T = TypeVar("T")
 
 
@@ -86,3 +90,10 @@ def agree(executor: EventExecutor) -> None:
         seen += events
     assert len(seen) == len(set(seen)) == len(executor)
     assert set(seen) == set(executor.states.items.values())
+
+
+async def joined(executor: EventExecutor) -> None:
+    """Return when nothing waits and nothing runs any more."""
+    assert executor.processor is not None
+    await executor.processor.join()
+    agree(executor)

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import pytest
-from event_kinds import Work, Works, agree, labels, run, until
+from event_kinds import Work, Works, agree, joined, labels, run, until
 
 from pipe_core import Event, EventExecutor, EventStatus, OptionsError, Processor, TaskPriority, get_executor
 from pipe_core.kernel.errors import CodecError, TaskTimeoutError
@@ -51,7 +51,7 @@ class Odd(Sum):
 
 
 class Chunks(Sum):
-    async def stream(self) -> Any:  # type: ignore[override]  # an async generator
+    async def stream(self) -> Any:
         for number in self.numbers:
             yield number
         if self.pause:
@@ -80,8 +80,7 @@ def test_what_blocks_runs_beside_others_in_threads() -> None:
             await executor.start()
             for _ in range(3):
                 await executor.append(Work(code=block))
-            assert executor.processor is not None
-            await executor.processor.join()
+            await joined(executor)
             assert len(executor.completed_events) == 3
             assert len(names) == 3
             assert threading.current_thread().name not in names
@@ -128,8 +127,7 @@ def test_no_more_at_once_than_the_executor_has_places_and_the_urgent_one_next() 
             await asyncio.sleep(0.01)
             assert executor.processing_events == [first]
             gate.set()
-            assert executor.processor is not None
-            await executor.processor.join()
+            await joined(executor)
             assert order == ["urgent", *range(5)]
             await executor.shutdown()
 
@@ -146,8 +144,7 @@ def test_the_loop_goes_on_while_threads_are_blocked() -> None:
             for _ in range(20):
                 await asyncio.sleep(0.001)
             gate.set()  # nobody else could
-            assert executor.processor is not None
-            await executor.processor.join()
+            await joined(executor)
             await executor.shutdown()
 
     run(main)
@@ -160,8 +157,7 @@ def test_an_executor_that_takes_nothing_aborts_its_events() -> None:
         executor = Works(executor=pool)
         await executor.append(event := Work())
         await executor.start()
-        assert executor.processor is not None
-        await executor.processor.join()
+        await joined(executor)
         assert event.status.final
         assert isinstance(event.execution.error, Exception)
         agree(executor)
@@ -177,8 +173,7 @@ def test_a_shutdown_is_followed_by_another_start() -> None:
             for n in range(3):
                 await executor.append(Work(label=n))
                 await executor.start()
-                assert executor.processor is not None
-                await executor.processor.join()
+                await joined(executor)
                 await executor.shutdown()
             assert labels(executor.completed_events) == [0, 1, 2]
 
@@ -257,8 +252,7 @@ def test_copies_run_in_processes_and_what_came_of_them_comes_back(processes: Pro
         broken = Chunks(numbers=(1, 2), streaming=True, pause=0.1)
         for event in [*events, wrong, late, chunks, broken]:
             await executor.append(event)
-        assert executor.processor is not None
-        await executor.processor.join()
+        await joined(executor)
         assert [event.execution.response[0] for event in events] == list(range(1, 51))
         assert os.getpid() not in {event.execution.response[1] for event in events}
         assert all(event.execution.duration >= 0 for event in events)
