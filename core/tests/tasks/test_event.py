@@ -74,7 +74,7 @@ def test_every_event_has_an_id_and_defaults_of_its_own() -> None:
 
 def test_fields_that_nobody_declared_are_refused() -> None:
     with pytest.raises(ValidationError, match="Extra inputs"):
-        Fetch(adress="a")  # type: ignore[call-arg]
+        Fetch(adress="a")  # type: ignore[call-arg]  # the mistake is the test
 
 
 @pytest.mark.parametrize("name", ["id", "created_at", "timeout"])
@@ -86,12 +86,12 @@ def test_what_an_event_is_does_not_change(name: str) -> None:
 
 def test_the_status_is_not_set_from_outside() -> None:
     with pytest.raises(AttributeError):
-        Fetch().status = EventStatus.COMPLETED  # type: ignore[misc]
+        Fetch().status = EventStatus.COMPLETED  # type: ignore[misc]  # that it has no setter is the test
 
 
 def test_an_id_and_a_moment_may_be_given_and_are_kept_in_utc() -> None:
     moment = datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
-    event = Fetch(id="5ec6c3f6-0f7a-4a6f-8b0e-6a1d7a0c2a11", created_at=moment)  # type: ignore[arg-type]
+    event = Fetch(id="5ec6c3f6-0f7a-4a6f-8b0e-6a1d7a0c2a11", created_at=moment)
 
     assert event.id == UUID("5ec6c3f6-0f7a-4a6f-8b0e-6a1d7a0c2a11")
     assert event.created_at == moment
@@ -139,7 +139,7 @@ def test_invoke_is_not_overridden() -> None:
     with pytest.raises(EventClassError, match=r"Bad overrides `invoke`.*`_invoke`") as info:
 
         class Bad(Event):
-            async def invoke(self) -> Any:  # type: ignore[misc]
+            async def invoke(self) -> Any:  # type: ignore[misc]  # that it is final is the test
                 return 1
 
     assert isinstance(info.value, TypeError)

@@ -54,7 +54,7 @@ def back(event: Event, mode: Any) -> Event:
 
 @pytest.mark.parametrize("mode", ["python", "json"])
 def test_a_pending_event_comes_back_and_can_be_run(mode: str) -> None:
-    event = SubJob(deepness=2, when="2026-01-01T00:00:00Z", sizes={1, 2}, metadata={"k": [1, None]}, timeout=3)  # type: ignore[arg-type]
+    event = SubJob(deepness=2, when="2026-01-01T00:00:00Z", sizes={1, 2}, metadata={"k": [1, None]}, timeout=3)
     again = back(event, mode)
 
     assert type(again) is SubJob
@@ -111,7 +111,7 @@ def test_a_field_that_json_cannot_hold_is_refused_not_replaced() -> None:
 
 def test_another_mode_is_refused() -> None:
     with pytest.raises(OptionsError, match="'python' or 'json'"):
-        Job().to_dict("db")  # type: ignore[arg-type]
+        Job().to_dict("db")  # type: ignore[arg-type]  # wrong on purpose
 
 
 # --- errors ---

@@ -415,7 +415,7 @@ def test_a_loop_that_is_closed_while_it_waits_holds_nobody_up() -> None:
         task = loop.create_task(event.invoke())
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own switch
 
     assert asyncio.run(main()) is event
     gc.collect()

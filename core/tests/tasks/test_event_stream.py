@@ -47,7 +47,7 @@ class OnlyStream(Event):
 
 
 class Prepared(Event):
-    async def stream(self) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def stream(self) -> AsyncIterator[Any]:  # type: ignore[override]  # one to await, which gives one
         await asyncio.sleep(0)
         return chunks()
 
