@@ -9,19 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from numbered import Number, numbers
 from pydantic import BaseModel
 
 from pipe_core import BaseHook, FlowStatus, HookStore, Pipe, hookimpl
 from pipe_core.kernel.errors import HookContractError, RunCancelledError, SourceError
 from pipe_core.records.entry import Entry
-
-
-class Number(BaseModel):
-    n: int
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
 
 
 async def endless() -> AsyncIterator[dict[str, Any]]:

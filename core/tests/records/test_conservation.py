@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numbered import Number, numbers
 from pydantic import BaseModel, ConfigDict
 
 from pipe_core import BaseHook, HookStore, Pipe
@@ -20,10 +21,6 @@ from pipe_core.kernel.errors import ConservationError, RunCancelledError, SinkEr
 from pipe_core.records import worker
 from pipe_core.records.entry import Entry
 from pipe_core.records.result import Result
-
-
-class Number(BaseModel):
-    n: int
 
 
 class Open(BaseModel):
@@ -52,10 +49,6 @@ class Once(BaseHook):
             return "drop"
         self.seen.add(value)
         return "keep"
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
 
 
 def check(fates: Sequence[str], chunk_size: int | None, executor: Any) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numbered import Number, numbers
 from pydantic import BaseModel, field_serializer, model_validator
 
 from pipe_core import BaseHook, HookStore, Pipe
@@ -20,10 +21,6 @@ from pipe_core.kernel.errors import OptionsError
 from pipe_core.records.entry import Entry
 
 FIELDS = ["position", "phase", "errors", "raw", "data", "hook", "attempt"]
-
-
-class Number(BaseModel):
-    n: int
 
 
 class Unwritable(BaseModel):
@@ -34,10 +31,6 @@ class Unwritable(BaseModel):
         if value == 2:
             raise ValueError("cannot be written")
         return value
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
 
 
 def refuse_two(entry: Entry, store: HookStore) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numbered import Number, numbers
 from pydantic import BaseModel, RootModel, model_validator
 from typing_extensions import TypedDict
 
@@ -20,16 +21,8 @@ from pipe_core.kernel.errors import HookContractError, OptionsError, RunError
 from pipe_core.records.entry import Entry
 
 
-class Number(BaseModel):
-    n: int
-
-
 class Custom(BaseException):
     pass
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
 
 
 def failing(kind: str, error: Callable[[], BaseException], seen: list[Any]) -> Any:

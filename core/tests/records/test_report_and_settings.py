@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numbered import numbers
 from pydantic import BaseModel
 
 from pipe_core import FlowReport, FlowStatus, HookStore, Pipe, hookimpl, using
@@ -35,10 +36,6 @@ from pipe_core.records.entry import Entry
 class Number(BaseModel):
     n: int
     inner: dict[str, int] = {}
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
 
 
 MIXED: list[Any] = [

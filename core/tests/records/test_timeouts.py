@@ -13,21 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from numbered import Number, numbers
 
 from pipe_core import BaseHook, HookStore, Pipe
 from pipe_core.records.entry import Entry
 
 SLOW = 0.4
 TIMEOUT = 0.2
-
-
-class Number(BaseModel):
-    n: int
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
 
 
 def slow_at(entry: Entry) -> bool:
