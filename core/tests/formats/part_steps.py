@@ -40,7 +40,7 @@ def stopped(step: int, stop: Callable[[], None], at_once: bool = True) -> Iterat
     try:
         for name, call in calls.items():
             setattr(os, name, counted(call))
-        exchange._exchanged = counted(exchanged) if at_once else lambda one, other: False  # type: ignore[attr-defined]
+        exchange._exchanged = counted(exchanged) if at_once else lambda one, other: False
         yield lambda: next(steps) > step
     finally:
         exchange._exchanged = exchanged
@@ -61,7 +61,7 @@ def laid_out(folder: Path, mode: str) -> Path:
 
 def written(out: Path, mode: Any) -> None:
     """Write the new part files."""
-    most, part_sink.MOST = part_sink.MOST, 1  # type: ignore[misc]
+    most, part_sink.MOST = part_sink.MOST, 1  # type: ignore[misc]  # a constant, for others
     sink: Any = get_format("jsonl").sink(f"{out}/")
     try:
         sink.open(mode)
@@ -69,7 +69,7 @@ def written(out: Path, mode: Any) -> None:
             sink.write(data, 1)
         sink.commit()
     finally:
-        part_sink.MOST = most  # type: ignore[misc]
+        part_sink.MOST = most  # type: ignore[misc]  # as above
         sink.close()
 
 
