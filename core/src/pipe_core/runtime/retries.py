@@ -26,8 +26,8 @@ class Retry:
         factor: By how much the delay grows with each attempt.
         max_delay: The longest delay, in seconds.
         jitter: How much of the delay is left to chance, 0.0 to 1.0: those that fail together shall not return together.
-        on: The classes of errors that are tried again, or a predicate. Default: any `Exception` that does not say
-            ``retryable = False``.
+        on: The classes of errors that are tried again, or a predicate; what the predicate raises is a no. Default: any
+            `Exception` that does not say ``retryable = False``.
         random: Where chance comes from; a seeded one makes delays repeatable.
 
     Raises:
@@ -56,13 +56,21 @@ class Retry:
 
     def after(self, attempt: int, error: BaseException) -> float | None:
         """Seconds until the attempt that follows *attempt* (the first is 1); None when there is none."""
-        if attempt > self.retries or not self._matches(error):
+        if attempt > self.retries or not self._is_met(error):
             return None
         try:
             longest = min(self.delay * self.factor ** (attempt - 1), self.max_delay)
         except OverflowError:
             longest = self.max_delay
         return longest * (1 - self.jitter * self.random.random())
+
+    def _is_met(self, error: BaseException) -> bool:
+        try:
+            return self._matches(error)
+        except BaseException as broken:  # the user's code, on a thread that has others to look after
+            note = f"There was no other attempt: asking whether to make one raised {type(broken).__name__}."
+            BaseException.add_note(error, note)
+            return False
 
     def _matches(self, error: BaseException) -> bool:
         if self.on is None:

@@ -11,16 +11,17 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pipe_core.kernel.access import get_scheduler
-from pipe_core.kernel.errors import IllegalTransitionError, PipeError, QueueFullError
+from pipe_core.kernel.errors import CircuitOpenError, IllegalTransitionError, PipeError, QueueFullError
 from pipe_core.kernel.priority import priority_key
 from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.history import History
 from pipe_core.runtime.ledger import TRANSITIONS, TaskStatus
 from pipe_core.tasks.errors import EventExistsError
 from pipe_core.tasks.event import Event
-from pipe_core.tasks.execution import Ending, is_retryable
+from pipe_core.tasks.execution import OPEN, Ending, is_retryable
 from pipe_core.tasks.policies import Retention
 from pipe_core.tasks.record import EventRecord
+from pipe_core.tasks.terms import Terms, Tries
 from pipe_core.tasks.waiters import Waiters
 
 PENDING, PROCESSING = TaskStatus.PENDING, TaskStatus.PROCESSING
@@ -60,6 +61,7 @@ class Book:
         self.last = 0
         self._retention = retention
         self._kept: deque[tuple[float, EventRecord]] = deque()
+        self._tries = Tries()
         self._changed: Callable[[], None] = _ignored
         self._left: Callable[[EventRecord], None] = _ignored
         self._room, self._quiet = Waiters(), Waiters()
@@ -75,11 +77,13 @@ class Book:
 
     # --- in ---
 
-    async def admit(self, event: Event, priority: Any, on_full: OnFull) -> None:
+    async def admit(
+        self, event: Event, priority: Any, on_full: OnFull, terms: Terms | None = None, instead: Event | None = None
+    ) -> None:
         """`add`, as soon as there is room, or whatever else *on_full* says."""
         while True:
             try:
-                return self.add(event, priority)
+                return self.add(event, priority, terms, instead)
             except QueueFullError:
                 if on_full == "raise":
                     raise
@@ -88,17 +92,30 @@ class Book:
                 else:
                     self._drop_oldest()
 
-    def add(self, event: Event, priority: Any = None) -> None:
+    def add(self, event: Event, priority: Any = None, terms: Terms | None = None, instead: Event | None = None) -> None:
         """*event* waits from now on. When this raises, nothing has changed.
+
+        Args:
+            event: Pending, and of nobody else's.
+            priority: See `priority_key`. Default: when it was created.
+            terms: On which it is tried.
+            instead: An event that has ended without a response. Its place is taken: it is forgotten, and *event* has
+                its terms, and its priority if it has none.
 
         Raises:
             QueueFullError: There is no room.
             ValueError: The event is here already, or the priority is no finite number.
-            IllegalTransitionError: The event is not pending, or belongs to somebody else.
+            IllegalTransitionError: The event is not pending, or belongs to somebody else; or *instead* is not here, or
+                no such event.
         """
         band, number = (1, event.created_at.timestamp()) if priority is None else priority_key(priority)
         record, id = event._record, event.id
         with self.lock:
+            left = None if instead is None else self._left_behind(instead)
+            if left is not None:
+                terms = left.terms
+                if priority is None:
+                    band, number = left.band, left.number
             if id in self.events:
                 raise EventExistsError(f"The event {id} is here already, as {self.events[id].status.value}.")
             limit = self.limit
@@ -114,12 +131,29 @@ class Book:
             record.sequence = self.last = self.last + 1
             record.band, record.number, record.since = band, number, now
             record.exempt = limit is None
+            record.terms = terms
             if limit is not None:
                 self.queued += 1
             self.events[id] = event
             self.history.add((id, None, PENDING, now, record.attempt, "", -1, type(event).__name__))
             self._dispatcher.add(record, now)
+            if left is not None:
+                self._forget(left)
+                left.owner = left.event = None  # as in `_expire`
         self._changed()
+
+    def _left_behind(self, event: Event) -> EventRecord:
+        """The record of an event here that has ended without a response."""
+        record = event._record
+        if self.events.get(event.id) is not event:
+            raise IllegalTransitionError(f"The event {event.id} is not here, or no more: another one has its place.")
+        if not record.now.final:
+            raise IllegalTransitionError(f"The event {event.id} is {record.now.value}: it has not ended.")
+        if record.now is TaskStatus.COMPLETED:
+            raise IllegalTransitionError(
+                f"The event {event.id} is completed. To do its work anew append event.as_fresh_event()."
+            )
+        return record
 
     def _full(self) -> bool:
         return self.limit is not None and self.queued >= self.limit
@@ -166,9 +200,28 @@ class Book:
         """An event that is pending, and may be in hand, is to be had again after so many seconds."""
         with self.lock:
             if record.status is PENDING and record.owner is self:
+                self._tries.settle(record, False)
                 self._dispatcher.withdraw(record)
                 self._dispatcher.put_off(record, monotonic() + seconds)
         self._changed()
+
+    def fetch(self, record: EventRecord) -> bool:
+        """Take an event, as `next` does. False when it does not wait, or is in hand."""
+        with self.lock:
+            return self._dispatcher.withdraw(record)
+
+    def let_through(self, record: EventRecord, now: float) -> bool:
+        """Whether the breaker of an event in hand lets it begin. If not it is put off, or refused."""
+        breaker = None if record.terms is None else record.terms.breaker
+        if breaker is None:
+            return True
+        with self.lock:
+            answer = self._tries.wait(record, breaker, now)
+        if isinstance(answer, CircuitOpenError):
+            self.refuse(record, answer)
+        elif answer > 0:
+            self.put_off(record, answer)
+        return answer == 0
 
     def sooner(self, records: Iterable[EventRecord], seconds: float) -> None:
         """Those of *records* that wait, and are not in hand, are to be had again after so many seconds."""
@@ -196,7 +249,11 @@ class Book:
         Raises:
             IllegalTransitionError: The table of transitions has no such move.
         """
-        event = record.event
+        event, terms, again = record.event, record.terms, None
+        if terms is not None and record.status is PROCESSING:  # without the lock: code of the user's runs there
+            again = terms.again(record.attempt, to, record.ending.error)
+            if again is not None:
+                to, reason = TaskStatus.FAILED, again[1]
         with self.lock:
             before, now = record.status, monotonic()
             if before is None or event is None or to not in TRANSITIONS[before]:
@@ -204,19 +261,35 @@ class Book:
                     f"An event cannot go from {'nowhere' if before is None else before.value} to {to.value}."
                 )
             if before is PENDING:
-                self._leave_queue(record)
+                self._leave_queue(record, to)
+            elif terms is not None and before is PROCESSING:
+                terms.tell(to, record.ending.error, now)
             attempt = record.attempt + (before is TaskStatus.FAILED)
             name = type(event).__name__ if to is PROCESSING else ""
             self.history.add((event.id, before, to, now, attempt, reason, -1, name))
+            if again is not None:
+                self._pause(record, event.id, now, again[0])
+                return
             self.ledger.move(record, to)
-            if to is PENDING:  # it is tried again, and counts as one that was there before
-                record.exempt = True
+            if to is PENDING:
+                self.last += 1
+                record.sequence, record.since, record.exempt = self.last, now, True
                 self._dispatcher.scheduler.push(record)
                 self._changed()
             elif to is not PROCESSING:
                 self._ended(record, now)
 
-    def _leave_queue(self, record: EventRecord) -> None:
+    def _pause(self, record: EventRecord, id: UUID, now: float, seconds: float) -> None:
+        """An attempt has failed, and the next one begins after so many seconds. It counts as one that was there."""
+        self.history.add(
+            (id, TaskStatus.FAILED, PENDING, now, record.attempt + 1, f"again after {seconds:.3g} s", -1, "")
+        )
+        self._dispatcher.retry(record, now, seconds)
+        record.ending, record.since, record.exempt = OPEN, now + seconds, True
+        self._changed()
+
+    def _leave_queue(self, record: EventRecord, to: TaskStatus) -> None:
+        self._tries.settle(record, to is PROCESSING)
         self._dispatcher.withdraw(record)
         self._left(record)
         if not record.exempt:
@@ -225,6 +298,9 @@ class Book:
                 self._room.wake_one()
 
     def _ended(self, record: EventRecord, now: float) -> None:
+        record.sequence, record.since = 0, 0.0  # they are of no use any more, and most of what is kept of an event
+        if record.status is TaskStatus.COMPLETED:
+            record.number, record.terms = 0.0, None
         if self._retention is not None:
             self._kept.append((now, record))
             self._expire(now)
@@ -282,6 +358,7 @@ class Book:
     def _forget(self, record: EventRecord) -> None:
         assert record.event is not None  # as long as it has an owner
         self.ledger.forget(record)
+        record.terms = None
         del self.events[record.event.id]
 
     def clean(self, statuses: set[TaskStatus], others: Iterable[EventRecord] = ()) -> int:

@@ -11,6 +11,7 @@ from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.remote_errors import open_error, pack_error
 from pipe_core.tasks.event import Event
 from pipe_core.tasks.execution import OPEN, Ending, is_retryable
+from pipe_core.tasks.running import run_once
 
 
 class Elsewhere:
@@ -74,12 +75,12 @@ class Elsewhere:
 
 async def _invoked(event: Event) -> None:
     """On a loop of the executor's own."""
-    await event.invoke()
+    await run_once(event)
 
 
 def _invoked_here(event: Event) -> None:
     """On a loop of the thread's own: code that blocks holds up nobody but itself."""
-    call_loop.run(event.invoke())
+    call_loop.run(run_once(event))
 
 
 async def _run_copy(event: Event) -> tuple[TaskStatus, Ending, bytes | None]:

@@ -26,7 +26,7 @@ from pipe_core.tasks import event_data
 from pipe_core.tasks.errors import EventClassError
 from pipe_core.tasks.execution import Execution, checked_timeout
 from pipe_core.tasks.record import EventRecord
-from pipe_core.tasks.running import run_event
+from pipe_core.tasks.running import run_once
 
 _IDENTITY: Final = ("id", "created_at", "metadata")
 _TRANSIENT: Final = ("timeout", "streaming")
@@ -49,7 +49,8 @@ class Event(BaseModel):
         page = await event.invoke()
 
     Its code runs once, however often and from wherever it is invoked. What it raises is kept in `execution` and never
-    raised by `invoke`. To run it again make a fresh one: `as_fresh_event`.
+    raised by `invoke`. To run it again make a fresh one: `as_fresh_event`. Only an executor that was told so when it
+    was appended tries it again when it fails: ``append(event, retries=3)``.
 
     An event that streams is written as an async generator, either `_invoke` or `stream`; its response is the list of
     chunks, and `stream_chunks` hands them out as they come. Where a class has both, ``streaming=True`` takes `stream`.
@@ -141,12 +142,14 @@ class Event(BaseModel):
 
     @property
     def execution(self) -> Execution:
-        """Status, duration, response, error and whether another try makes sense, as they are now."""
+        """Status, duration, response, error, whether another try makes sense, and the attempt, as they are now."""
         return self._record.execution
 
     @final
     async def invoke(self) -> Any:
         """Run the event, unless it has been run; while somebody else runs it, on whatever thread or loop, wait.
+
+        If it belongs to an executor that tries it again, so does this, until there is no further attempt.
 
         Returns:
             The response of its one run, and `Unset` where there is none: what became of it is in `execution`.
@@ -157,11 +160,9 @@ class Event(BaseModel):
             RunningError: The event's own code invokes it.
         """
         record = self._record
-        run = record.claim()
-        if run is None:
-            await record.ended()
-        else:
-            await run_event(self, record, run)
+        await run_once(self)
+        while record.attempt > 1 and await record.rested():
+            await run_once(self)
         return record.facts()[2].response
 
     @final

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.errors import OptionsError, TaskTimeoutError
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
+from pipe_core.runtime.permits import CircuitBreaker
+from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.select import choose_executor
 from pipe_core.tasks.audit import Log, remembered
 from pipe_core.tasks.book import Book, OnFull
@@ -20,6 +22,7 @@ from pipe_core.tasks.processor import Processor, check_event_type
 from pipe_core.tasks.processor_config import check_policy, check_type, checked_config
 from pipe_core.tasks.states import States
 from pipe_core.tasks.status import as_status
+from pipe_core.tasks.terms import agreed
 from pipe_core.tasks.views import Views
 
 _CLEANED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.ABORTED)
@@ -98,23 +101,56 @@ class EventExecutor(Views):
 
     # --- events ---
 
-    async def append(self, event: Event, priority: Any = None) -> None:
+    async def append(
+        self,
+        event: Event,
+        priority: Any = None,
+        *,
+        retries: int | Retry | None = None,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
         """Add *event*, which waits for its turn from now on. When this raises, nothing has changed.
 
         Args:
             event: Pending, and of nobody else's.
             priority: A `TaskPriority`, or a finite number, of which lower ones go first. Default: when it was created.
+            retries: How many attempts may follow one that failed, or ran longer than the event's `timeout`; or a
+                `Retry` that also says which and when. Each asks for permission, and all run the same event.
+            breaker: Keeps it back while what it uses fails, and hears how its attempts end. Events that use the same
+                thing get the same one.
 
         Raises:
+            OptionsError: An option is wrong.
             TypeError: It is no event of the type that is taken here.
             ValueError: It is here already, or the priority is no finite number.
             QueueFullError: There is no room, and the policy is to raise.
         """
         check_type(event, self.event_type, strict=self._strict)
         if self.processor is None:
-            await self._book.admit(event, priority, self.on_full)
+            await self._book.admit(event, priority, self.on_full, agreed(retries, breaker))
         else:
-            await self.processor.enqueue(event, priority, on_full=self.on_full)
+            await self.processor.enqueue(event, priority, on_full=self.on_full, retries=retries, breaker=breaker)
+
+    async def requeue(self, event: Event, priority: Any = None) -> Event:
+        """Put a fresh event in the place of one that has ended without a response, and forget that one.
+
+        The fresh one has its metadata, and under ``metadata["original"]`` its id; by that `history` still knows it.
+        When this raises, nothing has changed.
+
+        Args:
+            event: Failed, cancelled, skipped or aborted.
+            priority: Default: the same. `retries` and `breaker` are the same always.
+
+        Returns:
+            The fresh event, which waits for its turn.
+
+        Raises:
+            IllegalTransitionError: It is not here, or no more; has not ended; or is completed.
+            QueueFullError: There is no room, and the policy is to raise.
+        """
+        fresh = event.as_fresh_event(copy_meta=True)
+        await self._book.admit(fresh, priority, self.on_full, instead=event)
+        return fresh
 
     async def cleanup_events(self, statuses: Iterable[TaskStatus | str] | None = None) -> int:
         """Forget events, and how often they were denied.
@@ -219,6 +255,15 @@ class EventExecutor(Views):
     def cancelled_events(self) -> list[Event]:
         """The events that ran out of time or were cancelled."""
         return self._book.of(TaskStatus.CANCELLED)
+
+    @property
+    def dead_letters(self) -> list[Event]:
+        """The events that nobody has an answer of, nor gave up: failed for good, out of time, and refused ones.
+
+        `requeue` submits one of them again.
+        """
+        late = [event for event in self.cancelled_events if isinstance(event.execution.error, TaskTimeoutError)]
+        return [*self.failed_events, *late, *self.aborted_events]
 
     @property
     def skipped_events(self) -> list[Event]:

@@ -47,11 +47,12 @@ class Execution:
 
     Attributes:
         status: Where the event is.
-        duration: Seconds that it ran, 0 where it never began. `Unset` until it has ended.
+        duration: Seconds that it ran, the last time, 0 where it never began. `Unset` until it has ended.
         response: What `_invoke` gave, None included; the list of chunks for an event that streams, also where the
             stream broke off. `Unset` where there is none.
         error: What it raised, or why it was cancelled or refused. None where there is none, `Unset` until it has ended.
         retryable: Whether another try makes sense. `Unset` until it has ended.
+        attempt: Which attempt that is, from 1 on: more than 1 where it was tried again.
     """
 
     status: TaskStatus
@@ -59,6 +60,7 @@ class Execution:
     response: Any = Unset
     error: BaseException | UnsetType | None = Unset
     retryable: bool | UnsetType = Unset
+    attempt: int = 1
 
 
 def checked_timeout(timeout: Any) -> Any:

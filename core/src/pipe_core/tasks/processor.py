@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, ClassVar, Final, Self
 
-from pipe_core.kernel.errors import OptionsError, RunError, RunningError
+from pipe_core.kernel.errors import OptionsError, RunningError
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.loops import cancelled_from_outside
-from pipe_core.runtime.permits import StartBudget
+from pipe_core.runtime.permits import CircuitBreaker, StartBudget
+from pipe_core.runtime.retries import Retry
 from pipe_core.tasks.book import Book, OnFull
 from pipe_core.tasks.elsewhere import Elsewhere
 from pipe_core.tasks.errors import PermissionRejected
 from pipe_core.tasks.event import Event
 from pipe_core.tasks.permissions import SOON, Denials, Rejection, failed_check, judged
+from pipe_core.tasks.places import Places
 from pipe_core.tasks.policies import Retention
 from pipe_core.tasks.processor_config import check_policy, check_type, checked_config
 from pipe_core.tasks.record import EventRecord
-from pipe_core.tasks.waiters import Waiters
+from pipe_core.tasks.running import run_once
+from pipe_core.tasks.terms import agreed
 
 Invoke = Callable[[Event], Coroutine[Any, Any, Any]]
 
@@ -61,15 +63,13 @@ class Processor:
         self.book.listen(self._changed, self.denials.forget)
         self._asks = type(self).request_permission is not Processor.request_permission
         self._budget = StartBudget(self.config.queue_capacity, self.config.capacity_refresh_time)
-        self._invoke: Invoke = Event.invoke
-        self._most = self.config.concurrency_limit
+        self._invoke: Invoke = run_once
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
         self._told = False
         self._round = 0.0
         self._worker: asyncio.Task[None] | None = None
-        self._tasks: dict[asyncio.Task[Any], EventRecord] = {}  # each asks for an event, or runs it
-        self._places = Waiters()
+        self._places = Places(self.book, self.config.concurrency_limit, self._changed)
 
     @classmethod
     async def create(cls, *, book: Book | None = None, **config: Any) -> Self:
@@ -99,29 +99,40 @@ class Processor:
 
     # --- events in ---
 
-    async def enqueue(self, event: Event, priority: Any = None, *, on_full: OnFull = "wait") -> None:
+    async def enqueue(
+        self,
+        event: Event,
+        priority: Any = None,
+        *,
+        on_full: OnFull = "wait",
+        retries: int | Retry | None = None,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
         """Let *event* wait for its turn.
 
         Args:
             event: It must be pending, and belong to nobody.
             priority: A `TaskPriority`, or a finite number, of which lower ones go first. Default: when it was created.
             on_full: What to do when `max_queue_size` events wait: wait for room, raise, or drop the oldest one.
+            retries: See `EventExecutor.append`.
+            breaker: See `EventExecutor.append`.
 
         Raises:
+            OptionsError: An option is wrong.
             TypeError: It is no event of the `event_type`, or the priority is no number.
             ValueError: It is here already, or the priority is not finite.
             QueueFullError: There is no room, and the policy is to raise.
         """
         check_type(event, self.event_type)
         check_policy(on_full)
-        await self.book.admit(event, priority, on_full)
+        await self.book.admit(event, priority, on_full, agreed(retries, breaker))
 
     # --- life ---
 
     def run_on(self, elsewhere: Elsewhere) -> None:
         """Run events on an executor from now on, and no more of them at once than it can."""
         self._invoke = elsewhere.invoke
-        self._most = min(self.config.concurrency_limit, elsewhere.slots)
+        self._places.most = min(self.config.concurrency_limit, elsewhere.slots)
 
     @property
     def running(self) -> bool:
@@ -151,56 +162,77 @@ class Processor:
 
     async def settle(self) -> None:
         """Return when nothing runs any more. What is being asked for counts as running."""
-        while self._tasks:
+        while self._places:
             self._check_loop()
-            await asyncio.wait(self._tasks)
+            await self._places.left()
 
     async def process(self) -> None:
         """Start everything that waits now, without regard to the interval, and return when that has ended.
 
-        Never more than `concurrency_limit` at once. What is denied stays, and is not waited for.
+        Never more than `concurrency_limit` at once. What fails and is to be tried again is started again; what is
+        denied stays, and is not waited for.
         """
         self._bind()
         mine: list[asyncio.Task[Any]] = []
+        others: list[asyncio.Task[None]] = []
         last, left, now = self.book.last, self.book.waiting(), monotonic()
-        while left > 0:
-            if len(self._tasks) >= self._most:
-                await self._free_place()
-                continue
-            record = self.book.next(now)
-            if record is None:
-                break
-            if record.sequence <= last:  # what has come since may go first, and is not what this waits for
-                left -= 1
-            task = self._begin(record, always=True)
-            if task is not None:
-                mine.append(task)
-            elif left % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-        if mine:
-            await asyncio.wait(mine)
-
-    async def _free_place(self) -> None:
-        future = self._places.enter()
         try:
-            await future
+            while left > 0:
+                if self._places.full:
+                    await self._places.free()
+                    continue
+                record = self.book.next(now)
+                if record is None:
+                    break
+                if record.sequence <= last:  # what has come since may go first, and is not what this waits for
+                    left -= 1
+                attempt = record.attempt
+                task = self._begin(record, always=True)
+                if task is not None:
+                    mine.append(task)
+                    if record.terms is not None and record.terms.retry is not None:
+                        others.append(asyncio.create_task(self._follow(record, task, attempt)))
+                elif left % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            if mine:
+                await asyncio.wait([*mine, *others])
         finally:
-            self._places.leave(future)
+            for one in others:
+                one.cancel()
+
+    async def _follow(self, record: EventRecord, task: asyncio.Task[Any] | None, attempt: int) -> None:
+        """Begin an event again as often as it is to be tried again. Return when it has ended, or is denied.
+
+        Args:
+            record: It.
+            task: In which it runs, or is asked for.
+            attempt: Which attempt that is.
+        """
+        while True:
+            if task is not None:
+                await asyncio.wait([task])
+                if record.attempt == attempt:
+                    return
+            attempt = record.attempt
+            if not await record.rested():
+                return
+            while self._places.full:
+                await self._places.free()
+            task = None
+            if not self.book.fetch(record):  # the worker was faster, and may be asking for it
+                await record.news(_ROUND)
+            elif (task := self._begin(record, always=True)) is None:
+                return
 
     def _bind(self) -> None:
         """Belong to the running loop."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
-        if self.running or self._tasks:
+        if self.running or self._places:
             self._check_loop()
-        # What a loop that is closed has left behind.
-        stranded, self._tasks = self._tasks, {}
         self._loop, self._news, self._worker, self._told = loop, asyncio.Event(), None, False
-        for task, record in stranded.items():
-            with contextlib.suppress(RuntimeError):  # of code that does not heed its end
-                task.get_coro().close()
-            self.book.put_off(record, 0.0)  # where it had not begun
+        self._places.strand()  # what a loop that is closed has left behind
 
     def _check_loop(self) -> None:
         if self._loop is not None and self._loop is not asyncio.get_running_loop() and not self._loop.is_closed():
@@ -226,7 +258,7 @@ class Processor:
 
     def _start_some(self) -> None:
         for _ in range(_AT_ONCE):
-            if len(self._tasks) >= self._most or self._budget.wait(monotonic()) > 0:
+            if self._places.full or self._budget.wait(monotonic()) > 0:
                 return
             record = self._next()
             if record is None:
@@ -244,7 +276,7 @@ class Processor:
 
     def _due(self) -> float | None:
         """Seconds until something may start though nothing changes; None for never."""
-        if len(self._tasks) >= self._most:
+        if self._places.full:
             return None
         due = self.book.due()
         return None if due is None else max(due, self._budget.wait(monotonic()))
@@ -271,7 +303,10 @@ class Processor:
         event = record.event
         if event is None:
             return None  # cleaned up in this moment
-        now = monotonic()
+        now, loop = monotonic(), self._loop
+        assert loop is not None  # `_bind` comes first
+        if record.terms is not None and not self.book.let_through(record, now):
+            return None
         if self._asks:
             try:
                 answer = self.request_permission(**event.request)
@@ -281,31 +316,11 @@ class Processor:
                 return None
             if comes_later:
                 self._budget.take(now)
-                return self._spawn(record, self._ask(record, event, answer, now, always))
+                return self._places.take(loop, record, self._ask(record, event, answer, now, always))
             if not self._permitted(record, answer):
                 return None
         self._budget.take(now)
-        return self._spawn(record, self._invoke(event))
-
-    def _spawn(self, record: EventRecord, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        assert self._loop is not None  # `_bind` comes first
-        task = self._loop.create_task(coroutine)
-        self._tasks[task] = record
-        task.add_done_callback(self._left)
-        return task
-
-    def _left(self, task: asyncio.Task[Any]) -> None:
-        record = self._tasks.pop(task, None)
-        if record is None:
-            return  # of another loop, which was closed before
-        if task.cancelled():
-            self.book.put_off(record, 0.0)  # where it had not begun
-        elif (error := task.exception()) is not None:  # nothing that the event raised, which is on the event
-            refused = RunError(f"The event could not be brought to run: {type(error).__name__}.")
-            refused.__cause__ = error
-            self.book.refuse(record, refused)
-        self._places.wake_all()
-        self._changed()
+        return self._places.take(loop, record, self._invoke(event))
 
     async def _ask(self, record: EventRecord, event: Event, answer: Awaitable[Any], taken: float, always: bool) -> None:
         loop = asyncio.get_running_loop()

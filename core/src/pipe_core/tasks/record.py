@@ -14,6 +14,7 @@ from pipe_core.tasks.execution import OPEN, Ending, Execution
 
 if TYPE_CHECKING:
     from pipe_core.tasks.event import Event
+    from pipe_core.tasks.terms import Terms
 
 
 class Owner(Protocol):
@@ -56,8 +57,10 @@ class EventRecord(Tracked):
         event: The event, while there is an owner.
         run: The run in progress. Only who holds it ends it as a run ends; `end` without a run gives it up.
         ending: What came of it. Means something only under a final status; `execution` knows.
-        sequence: The place in which its owner got it; it, `band`, `number` and `since` are what schedulers look at.
+        sequence: The place in which its owner got it; it, `band`, `number` and `since` are what schedulers look at. Of
+            an event that is tried again `since` is when it may be.
         exempt: Whether it does not count for the bound of the queue.
+        terms: On which it is tried.
     """
 
     __slots__ = (
@@ -72,6 +75,7 @@ class EventRecord(Tracked):
         "run",
         "sequence",
         "since",
+        "terms",
     )
 
     band: int
@@ -79,6 +83,7 @@ class EventRecord(Tracked):
     sequence: int
     since: float
     exempt: bool
+    terms: Terms | None
     tag = None
     permit = None
 
@@ -102,10 +107,10 @@ class EventRecord(Tracked):
         """Status and ending, as they belong together."""
         status = self.status or TaskStatus.PENDING
         if not status.final:
-            return Execution(status)
+            return Execution(status, attempt=self.attempt)
         with self._lock:
             status = self.now
-            return Execution(status, *(self.ending if status.final else OPEN)[:4])
+            return Execution(status, *(self.ending if status.final else OPEN)[:4], self.attempt)
 
     # --- moves ---
 
@@ -120,7 +125,7 @@ class EventRecord(Tracked):
             self._check_free(event)
             if self.now is not TaskStatus.PENDING:
                 raise IllegalTransitionError(f"The event {event.id} is {self.now.value}, not pending.")
-            self.status = None
+            self.status, self.since = None, 0.0
             self.owner, self.event = owner, event
 
     def _check_free(self, event: Event) -> None:
@@ -236,6 +241,24 @@ class EventRecord(Tracked):
                 raise RunningError("An event's own code waits for the event's end, and so would wait for itself.")
             return self._watch()
 
+    async def rested(self) -> bool:
+        """Wait until an event that is tried again may be. False when it is tried no more."""
+        while True:
+            with self._lock:
+                if self.owner is None or self.attempt == 1 or self.now is not TaskStatus.PENDING:
+                    return False
+                pause = self.since - time.monotonic()
+                if pause <= 0:
+                    return True
+                future = self._watch()
+            await self._woken(future, pause)
+
+    async def news(self, seconds: float) -> None:
+        """Return when a run of it has ended, at the latest after so many seconds."""
+        with self._lock:
+            future = self._watch()
+        await self._woken(future, seconds)
+
     async def chunks(self) -> AsyncIterator[Any]:
         """The chunks from the first one on, as they come, until the event has ended.
 
@@ -289,9 +312,12 @@ class EventRecord(Tracked):
         self._waiters.append(future)
         return future
 
-    async def _woken(self, future: asyncio.Future[None]) -> None:
+    async def _woken(self, future: asyncio.Future[None], seconds: float | None = None) -> None:
         try:
-            await future
+            if seconds is None:
+                await future
+            else:
+                await asyncio.wait([future], timeout=seconds)
         finally:
             with self._lock:  # one who gives up waiting must not be kept until the end
                 if self._waiters is not None and future in self._waiters:

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from pipe_core.tasks.event import Event
 
 
+async def run_once(event: Event) -> None:
+    """Run *event*, unless it has been run; while somebody else runs it, wait. See `run_event`.
+
+    An event that is tried again is pending behind that, and not run a second time.
+    """
+    record = event._record
+    run = record.claim()
+    if run is None:
+        await record.ended()
+    else:
+        await run_event(event, record, run)
+
+
 async def run_event(event: Event, record: EventRecord, run: Run) -> None:
     """Run *event*, which *run* has claimed, and end the run, whatever the event's code does.
 
