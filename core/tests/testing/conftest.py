@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 
 def _run_pytest(folder: Path, text: str, *arguments: str) -> str:
     (folder / "pytest.ini").write_text("[pytest]\nxfail_strict = true\n")
