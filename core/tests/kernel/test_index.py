@@ -24,12 +24,12 @@ def refusal(name: str, family: str = "executors", **environ: str) -> PluginNotFo
 @pytest.mark.parametrize(
     ("asked", "hint"),
     [
-        ("ray", " pip install pipe-ray"),
-        ("rey", " Did you mean 'ray'? pip install pipe-ray"),
-        ("RAY", " Did you mean 'ray'? pip install pipe-ray"),
-        ("thread", " Did you mean 'threads'? pip install pipe-threads"),
+        ("ray", " Install it: pip install pipe-ray"),
+        ("rey", " Did you mean 'ray'? Install it: pip install pipe-ray"),
+        ("RAY", " Did you mean 'ray'? Install it: pip install pipe-ray"),
+        ("thread", " Did you mean 'threads'? Install it: pip install pipe-threads"),
         ("snyc", " Did you mean 'sync'?"),
-        ("pipe-ray:ray", " pip install pipe-ray"),
+        ("pipe-ray:ray", " Install it: pip install pipe-ray"),
         ("nothing-like-it", ""),
         ("", ""),
     ],

@@ -89,6 +89,14 @@ def test_what_may_be_said_for_a_rate() -> None:
     assert repr(RateLimit.of((10, 60))) == "RateLimit(10, per=60, burst=1)"
 
 
+@pytest.mark.parametrize("given", ["10/s", 0, -1, True, (10,), (10, "s"), (10, 60, 5), ("10", 60), [10, 60]])
+def test_what_may_not_be_said_for_a_rate(given: Any) -> None:
+    with pytest.raises(OptionsError, match=r"such as 10, or a pair such as \(100, 60\)") as caught:
+        RateLimit.of(given)
+    assert str(caught.value).endswith(f"not {given!r}.")
+    assert "rate_limit" in caught.value.problems
+
+
 def test_a_budget_is_spent_in_each_interval() -> None:
     assert starts(StartBudget(3, 2.0), 7) == [0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 4.0]
 

@@ -220,7 +220,8 @@ def test_what_cannot_travel_is_named_before_anything_is_sent(project: Path) -> N
         text = str(error(helpers.locked, 1))
         assert text == (
             "The function locked cannot travel to another process: cannot pickle '_thread.lock' object. "
-            "The global 'LOCK' of helpers, which locked uses, is what cannot: a lock."
+            "The global 'LOCK' of helpers, which locked uses, is what cannot: a lock. "
+            "Make it where the call runs, or choose an executor of this process, such as 'threads'."
         ), text
 
         text = str(error(helpers.reading))

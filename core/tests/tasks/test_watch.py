@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from rich.console import Console
 
-from pipe_core import OptionsError, TaskExecutor
+import pipe_core.tasks.watch
+from pipe_core import OptionsError, Retry, TaskExecutor
 from pipe_core.tasks.watch import Watch
 
 LIMIT = 20.0
@@ -147,10 +148,33 @@ def test_a_view_is_for_once(executor: TaskExecutor) -> None:
 @pytest.mark.parametrize("value", [0, -1, "often", True])
 def test_its_pauses_are_positive(executor: TaskExecutor, option: str, value: object) -> None:
     with pytest.raises(OptionsError, match=option):
-        Watch(executor, **{option: value})  # type: ignore[arg-type]
+        Watch(executor, **{option: value})  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_the_rate_is_that_of_the_last_seconds(executor: TaskExecutor) -> None:
+def test_its_console_is_one(executor: TaskExecutor) -> None:
+    with pytest.raises(OptionsError, match=r"wants a rich\.console\.Console.*not 'out\.txt'"):
+        executor.watch("out.txt")  # type: ignore[arg-type]
+
+
+def test_a_view_that_comes_when_all_is_done_tells_the_rate_since_the_start(executor: TaskExecutor) -> None:
+    out = console()
+    executor.wait([executor.submit(int) for _ in range(100)])
+    assert executor.watch(out).until_done()
+    assert "; 0/s; " not in said(out)
+
+
+def test_attempts_behind_the_first_ones_are_told(executor: TaskExecutor) -> None:
+    for terminal in (False, True):
+        out = console(terminal)
+        with executor.watch(out, refresh=100):
+            executor.submit_with(retries=Retry(2, delay=0.0))(fail).exception(LIMIT)
+            executor.submit(time.sleep, 0.05).result(LIMIT)
+        assert "failed, 0 cancelled, 0 aborted; tried again " in said(out)
+        assert ("tried again" in said(out).split("aborted;")[0]) == terminal, "the table has it as well"
+
+
+def test_the_rate_is_that_of_the_last_seconds(executor: TaskExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe_core.tasks.watch, "_LEAST", 0.0)
     watch = executor.watch(console())
     first = watch.look()
     executor.wait([executor.submit(int) for _ in range(100)])

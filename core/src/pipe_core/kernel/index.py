@@ -156,7 +156,7 @@ def _unknown(family: Family, name: str, installed: list[str]) -> PluginNotFoundE
     hint = "" if nearest == plain else hint
     text = f"No {family.word} named '{name}'. Installed: {', '.join(installed) or 'none'}.{hint}"
     if package:
-        text += f" pip install {package}"
+        text += f" Install it: pip install {package}"
     return PluginNotFoundError(text, family=family.name, name=name, installed=installed)
 
 

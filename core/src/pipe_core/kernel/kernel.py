@@ -179,7 +179,10 @@ class Kernel:
     def _product(self, product: Any, raw: Mapping[str, Setting], word: str) -> Any:
         if raw:
             text = ", ".join(sorted(raw))
-            raise OptionsError(f"Options ({text}) were given together with a finished {word}; they would be ignored.")
+            raise OptionsError(
+                f"Options ({text}) were given together with a finished {word}; they would be ignored. Leave them out, "
+                f"or give them where it is made."
+            )
         return product
 
     def _named(self, family: str, model: BaseModel) -> selections.Selection:

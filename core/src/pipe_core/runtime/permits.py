@@ -41,10 +41,21 @@ class RateLimit:
 
     @classmethod
     def of(cls, given: float | tuple[float, float] | RateLimit | None) -> RateLimit | None:
-        """From a number a second, or ``(number, seconds)``."""
+        """From a number a second, or ``(number, seconds)``.
+
+        Raises:
+            OptionsError: It is neither, or a number is not positive.
+        """
         if given is None or isinstance(given, RateLimit):
             return given
-        return cls(*given) if isinstance(given, tuple) else cls(given)
+        pair: tuple[Any, ...] = given if isinstance(given, tuple) else (given, 1.0)
+        if len(pair) != 2 or not all(map(_is_positive, pair)):
+            raise OptionsError(
+                f"rate_limit wants how many calls may start in a second, such as 10, or a pair such as (100, 60) for a "
+                f"hundred in sixty seconds, or a RateLimit, not {given!r}.",
+                problems={"rate_limit": "is none of these"},
+            )
+        return cls(*pair)
 
     def __repr__(self) -> str:
         return f"RateLimit({self.limit:g}, per={self.per:g}, burst={self.burst})"

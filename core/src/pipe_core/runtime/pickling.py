@@ -349,6 +349,8 @@ def blame(value: Any, error: Exception) -> str:
     class Tracing(_Pickler):
         def reducer_override(self, obj: Any) -> Any:
             reduced = super().reducer_override(obj)
+            if type(obj) is _Whole:  # ours, around the value
+                return reduced
             if reduced is not NotImplemented or not isinstance(obj, FunctionType | ModuleType | type):
                 met.append(obj)
             return reduced

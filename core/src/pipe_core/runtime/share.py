@@ -49,7 +49,7 @@ class Shared(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._place is None:
-            raise TypeError("A value shared in one process cannot leave it: share it with the executor that runs it.")
+            raise CodecError("A value shared in one process cannot leave it: share it with the executor that runs it.")
         return Shared, (self.digest, self._place)
 
 

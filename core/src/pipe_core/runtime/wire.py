@@ -25,6 +25,8 @@ __all__ = ["WIRE_VERSION", "dumps", "open_answer", "open_error", "pack_call", "p
 WIRE_VERSION: Final = 1
 """The form of calls and answers. A process refuses those of another one."""
 
+_WAY_OUT: Final = " Make it where the call runs, or choose an executor of this process, such as 'threads'."
+
 _VERSION: Final = bytes([WIRE_VERSION])
 _BYTES: Final = b"B"
 _PICKLED: Final = b"P"
@@ -102,7 +104,8 @@ def _why_not(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str,
             pickling.dumps(value)
         except Exception as its_own:
             text = f"{label} cannot travel to another process: {its_own}"
-            return text.rstrip(".") + "." + pickling.blame(value, its_own)
+            way_out = "" if isinstance(its_own, CodecError) else _WAY_OUT  # which has its own
+            return text.rstrip(".") + "." + pickling.blame(value, its_own) + way_out
     return f"The call of {name} cannot travel to another process: {error}"
 
 
@@ -176,7 +179,8 @@ def _called(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, 
         return pickling.dumps(value, _VERSION + _PICKLED, back=True)
     except Exception as error:
         name = getattr(fn, "__qualname__", repr(fn))
-        raise CodecError(f"The result of {name} (a {type(value).__name__}) cannot travel back: {error}") from error
+        text = f"The result of {name} (a {type(value).__name__}) cannot travel back: {error}".rstrip(".")
+        raise CodecError(f"{text}. Return what can be pickled, such as numbers, text, lists and dicts.") from error
 
 
 def _loaded(call: memoryview) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.index import suggestion
 from pipe_core.tasks.book import OnFull
 from pipe_core.tasks.event import Event
 
@@ -48,10 +49,16 @@ def checked_config(config: dict[str, Any]) -> ProcessorConfig:
     try:
         return ProcessorConfig(**config)
     except ValidationError as error:
-        problems = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors(include_url=False)}
+        problems = {str(one["loc"][0]): _problem(one["type"], one["msg"], one["loc"][0]) for one in error.errors()}
         known = ", ".join(ProcessorConfig.model_fields)
-        text = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-        raise OptionsError(f"Wrong processor_config: {text}. Its keys: {known}.", problems=problems) from None
+        text = " ".join(f"{name}: {problem}" for name, problem in problems.items())
+        raise OptionsError(f"Wrong processor_config: {text} Its keys: {known}.", problems=problems) from None
+
+
+def _problem(kind: str, message: str, key: int | str) -> str:
+    if kind == "extra_forbidden":
+        return f"there is no such key.{suggestion(str(key), ProcessorConfig.model_fields)}"
+    return f"{message}."
 
 
 def check_type(event: Any, kind: type[Event], *, strict: bool = False) -> None:

@@ -12,7 +12,8 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from pipe_core.looks.wording import duration, number, one_line, rate
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.looks.wording import duration, number, one_line, rate, several
 from pipe_core.tasks.policies import check_seconds
 from pipe_core.tasks.statistics import ExecutorStats, Percentiles
 
@@ -27,6 +28,8 @@ logger: Final = logging.getLogger("pipe_core.tasks")
 
 _RATE_OVER: Final = 5.0
 """The rate is that of so many seconds, the last ones."""
+_LEAST: Final = 0.5
+"""Of fewer seconds a rate would say nothing; then it is that since the start."""
 _WIDEST: Final = 40
 """Marks for slots, at most."""
 
@@ -68,6 +71,8 @@ class Look:
     def line(self) -> str:
         """All of it on one line."""
         counts = ", ".join(f"{number(count)} {status}" for status, count in self.counts.items())
+        if self.stats.retries:
+            counts += f"; tried again {several(self.stats.retries, 'time')}"
         return (
             f"{one_line(self.name)}: {counts}; {rate(self.rate)}; waited {_times(self.stats.queue_wait)}; "
             f"ran {_times(self.stats.run_time)}"
@@ -85,6 +90,7 @@ class Look:
             (one_line(self.name, 40), f"up {duration(self.stats.uptime)}, {rate(self.rate)}"),
             ("slots", f"{busy} of {self.slots} busy{shown}"),
             *((status, number(count)) for status, count in self.counts.items()),
+            *([("tried again", several(self.stats.retries, "time"))] if self.stats.retries else []),
             ("queue wait", _times(self.stats.queue_wait)),
             ("run time", _times(self.stats.run_time)),
         ]
@@ -107,7 +113,7 @@ class Watch:
         every: Seconds between two lines elsewhere.
 
     Raises:
-        OptionsError: A number is not positive.
+        OptionsError: A number is not positive, or *console* is something else.
     """
 
     def __init__(
@@ -115,6 +121,10 @@ class Watch:
     ) -> None:
         from rich.console import Console
 
+        if not (console is None or isinstance(console, Console)):
+            raise OptionsError(
+                f"console wants a rich.console.Console, such as Console(file=open('watch.log', 'w')), not {console!r}."
+            )
         check_seconds("refresh", refresh)
         check_seconds("every", every)
         self._executor = weakref.ref(executor)
@@ -175,7 +185,7 @@ class Watch:
         while self._ends[0][0] < stats.uptime - _RATE_OVER and len(self._ends) > 2:
             self._ends.popleft()
         since, before = self._ends[0]
-        lately = (ended - before) / (stats.uptime - since) if stats.uptime > since else stats.throughput
+        lately = (ended - before) / (stats.uptime - since) if stats.uptime > since + _LEAST else stats.throughput
         self._last = Look(executor.name, executor.slots, stats, lately)
         return self._last
 
