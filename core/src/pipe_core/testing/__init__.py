@@ -44,7 +44,9 @@ __all__ = [
 ]
 
 # Before they are imported: then a failing assertion of a kit shows its values, as one in a test file does.
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*_HOMES.values(), "executing", "leaks")))
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{module}" for module in (*_HOMES.values(), "executing", "formatting", "leaks", "scheduling"))
+)
 
 
 def __getattr__(name: str) -> Any:

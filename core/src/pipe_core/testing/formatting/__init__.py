@@ -1,0 +1,1 @@
+"""The tests of `FormatConformance`: what a format reads, and what it writes."""

@@ -1,0 +1,1 @@
+"""The tests of `SchedulerConformance`: what a scheduler answers, and what it does beside."""
