@@ -1,16 +1,13 @@
 """Values as bytes for another process: cloudpickle, and the code of modules that are only here travels with them.
 
-Only `wire` imports this module, and only when something travels: cloudpickle takes a while to import.
+Imported only when something travels: cloudpickle takes a while to import.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import sys
-import typing
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
@@ -19,15 +16,24 @@ import cloudpickle
 from cloudpickle import cloudpickle as _cloudpickle
 
 from pipe_core.kernel.errors import CodecError
+from pipe_core.runtime.stand_ins import (
+    BUILT,
+    REDUCERS,
+    Home,
+    Missing,
+    Model,
+    Namespace,
+    Whole,
+    fill_class,
+    fill_module,
+    is_reachable,
+    note_sent,
+    same,
+)
 from pipe_core.runtime.travel import goes_by_value, is_private
 
 _LEFT_OUT: Final = frozenset(("__builtins__", "__cached__", "__loader__", "__spec__"))
-_NAMING: Final = ("__name__", "__package__", "__path__", "__file__")
-_BUILT: Final = ("__pydantic_validator__", "__pydantic_serializer__", "__pydantic_complete__")
 _MOST_OWNERS: Final = 100
-
-_own: weakref.WeakSet[type] = weakref.WeakSet()
-_received: weakref.WeakSet[type] = weakref.WeakSet()
 
 
 def dumps(value: Any, prefix: bytes = b"", *, back: bool = False) -> bytes:
@@ -82,16 +88,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         super().__init__(self._file)
         self.by_value = by_value
         self.met_modules = False
-        self.models: list[tuple[type, dict[str, Any]]] = []
+        self._models: list[Model] = []
         self._sparing = sparing
         self._modelling = modelling
         self._trying = trying
-        self._homes: dict[int, _Home] = {}
+        self._homes: dict[int, Home] = {}
         self._names: set[str] = set()
 
     def bytes(self, value: Any, prefix: bytes = b"") -> bytes:
         self._file.write(prefix)
-        self.dump(_Whole(value, self) if self._modelling else value)
+        self.dump(Whole(value, self._models) if self._modelling else value)
         return self._file.getvalue()
 
     def reducer_override(self, obj: Any) -> Any:
@@ -104,9 +110,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             return self._class(obj)
         if kind is ModuleType:
             return self._module(obj)
-        special = _SPECIAL.get(kind)
-        if special is not None and (self.by_value(obj.__module__) or not _is_reachable(obj)):
-            return special(obj)
+        reducer = REDUCERS.get(kind)
+        if reducer is not None and (self.by_value(obj.__module__) or not is_reachable(obj)):
+            return reducer(obj)
         return NotImplemented
 
     def _function(self, fn: FunctionType) -> Any:
@@ -116,7 +122,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             self._names |= _names(fn.__code__)
         module = sys.modules.get(fn.__module__)
         if module is not None and fn.__module__ != "__main__" and fn.__globals__ is vars(module):
-            self.globals_ref.setdefault(id(fn.__globals__), _Namespace(self._home(module)))
+            self.globals_ref.setdefault(id(fn.__globals__), Namespace(self._home(module)))
         return self._dynamic_function_reduce(fn)
 
     def _class(self, cls: type) -> Any:
@@ -126,17 +132,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         if not vars(cls).get("__pydantic_complete__", True):
             _complete(cls)
             reduced = self._class_reduced(cls)
-        if cls not in _received:
-            _own.add(cls)
+        note_sent(cls)
         if "__pydantic_validator__" in vars(cls):
             if not self._modelling:
                 raise _ModelMet
             reduced = (*reduced[:2], self._without_validators(cls, reduced[2]), None, None)
-        return (*reduced[:5], _fill_class)
+        return (*reduced[:5], fill_class)
 
     def _without_validators(self, cls: type, state: Any) -> Any:
-        attributes = {name: value for name, value in state[0].items() if name not in _BUILT}
-        self.models.append((cls, {name: state[0][name] for name in _BUILT if name in state[0]}))
+        attributes = {name: value for name, value in state[0].items() if name not in BUILT}
+        self._models.append((cls, {name: state[0][name] for name in BUILT if name in state[0]}))
         return attributes, state[1]
 
     def _class_reduced(self, cls: type) -> Any:
@@ -149,11 +154,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             return NotImplemented
         self.met_modules = True
         if self._trying:
-            return _same, (self._home(module),)
+            return same, (self._home(module),)
         state = {name: value for name, value in vars(module).items() if name not in _LEFT_OUT}
         if self._sparing:
             state = self._spared(name, state)
-        return _same, (self._home(module),), state, None, None, _fill_module
+        return same, (self._home(module),), state, None, None, fill_module
 
     def _spared(self, module: str, state: Mapping[str, Any]) -> dict[str, Any]:
         kept, missing = {}, {}
@@ -167,87 +172,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
                     raise CodecError(text + blame(value, error)) from error
                 missing[name] = f"{type(error).__name__}: {error}"
         if missing:
-            kept["__getattr__"] = _Missing(module, missing, kept.get("__getattr__"))
+            kept["__getattr__"] = Missing(module, missing, kept.get("__getattr__"))
         return kept
 
-    def _home(self, module: ModuleType) -> _Home:
+    def _home(self, module: ModuleType) -> Home:
         key = id(vars(module))
         if key not in self._homes:
-            self._homes[key] = _Home({name: vars(module)[name] for name in _NAMING if name in vars(module)})
+            self._homes[key] = Home(module)
         return self._homes[key]
-
-
-# --- functions and modules: on the other side they share one namespace, as here ---
-
-
-class _Home:
-    """Stands for a module in the bytes, and is made an empty one of."""
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self._facts = facts
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        facts = {key: list(value) if key == "__path__" else value for key, value in self._facts.items()}
-        return _make_module, (facts,)
-
-
-class _Namespace:
-    """Stands for the globals of a module in the bytes."""
-
-    def __init__(self, home: _Home) -> None:
-        self._home = home
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return vars, (self._home,)
-
-
-class _Missing:
-    """The ``__getattr__`` of a module that came without some of its attributes."""
-
-    def __init__(self, module: str, reasons: dict[str, str], own: Callable[[str], Any] | None) -> None:
-        self._module = module
-        self._reasons = reasons
-        self._own = own
-
-    def __call__(self, name: str) -> Any:
-        if name in self._reasons:
-            raise AttributeError(f"{self._module}.{name} cannot travel to another process: {self._reasons[name]}")
-        if self._own is not None:
-            return self._own(name)
-        raise AttributeError(f"module '{self._module}' has no attribute '{name}'")
-
-
-def _make_module(facts: dict[str, Any]) -> ModuleType:
-    module = ModuleType(facts["__name__"])
-    vars(module).update(facts)
-    return module
-
-
-def _same(module: ModuleType) -> ModuleType:
-    return module
-
-
-def _fill_module(module: ModuleType, state: dict[str, Any]) -> None:
-    vars(module).update(state)
-
-
-def _names(code: CodeType) -> set[str]:
-    """Every name that the code uses as a global or an attribute, nested functions included."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            found |= _names(constant)
-    return found
-
-
-# --- classes ---
-
-
-def _fill_class(cls: type, state: Any) -> None:
-    """Give a class its attributes, unless it is this process's own that comes home: the original stays as it is."""
-    if cls not in _own:
-        _received.add(cls)
-        _cloudpickle._class_setstate(cls, state)
 
 
 def _complete(cls: type) -> None:
@@ -260,81 +192,13 @@ def _complete(cls: type) -> None:
         rebuild_dataclass(cls, raise_errors=False)
 
 
-# Validators and serializers are built from a schema as soon as they are read. A schema names classes whose validators
-# may be made of parts of that same schema, which is still half empty then. So all of them come behind everything else.
-
-
-class _Whole:
-    """A value and, behind it, what its models validate with."""
-
-    def __init__(self, value: Any, pickler: _Pickler) -> None:
-        self._value = value
-        self._pickler = pickler
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _first, (self._value, _Rest(self._pickler))
-
-
-class _Rest:
-    """The models that were met until this is pickled, and then those that were met while they were."""
-
-    def __init__(self, pickler: _Pickler) -> None:
-        self._pickler = pickler
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        models, self._pickler.models = self._pickler.models, []
-        return (_build, (models[::-1], _Rest(self._pickler))) if models else (bool, ())
-
-
-def _first(value: Any, _: object) -> Any:
-    return value
-
-
-def _build(models: list[tuple[type, dict[str, Any]]], _: object) -> None:
-    for cls, attributes in models:
-        if cls not in _own:
-            for name, value in attributes.items():
-                setattr(cls, name, value)
-
-
-# --- what pickle would name, though the name means nothing elsewhere ---
-
-
-def _is_reachable(obj: Any) -> bool:
-    found: Any = sys.modules.get(obj.__module__)
-    for part in getattr(obj, "__qualname__", obj.__name__).split("."):
-        found = getattr(found, part, None)
-    return found is obj
-
-
-def _reduce_cached(fn: Any) -> tuple[Any, ...]:
-    parameters = fn.cache_parameters()
-    return _make_cached, (fn.__wrapped__, parameters["maxsize"], parameters["typed"])
-
-
-def _make_cached(fn: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    return functools.lru_cache(maxsize, typed)(fn)
-
-
-def _reduce_new_type(kind: Any) -> tuple[Any, ...]:
-    return _make_new_type, (kind.__qualname__, kind.__module__, kind.__supertype__)
-
-
-def _make_new_type(name: str, module: str, supertype: Any) -> Any:
-    kind = typing.NewType(name, supertype)  # type: ignore[misc]  # a name that only a run knows
-    kind.__module__ = module
-    return kind
-
-
-def _reduce_type_variable(variable: Any) -> tuple[Any, ...]:
-    return _cloudpickle._make_typevar, _cloudpickle._decompose_typevar(variable)
-
-
-_SPECIAL: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
-    type(functools.lru_cache(_same)): _reduce_cached,
-    typing.NewType: _reduce_new_type,
-    typing.TypeVar: _reduce_type_variable,
-}
+def _names(code: CodeType) -> set[str]:
+    """Every name that the code uses as a global or an attribute, nested functions included."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= _names(constant)
+    return found
 
 
 # --- who is to blame ---
@@ -349,7 +213,7 @@ def blame(value: Any, error: Exception) -> str:
     class Tracing(_Pickler):
         def reducer_override(self, obj: Any) -> Any:
             reduced = super().reducer_override(obj)
-            if type(obj) is _Whole:  # ours, around the value
+            if type(obj) is Whole:  # ours, around the value
                 return reduced
             if reduced is not NotImplemented or not isinstance(obj, FunctionType | ModuleType | type):
                 met.append(obj)
