@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pipe_core.kernel.contracts import Rejection
 from pipe_core.kernel.ctrl_c import is_ctrl_c
+from pipe_core.kernel.error_text import error_text
 
 _UNCHANGEABLE: Final = frozenset(
     {
@@ -61,7 +62,7 @@ def fresh(values: Sequence[Any]) -> tuple[list[Any], dict[int, Rejection]]:
             if is_ctrl_c(error):
                 raise
             made.append(None)
-            rejected[i] = Rejection(type(error).__name__, f"The record cannot be copied: {_said(error)}", value)
+            rejected[i] = Rejection(type(error).__name__, f"The record cannot be copied: {error_text(error)}", value)
     return made, rejected
 
 
@@ -71,12 +72,3 @@ def _fresh(record: Mapping[Any, Any]) -> Any:
         return detached(plain)
     except Exception:  # something in it cannot be copied, and is shared
         return plain
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return str(error) or type(error).__name__
-    except BaseException as problem:  # user code: its __str__ may raise too
-        if is_ctrl_c(problem):
-            raise
-        return type(error).__name__

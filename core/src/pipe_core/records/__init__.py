@@ -1,7 +1,8 @@
 """Records: stream records through hooks and a schema; good ones to a sink, bad ones with reasons to an error sink.
 
 A record's way, one module a station: `places` (from a path to a source or sink), `feed` (pieces of the source),
-`run` (the window), `worker` (hooks, validation, rows), `commit` (order, sinks, counts), `report`.
+`run` (the window), `worker` (hooks, validation), `rows` (what the sink wants), `commit` (order, sinks, counts),
+`report`.
 """
 
 from pipe_core.records.entry import Entry as Entry

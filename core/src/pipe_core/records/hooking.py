@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.kernel.error_text import error_text
 from pipe_core.kernel.errors import HookContractError, HookTimeout, RunCancelledError
 from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.store import HookStore
-from pipe_core.records.validate import text
 from pipe_core.runtime.run_loop import RunLoop
 from pipe_core.runtime.watchdog import Watchdog
 
@@ -263,7 +263,7 @@ def _spare(chunk: Sequence[Entry]) -> list[Entry] | None:
 def hook_error(hook: str, error: BaseException) -> dict[str, Any]:
     """The error of an entry that a hook failed."""
     kind = "HookTimeout" if isinstance(error, HookTimeout) else "HookError"
-    return {"type": kind, "message": f"{hook}: {text(error)}"}
+    return {"type": kind, "message": f"{hook}: {error_text(error)}"}
 
 
 def refused(hook: BoundHook) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, get_origin
 
@@ -76,6 +76,10 @@ class Schema:
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)) or issubclass(kind, RootModel):
             return None
         return None if kind.model_config.get("extra") == "allow" else tuple(kind.model_fields)
+
+    def are_closed(self, values: Sequence[Any]) -> bool:
+        """Whether all of *values* are instances of that model, and so hold their attributes in their ``__dict__``."""
+        return self.closed is not None and set(map(type, values)) == {self.kind}
 
     @cached_property
     def required(self) -> frozenset[str]:

@@ -11,12 +11,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipe_core.kernel.ctrl_c import is_ctrl_c
+from pipe_core.kernel.error_text import error_text
+
+Failed = list[tuple[int, BaseException]]
+"""The indexes of bad values, in order, with what they raised."""
 
 
 def apply(
     function: Callable[[Any], Any], values: Sequence[Any], interrupted: Callable[[], bool]
-) -> tuple[list[Any], list[tuple[int, BaseException]]]:
+) -> tuple[list[Any], Failed]:
     """``function(value)`` for each of *values*.
 
     Args:
@@ -25,10 +28,10 @@ def apply(
         interrupted: Whether a `KeyboardInterrupt` now would be the user's Ctrl-C. Any other one is a value's own.
 
     Returns:
-        The results of the good values in order, and the indexes of the bad ones with what they raised.
+        The results of the good values in order, and the bad ones.
     """
     done: list[Any] = []
-    failed: list[tuple[int, BaseException]] = []
+    failed: Failed = []
     left = iter(values)
     while True:
         try:
@@ -48,19 +51,20 @@ def apply(
             failed.append((len(done) + len(failed), StopIteration()))
 
 
+def without(values: Sequence[Any], failed: Failed) -> list[Any]:
+    """Those of *values* that did not fail."""
+    bad = {k for k, _ in failed}
+    return [value for k, value in enumerate(values) if k not in bad]
+
+
 def reasons(error: BaseException) -> list[dict[str, Any]]:
     """Why a value is invalid: ``{"loc", "msg", "type"}`` for each reason. Holds nothing of the input itself."""
     if isinstance(error, ValidationError):
         found = error.errors(include_url=False, include_context=False, include_input=False)
         return [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in found]
-    return [{"loc": [], "msg": text(error), "type": type(error).__name__}]
+    return [{"loc": [], "msg": error_text(error), "type": type(error).__name__}]
 
 
-def text(error: BaseException) -> str:
-    """What *error* says, or its class where it says nothing."""
-    try:
-        return str(error) or type(error).__name__
-    except BaseException as problem:  # user code: its __str__ may raise too
-        if is_ctrl_c(problem):
-            raise
-        return type(error).__name__
+def plain_reasons(error: BaseException) -> list[dict[str, Any]]:
+    """Why a value cannot be written down or travel."""
+    return [{"type": type(error).__name__, "message": error_text(error)}]

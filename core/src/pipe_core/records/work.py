@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pipe_core.kernel.contracts import Batch, Rejection
-from pipe_core.records.entry import Entry
+from pipe_core.records.entry import Entry, EntryStatus
 from pipe_core.records.hooking import HookRunner, refused
 from pipe_core.records.hooks import BoundHook
 from pipe_core.records.program import Program
 from pipe_core.records.result import Failure, Pending, Phase, Result
 from pipe_core.records.store import HookStore
-from pipe_core.records.validate import apply
+from pipe_core.records.validate import Failed, apply, plain_reasons, without
 from pipe_core.records.views import OpenView, SlotView
 
 
@@ -27,14 +27,19 @@ class Work:
         program: What the run is.
         position: The number of the first record in the source, where it is known.
         check: Raises for a value that cannot travel, where that has to be looked at.
+
+    Attributes:
+        phase: Where the entries in work are.
     """
 
     def __init__(self, program: Program, position: int | None, check: Callable[[Any], None] | None = None) -> None:
         self.result = Result()
         self.position = position
+        self.check = check
         self.phase: Phase = "pre"
         self._program = program
-        self._check = check
+        self._batch: Batch
+        self._mark = Mark()
         self._decides = any(hook.kind == "run" for hook in program.hooks)
         self._payloads: list[Any] = []
         self._pending: list[Pending] = []
@@ -49,6 +54,30 @@ class Work:
         """Count the time since *started*."""
         seconds = self.result.seconds
         seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - started
+
+    # --- batches ---
+
+    def begin(self, batch: Batch) -> tuple[list[Any], Sequence[int]]:
+        """The records of the next batch that could be read and their indexes; the others are rejected here."""
+        self._batch = batch
+        self._mark = Mark(len(self._payloads), len(self._pending), len(self._entries), len(self.result.failures))
+        base = self.base
+        if not batch.rejected:
+            return batch.records, range(base, base + len(batch.records))
+        for i, rejection in batch.rejected.items():
+            self._reject(base + i, rejection)
+        good = [i for i in range(len(batch.records)) if i not in batch.rejected]
+        return [batch.records[i] for i in good], [base + i for i in good]
+
+    def end(self) -> None:
+        """The batch in work is done."""
+        self.result.read += len(self._batch.records)
+
+    def reset(self) -> None:
+        """Forget what has been done since `begin`: the batch in work does not count."""
+        mark = self._mark
+        del self._payloads[mark.payloads :], self._pending[mark.pending :], self._entries[mark.entries :]
+        del self.result.failures[mark.failures :]
 
     # --- records that went all the way ---
 
@@ -72,21 +101,46 @@ class Work:
 
     # --- records that did not ---
 
-    def reject(self, index: int, rejection: Rejection) -> None:
+    def _reject(self, index: int, rejection: Rejection) -> None:
         """A record that the source could not read."""
         errors = [{"type": rejection.type, "message": rejection.message}]
         self._keep(Failure(index, "source", errors, self._error_row("source", errors, rejection.raw, None, None)))
 
-    def fail(self, index: int, phase: Phase, errors: list[dict[str, Any]], batch: Batch, data: Any) -> None:
+    def fail(self, index: int, phase: Phase, errors: list[dict[str, Any]], data: Any) -> None:
         """A record without an entry was rejected; *data* is what it had become."""
-        row = self._error_row(phase, errors, batch.raw(index - self.base), data, None)
+        row = self._error_row(phase, errors, self._raw(index), data, None)
         self._keep(Failure(index, phase, errors, row))
 
-    def fail_entry(self, entry: Entry, phase: Phase, batch: Batch, hook: str | None = None) -> None:
+    def fail_entry(self, entry: Entry, phase: Phase, errors: list[dict[str, Any]], hook: str | None = None) -> None:
         """An entry was rejected. Its row for the error sink is made now, while the record is here."""
-        errors = list(entry.errors)
-        row = self._error_row(phase, errors, batch.raw(entry._index - self.base), shown(entry), hook)
-        self._keep(Failure(entry._index, phase, errors, row, hook, entry.part), entry._verdicts or ())
+        entry.status = EntryStatus.FAILED
+        entry.errors.extend(errors)
+        known = list(entry.errors)
+        row = self._error_row(phase, known, self._raw(entry._index), shown(entry), hook)
+        self._keep(Failure(entry._index, phase, known, row, hook, entry.part), entry._verdicts or ())
+
+    def fail_unwritten(self, entries: list[Entry], unwritten: Failed) -> list[Entry]:
+        """*entries* without those that could not be written down, or cannot travel: they are rejected."""
+        for k, error in unwritten:
+            self.fail_entry(entries[k], "encode", plain_reasons(error))
+        return without(entries, unwritten) if unwritten else entries
+
+    def travelling(self, entries: list[Entry]) -> list[Entry]:
+        """Those of *entries* that can travel, where entries themselves or what run-scoped hooks made of them do."""
+        check = self.check
+        if check is None:
+            return entries
+
+        def travels(entry: Entry) -> None:
+            for value, _ in entry._verdicts or ():
+                check(value)
+            if self._program.wants_entries:
+                check(entry)
+
+        return self.fail_unwritten(entries, apply(travels, entries, self._program.stopping)[1])
+
+    def _raw(self, index: int) -> Any:
+        return self._batch.raw(index - self.base)
 
     def _keep(self, failure: Failure, verdicts: Sequence[tuple[Any, Any]] = ()) -> None:
         if self._decides:
@@ -96,9 +150,9 @@ class Work:
 
     def _travelling(self, verdicts: Sequence[tuple[Any, Any]]) -> Sequence[tuple[Any, Any]]:
         """Those before the first value that cannot travel: it failed its record, and later hooks are not asked."""
-        if self._check is None:
+        if self.check is None:
             return verdicts
-        _, stuck = apply(self._check, [value for value, _ in verdicts], self._program.stopping)
+        _, stuck = apply(self.check, [value for value, _ in verdicts], self._program.stopping)
         return verdicts[: stuck[0][0]] if stuck else verdicts
 
     def _error_row(self, phase: Phase, errors: list[dict[str, Any]], raw: Any, data: Any, hook: str | None) -> Any:
@@ -106,14 +160,13 @@ class Work:
 
     # --- records that the driver decides on ---
 
-    def ask(self, hook: BoundHook, entries: list[Entry], runner: HookRunner, batch: Batch) -> list[Entry]:
+    def ask(self, hook: BoundHook, entries: list[Entry], runner: HookRunner) -> list[Entry]:
         """The worker's half of a run-scoped hook: a small value of each entry, and its error row in case of refusal."""
 
         def keep(entry: Entry, value: Any) -> None:
             refusal = None
             if getattr(hook.source, "may_fail", False):
-                raw = batch.raw(entry._index - self.base)
-                refusal = self._error_row(self.phase, [refused(hook)], raw, shown(entry), hook.name)
+                refusal = self._error_row(self.phase, [refused(hook)], self._raw(entry._index), shown(entry), hook.name)
             entry._verdicts = (*(entry._verdicts or ()), (value, refusal))
 
         def note(entry: Entry, store: HookStore) -> None:
@@ -123,17 +176,6 @@ class Work:
             keep(entry, await hook.call(entry, store))
 
         return runner.run(replace(hook, kind="entry", call=note_async if hook.is_async else note), entries)
-
-    # --- batches ---
-
-    def mark(self) -> Mark:
-        """Where the work stands, to come back to with `reset`."""
-        return Mark(len(self._payloads), len(self._pending), len(self._entries), len(self.result.failures))
-
-    def reset(self, mark: Mark) -> None:
-        """Forget what has been done since *mark*: the batch in work does not count."""
-        del self._payloads[mark.payloads :], self._pending[mark.pending :], self._entries[mark.entries :]
-        del self.result.failures[mark.failures :]
 
     def finished(self) -> Result:
         """The result, in the order of the source."""
@@ -153,10 +195,10 @@ class Work:
 class Mark(NamedTuple):
     """How long the lists of a `Work` were."""
 
-    payloads: int
-    pending: int
-    entries: int
-    failures: int
+    payloads: int = 0
+    pending: int = 0
+    entries: int = 0
+    failures: int = 0
 
 
 def _merged(pending: list[Pending]) -> list[Pending]:

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from pipe_core.kernel.contracts import Chunk, Codec
 from pipe_core.kernel.ctrl_c import is_ctrl_c
+from pipe_core.kernel.error_text import error_text
 from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.portable import Portable
 from pipe_core.records.entry import Entry
@@ -25,7 +26,6 @@ from pipe_core.records.transport.packed_entries import plain_entries
 from pipe_core.records.transport.packed_result import legible_failures, plain_result, result_of
 from pipe_core.records.transport.type_table import TypeTable
 from pipe_core.records.transport.types_of import types_of
-from pipe_core.records.validate import text
 
 _LOOSE: Final = -1
 """Stands where the place of the chunk's class would stand."""
@@ -341,7 +341,7 @@ def _guarded(codec: Codec) -> Callable[[Any], bytes]:
         except BaseException as error:
             if is_ctrl_c(error):
                 raise
-            raise CodecError(f"Cannot encode a value in it: {type(error).__name__}: {text(error)}") from error
+            raise CodecError(f"Cannot encode a value in it: {type(error).__name__}: {error_text(error)}") from error
 
     return encode
 
