@@ -70,7 +70,7 @@ class using(contextlib.ContextDecorator):  # noqa: N801  # reads as a word of th
 
     def __init__(self, **settings: Any) -> None:
         kernel = settings.pop("kernel", None)
-        self._layer = _checked(settings, "using(...)")
+        self._layer = checked("using(...)", **settings)
         if kernel is not None:
             self._layer["kernel"] = kernel
         self._tokens: list[contextvars.Token[tuple[Mapping[str, Any], ...]]] = []
@@ -138,7 +138,7 @@ class Settings:
                 options.setdefault(name, {})[option] = text
             elif text:
                 found[name] = text
-        values = _checked(found, "the environment")
+        values = checked("the environment", **found)
         for name, given in options.items():
             values[name] = {"name": values[name], **given} if name in values else given
         return values
@@ -147,7 +147,7 @@ class Settings:
         path = _nearest(self._folder or Path.cwd())
         if path is None:
             return "no settings file", {}
-        return str(path), _checked(_read(path), str(path))
+        return str(path), checked(str(path), **_read(path))
 
 
 def _exact(source: str, name: str) -> str:
@@ -190,16 +190,20 @@ def _parsed(path: Path, changed: int, size: int) -> Mapping[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}. Correct it, or run from another folder.") from error
 
 
-def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    checked: dict[str, Any] = {}
+def checked(source: str, /, **values: Any) -> dict[str, Any]:
+    """*values* as the settings of their names want them.
+
+    Raises:
+        SettingsError: One is of a wrong type or out of range, or there is no such setting; names *source*.
+    """
     for name, value in values.items():
         if name not in KINDS:
             known = ", ".join(sorted(KINDS))
             raise SettingsError(
                 f"There is no setting '{name}' (from {source}).{suggestion(name, KINDS)} Known: {known}"
             )
-        checked[name] = check(name, value, _exact(source, name))
-    return checked
+        values[name] = check(name, value, _exact(source, name))
+    return values
 
 
 def check(name: str, value: Any, source: str) -> Any:

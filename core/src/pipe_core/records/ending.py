@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pipe_core.kernel.errors import RunCancelledError, SourceError, TooManyErrorsError
 from pipe_core.records.commit import Commit
@@ -14,10 +14,8 @@ from pipe_core.records.control import Control
 from pipe_core.records.dispatch import Dispatch
 from pipe_core.records.feed import Feed
 from pipe_core.records.flight import Flight
+from pipe_core.records.plan import Plan
 from pipe_core.records.report import FlowReport
-
-if TYPE_CHECKING:
-    from pipe_core.records.run import Plan
 
 GRACE: Final = 1.25
 """Seconds that workers have to end what they do when a run ends before its time. More than a Ctrl-C allows: when that
