@@ -157,7 +157,7 @@ def test_what_another_machine_left_stays_but_what_it_took_away_comes_back(
         os.rename(out, hidden.replaced)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hidden_folder, "_machine", lambda: frozenset({"another"}))
+        patch.setattr(hidden_folder, "machine_names", lambda: frozenset({"another"}))
         hidden = left(out, rest=taken_away)
     assert found(out) is None
     next_run(out)

@@ -17,6 +17,7 @@ from arrow_files import FORMATS, begun, names, put, read, read_splits, write
 
 from pipe_arrow import silent_file
 from pipe_core import OptionsError, SinkError, SourceError, TargetExistsError, get_format
+from pipe_core.formats.staging import StagedFile
 
 RECORDS = [{"id": i, "text": f"record {i}"} for i in range(100)]
 
@@ -210,6 +211,16 @@ def test_a_full_disk_leaves_everything_as_it_was(
             assert read(format, path).records == records
             return
     pytest.fail("it never succeeded")
+
+
+def test_what_a_killed_run_left_goes_with_the_next_run(tmp_path: Path, format: str) -> None:
+    target = tmp_path / f"out.{format}"
+    staged = StagedFile(str(target))
+    write(format, target, RECORDS, mode="overwrite")
+    assert len(names(tmp_path)) == 2, "a run that lives lost its file"
+    staged.close()  # as the system does for one that is killed
+    write(format, target, RECORDS, mode="overwrite")
+    assert names(tmp_path) == [target.name]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -4,6 +4,6 @@
 Reading: `input_file` opens, `line_feed` cuts bytes into whole lines, `csv_rows` and `json_scan` find the records in
 them, `json_values` and `record_maker` make them, and the `…_source` modules hand them out as splits (`byte_range`) and
 chunks. Writing: `csv_encoder`, `jsonl_rows` and `json_sink` make rows on the workers, `file_sink` and `staging` bring
-them to a file that appears whole; `part_sink`, `part_folder` and `hidden_folder` to a folder of files. Formats of other
-packages write with `staging` and `part_folder`, too.
+them to a file that appears whole and is hidden until then (`hidden_file`); `part_sink`, `part_folder` and
+`hidden_folder` to a folder of files. Formats of other packages write with `staging` and `part_folder`, too.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
 from pipe_core.formats.copying import append_file
+from pipe_core.formats.hidden_file import remove_left_files
 from pipe_core.formats.paths import path_of, remote_file
 from pipe_core.formats.staging import (
     GrowingFile,
@@ -162,6 +163,8 @@ class FileSink:
             return staged_object(self._remote)
         if is_stream(self._path):
             return StreamOutput(self._path)
+        if self.part_of is None:  # a part is in a hidden folder, which goes as a whole
+            remove_left_files(self._path)
         return GrowingFile(self._path) if mode == "append" else StagedFile(self._path)
 
     def _opened_output(self) -> Output:

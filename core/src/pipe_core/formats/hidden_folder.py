@@ -20,7 +20,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from pipe_core.formats.staging import hidden_base, hidden_name, sync_folder
+from pipe_core.formats.hidden_file import hidden_base, hidden_name
+from pipe_core.formats.staging import sync_folder
+from pipe_core.kernel.machine import machine_names
 
 if sys.platform != "win32":
     import fcntl
@@ -30,7 +32,6 @@ logger: Final = logging.getLogger("pipe_core")
 _OWN: Final = re.compile(r"part-\d{5,}(\..+)")
 _OWNER: Final = "owner"
 _GONE: Final = ".gone"
-_BOOT: Final = "/proc/sys/kernel/random/boot_id"
 
 
 class HiddenFolder:
@@ -155,7 +156,7 @@ def hidden_folder(target: str, endings: tuple[str, ...]) -> HiddenFolder:
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)  # what the umask leaves
             os.chmod(path, 0o700 | mode & stat.S_ISGID)
-            return HiddenFolder(path, target, _owned(path, endings), endings, _machine(), mode)
+            return HiddenFolder(path, target, _owned(path, endings), endings, machine_names(), mode)
         except (FileNotFoundError, BlockingIOError):  # somebody took it for one that is left
             continue
         except BaseException:
@@ -180,7 +181,7 @@ def tidy(target: str) -> None:
     Between machines locks do not hold on every file system, so what another machine left stays.
     """
     for hidden in _abandoned(target):
-        if hidden.machine & _machine():
+        if hidden.machine & machine_names():
             hidden.discard()
 
 
@@ -276,20 +277,10 @@ def _owned(path: str, endings: tuple[str, ...]) -> int | None:
             raise
         except OSError:  # a file system without locks: nobody else can lock it either
             pass
-        os.write(lock, json.dumps({"machine": sorted(_machine()), "endings": endings}).encode())
+        os.write(lock, json.dumps({"machine": sorted(machine_names()), "endings": endings}).encode())
         os.fsync(lock)
         os.stat(place)
     except BaseException:
         os.close(lock)
         raise
     return lock
-
-
-def _machine() -> frozenset[str]:
-    """What stays the same when the machine starts again, and what is the same in all its containers."""
-    names: set[str] = set()
-    if sys.platform != "win32":
-        names.add(os.uname().nodename)
-    with suppress(OSError), open(_BOOT, encoding="ascii") as file:
-        names.add(file.read().strip())
-    return frozenset(names - {""})

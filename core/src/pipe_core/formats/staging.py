@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from pipe_core.formats.hidden_file import hidden_file
 from pipe_core.kernel.errors import OptionsError, SinkError
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ _HINTS = {
     errno.EFBIG: "The file would be larger than this process may write (ulimit -f).",
     errno.EPIPE: "Whoever read it has gone.",
 }
-_LONGEST: Final = 180
 
 
 class Output(Protocol):
@@ -60,7 +58,7 @@ class _WholeFile(io.FileIO):
 
 
 class StagedFile:
-    """A file written beside its target, which it replaces at the commit.
+    """A file written beside its target, which it replaces at the commit. A later run finds it where this one is killed.
 
     Args:
         target: Where it goes. A symbolic link is followed: the link stays, the file that it names is replaced.
@@ -72,11 +70,9 @@ class StagedFile:
 
     def __init__(self, target: str, *, readable: bool = False) -> None:
         self._target = os.path.realpath(target)
-        folder, base = os.path.split(self._target)
-        self._folder = folder
-        self.path = os.path.join(folder, hidden_name(base, "part"))
-        flags = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        number = os.open(self.path, flags | (os.O_RDWR if readable else os.O_WRONLY), 0o666)
+        self._folder = os.path.dirname(self._target)
+        self.path, number = hidden_file(self._target, os.O_RDWR if readable else os.O_WRONLY)
+        self._lock = None if os.name == "nt" else os.dup(number)  # until it has left its hidden place
         self._mode = stat.S_IMODE(os.fstat(number).st_mode)  # what the umask leaves
         os.chmod(self.path, 0o600)
         self.raw: BinaryIO = _WholeFile(number, "r+b" if readable else "wb")
@@ -91,6 +87,7 @@ class StagedFile:
         self.raw.close()
         os.replace(self.path, self._target)
         self._committed = True
+        self._unlock()
         sync_folder(self._folder)
 
     def abort(self, keep: bool) -> str | None:
@@ -99,16 +96,27 @@ class StagedFile:
             self.raw.close()
         if self._committed:
             return None
-        if keep:
-            os.replace(self.path, partial := f"{self._target}.partial")
-            return partial
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)
-        return None
+        try:
+            if keep:
+                os.replace(self.path, partial := f"{self._target}.partial")
+                return partial
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
+            return None
+        finally:
+            self._unlock()
 
     def close(self) -> None:
         """Close it."""
-        self.raw.close()
+        try:
+            self.raw.close()
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
 
 class GrowingFile:
@@ -195,19 +203,6 @@ def writing_errors(name: str) -> Iterator[None]:
         hint = getattr(error, "hint", _HINTS.get(error.errno or 0, ""))  # a store knows better
         reason = error.strerror or str(error)
         raise SinkError(f"{name!r} cannot be written: {reason}. {hint}".rstrip(), sink=name) from error
-
-
-def hidden_name(base: str, ending: str) -> str:
-    """A hidden name that begins as *base* does, and that nobody can guess."""
-    return f".{hidden_base(base)}.{secrets.token_hex(6)}.{ending}"
-
-
-def hidden_base(base: str) -> str:
-    """A name with room for what is put around it: most file systems have names of at most 255 bytes."""
-    data = os.fsencode(base)
-    if len(data) <= _LONGEST:
-        return base
-    return f"{data[:_LONGEST].decode(errors='ignore')}-{hashlib.blake2b(data, digest_size=4).hexdigest()}"
 
 
 def sync_folder(folder: str) -> None:

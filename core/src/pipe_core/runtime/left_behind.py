@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from pipe_core.kernel.machine import machine_names
+
 if sys.platform != "win32":
     import fcntl
 
 _OWNER: Final = ".owner"
 """A file in the folder, which its owner holds locked. It comes locked: who finds it unlocked finds a dead owner."""
-_BOOT: Final = "/proc/sys/kernel/random/boot_id"
 _PRIVATE: Final = 0o700
 
 
@@ -34,7 +35,7 @@ def own(folder: Path) -> int | None:
     lock = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(lock, "\n".join(_machine()).encode())
+        os.write(lock, "\n".join(machine_names()).encode())
         os.replace(staged, folder / _OWNER)
     except OSError:
         os.close(lock)
@@ -67,19 +68,9 @@ def _remove_if_left(folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         is_there = os.path.samestat(os.fstat(lock), os.stat(folder / _OWNER))
-        if is_there and _machine() & set(os.pread(lock, 1 << 16, 0).decode().split("\n")):
+        if is_there and machine_names() & set(os.pread(lock, 1 << 16, 0).decode().split("\n")):
             shutil.rmtree(folder, ignore_errors=True)
     except (OSError, ValueError):
         pass  # its owner lives, or somebody else is removing it
     finally:
         os.close(lock)
-
-
-def _machine() -> frozenset[str]:
-    """What is the same after a restart, and what is the same in all containers: elsewhere locks may not be seen."""
-    names: set[str] = set()
-    if sys.platform != "win32":
-        names.add(os.uname().nodename)
-    with suppress(OSError):
-        names.add(Path(_BOOT).read_text("ascii").strip())
-    return frozenset(names - {""})

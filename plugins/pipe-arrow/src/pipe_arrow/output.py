@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipe_arrow.file_in_work import FileInWork
 from pipe_arrow.writers import Writing
+from pipe_core.formats.hidden_file import remove_left_files
 from pipe_core.formats.part_folder import StagedFolder, check_folder, check_replaceable, found_parts
 from pipe_core.kernel.contracts import Mode
 
@@ -46,6 +47,7 @@ class FileOutput:
     """
 
     def __init__(self, path: str, writing: Writing) -> None:
+        remove_left_files(path)
         self._file = FileInWork(path, writing)
 
     @property
