@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from held_calls import LIMIT, note
 
 from pipe_core import Event, EventExecutor, EventStatus, Executor, Processor, TaskPriority, WorkerKilled
 from pipe_core.kernel.errors import TaskTimeoutError
 
 pytestmark = pytest.mark.timeout(150)
-LIMIT = 60.0
 PLENTY = {"queue_capacity": 10_000, "capacity_refresh_time": 0.01}
 
 
@@ -46,12 +46,6 @@ class Work(Event):
         while self.does == "gate" and not os.path.exists(f"{self.path}.open"):
             await asyncio.sleep(0.005)
         return self.does
-
-
-def note(path: str, text: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, f"{text}\n".encode())
-    os.close(file)
 
 
 class Works(Processor):

@@ -6,19 +6,19 @@ import concurrent.futures
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from held_calls import LIMIT, note, wait_for
 
 from pipe_core import Executor, QueueFullError, Retry, TaskExecutor, TaskPriority, WorkerKilled
 from pipe_core.testing.leaks import no_leaks
 
 pytestmark = pytest.mark.timeout(150)
-LIMIT = 60.0
 
 
 @contextmanager
@@ -28,12 +28,6 @@ def tasks(executor: Executor, **options: Any) -> Iterator[TaskExecutor]:
         yield made
 
 
-def note(path: str, text: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, f"{text}\n".encode())
-    os.close(file)
-
-
 def gate(path: str) -> None:
     while not os.path.exists(path):
         time.sleep(0.005)
@@ -41,13 +35,6 @@ def gate(path: str) -> None:
 
 def fail(text: str) -> None:
     raise KeyError(text)
-
-
-def wait_for(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_results_errors_and_numbers(started: Executor) -> None:
@@ -66,9 +53,9 @@ def test_results_errors_and_numbers(started: Executor) -> None:
 def test_the_urgent_one_goes_next(started: Executor, tmp_path: Path) -> None:
     if started.name == "sync":
         pytest.skip("a call has ended when submit returns")
-    order, opened = str(tmp_path / "order"), str(tmp_path / "open")
+    order, opened = str(tmp_path / "order"), [tmp_path / f"open-{slot}" for slot in range(started.slots)]
     with tasks(started) as executor:
-        held = [executor.submit(gate, opened) for _ in range(executor.slots)]
+        held = [executor.submit(gate, str(one)) for one in opened]
         wait_for(lambda: executor.get_stats().active_threads == executor.slots)
         calls: list[tuple[str, Any]] = [
             ("low", TaskPriority.LOW),
@@ -78,18 +65,13 @@ def test_the_urgent_one_goes_next(started: Executor, tmp_path: Path) -> None:
             ("high", TaskPriority.HIGH),
             ("urgent", TaskPriority.URGENT),
         ]
-        futures = [executor.submit_with(priority=priority)(_in_turn, order, text) for text, priority in calls]
-        Path(opened).touch()
-        concurrent.futures.wait([*held, *futures], LIMIT)
-    begun = Path(order).read_text().split()
-    wanted = ["urgent", "high", "soon", "normal", "late", "low"]
-    # Two slots begin two calls at almost the same moment, in either order.
-    assert all(abs(begun.index(text) - place) <= executor.slots - 1 for place, text in enumerate(wanted)), begun
-
-
-def _in_turn(path: str, text: str) -> None:
-    note(path, text)
-    time.sleep(0.1)
+        futures = [executor.submit_with(priority=priority)(note, order, text) for text, priority in calls]
+        opened[0].touch()  # one slot runs them all: two would begin two calls at the same moment, in either order
+        concurrent.futures.wait(futures, LIMIT)
+        for one in opened:
+            one.touch()
+        concurrent.futures.wait(held, LIMIT)
+    assert Path(order).read_text().split() == ["urgent", "high", "soon", "normal", "late", "low"]
 
 
 def test_cancelling_makes_room_at_once(started: Executor, tmp_path: Path) -> None:
