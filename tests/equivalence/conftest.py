@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "executors"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from crossed import Started
 from inputs import write_inputs
-from running import Outcome, run_case
+from running import Case, Outcome, run_case
+from starting import Started
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +32,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
+def reference(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Outcome]:
     """What a case gives on `sync`, worked out once."""
     known: dict[str, Outcome] = {}
 
-    def outcome(case: object) -> Outcome:
-        name = case.name  # type: ignore[attr-defined]  # a Case
-        if name not in known:
-            known[name] = run_case(case, "sync", inputs, tmp_path_factory.mktemp("sync"))  # type: ignore[arg-type]
-        return known[name]
+    def outcome(case: Case) -> Outcome:
+        if case.name not in known:
+            known[case.name] = run_case(case, "sync", inputs, tmp_path_factory.mktemp("sync"))
+        return known[case.name]
 
     return outcome

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from cases import CASES
-from crossed import SLOW_TO_START, Started, installed
+from crossed import SLOW_TO_START, installed
 from running import Case, Outcome, run_case
+from starting import Started
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "executors"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tried import ALL, PROCESSES, Started
+from starting import Started
+from tried import ALL, PROCESSES
 
 from pipe_core import Executor
 
@@ -19,7 +21,7 @@ from pipe_core import Executor
 def started() -> Iterator[Started]:
     executors = Started()
     yield executors
-    executors.shutdown()
+    executors.terminate()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exiting import check_exit
 from oracle import Number, check, numbers
-from tried import INSTALLED, Started
+from starting import Started
+from tried import INSTALLED
 
 from pipe_core import BaseHook, Pipe, RunCancelledError
 
@@ -319,28 +319,6 @@ def test_an_aborted_run_tears_down_on_a_loop_that_goes_on(workers: Any) -> None:
     assert report.notes == []
 
 
-SCRIPT = """
-import sys, time
-from pipe_core import Pipe
-
-async def hangs(entry, store):
-    if entry.raw_data["n"] == 7:
-        time.sleep(3600)
-
-rows = []
-report = Pipe([{"n": n} for n in range(100)], rows, executor=sys.argv[1], pre_validation_hooks=[hangs],
-              hook_timeout=0.5).run()
-print(report.valid, report.failed, len(rows))
-"""
-
-
 @pytest.mark.parametrize("name", ["threads", "asyncio"])
 def test_the_interpreter_exits_with_a_blocked_loop(name: str, tmp_path: Path) -> None:
-    if name not in INSTALLED:
-        pytest.skip(f"{name} is not installed")
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, script, name], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout.split(), done.stderr.count("Traceback")) == (0, ["99", "1", "99"], 0), (
-        done.stderr
-    )
+    check_exit("async def", name, tmp_path)

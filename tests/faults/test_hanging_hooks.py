@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from exiting import check_exit
 from killing import HANGS, async_hanging, chunk_hanging, hanging
 from oracle import Number, check, numbers
-from tried import NEEDS_LOKY, NEEDS_THREADS, Started
+from starting import Started
+from tried import INSTALLED, NEEDS_LOKY, NEEDS_THREADS
 
 from pipe_core import BaseHook, Executor, FlowStatus, Pipe
 
@@ -111,8 +112,6 @@ def test_as_many_threads_hang_as_there_are(started: Started) -> None:
 
 @pytest.mark.parametrize("name", ["threads", "asyncio"])
 def test_an_async_hook_that_blocks_its_loop_is_given_up(name: str, started: Started) -> None:
-    from tried import INSTALLED
-
     if name not in INSTALLED:
         pytest.skip(f"{name} is not installed")
     release = threading.Event()
@@ -132,43 +131,17 @@ def test_an_async_hook_that_blocks_its_loop_is_given_up(name: str, started: Star
     check_hung(found[0], {120})
 
 
-SCRIPT = """
-import sys, time
-from pipe_core import Pipe
-
-def hangs(entry, store):
-    if entry.raw_data["n"] == 7:
-        time.sleep(3600)
-
-rows = []
-report = Pipe([{"n": n} for n in range(100)], rows, executor=sys.argv[1], pre_validation_hooks=[hangs],
-              hook_timeout=0.5).run()
-print(report.valid, report.failed, len(rows))
-"""
-
-
 @pytest.mark.parametrize("name", ["threads", "loky"])
 def test_the_interpreter_exits(name: str, tmp_path: Path) -> None:
-    from tried import INSTALLED
-
-    if name not in INSTALLED:
-        pytest.skip(f"{name} is not installed")
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, script, name], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout.split(), done.stderr.count("Traceback")) == (0, ["99", "1", "99"], 0), (
-        done.stderr
-    )
+    check_exit("def", name, tmp_path)
 
 
 def test_on_sync_it_is_noticed_when_it_returns() -> None:
     def slow(entry: Any, store: Any) -> None:
-        import time
-
         if entry.raw_data["n"] == 120:
-            time.sleep(0.4)  # the workload
+            time.sleep(1.5)  # the workload
 
-    good, bad, report = run("sync", slow, hook_timeout=0.2)
+    good, bad, report = run("sync", slow)
     check(good, bad, 300, {120}, report)
     assert bad[0]["errors"][0]["type"] == "HookTimeout"
     assert "noticed when it returned" in bad[0]["errors"][0]["message"]

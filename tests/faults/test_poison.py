@@ -159,7 +159,7 @@ def test_a_worker_reads_splits_of_a_file(tmp_path: Path, processes: Executor) ->
         schema=Number,
         errors=bad,
         executor=processes,
-        pre_validation_hooks=[killer({str(n) for n in culprits})],  # type: ignore[arg-type]  # cells are text
+        pre_validation_hooks=[killer({str(n) for n in culprits})],  # type: ignore[misc]  # cells are text
     ).run()
     rows = [[json.loads(line) for line in path.read_bytes().splitlines()] for path in (good, bad)]
     check(rows[0], rows[1], 30_000, culprits, report)

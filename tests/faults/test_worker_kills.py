@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from killing import noted, noting
 from oracle import Number, verdict
-from tried import NEEDS_LOKY, PROCESSES, Started
+from starting import Started
+from tried import NEEDS_LOKY, PROCESSES
 
 from pipe_core import Executor, Pipe
 from pipe_core.testing.executing.gates import alive
