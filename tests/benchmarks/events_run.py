@@ -26,7 +26,7 @@ def classes(whose: str) -> tuple[type[Any], type[Any]]:
         async def _invoke(self) -> None:
             return None
 
-    class Processor(module.Processor):  # type: ignore[name-defined,misc]
+    class Processor(module.Processor):  # type: ignore[name-defined,misc]  # as above
         """Takes such events."""
 
         event_type = Nothing

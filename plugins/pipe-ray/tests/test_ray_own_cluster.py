@@ -247,7 +247,7 @@ def test_the_loss_of_the_cluster_is_told_to_all(fresh: Executor, name: str) -> N
     running = [fresh.submit(time.sleep, 1000) for _ in range(2)]
     waiting = [fresh.submit(abs, -1) for _ in range(5)]
     until(lambda: all(future.running() for future in running))
-    host = fresh._backend._link._process.pid  # type: ignore[attr-defined]
+    host = fresh._backend._link._process.pid  # type: ignore[attr-defined]  # Ray's backend has a link
     victim = host if name == "python" else next(one.pid for one in processes if one.name() == name)
     os.kill(victim, signal.SIGKILL)
     for future in running:
@@ -264,7 +264,7 @@ def test_nothing_is_left_of_it() -> None:
         executor.share(bytes(10_000))
         processes = family(executor)
         assert len(processes) >= 4
-        folder = executor._backend._link._folder  # type: ignore[attr-defined]
+        folder = executor._backend._link._folder  # type: ignore[attr-defined]  # as above
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
     assert not alive(processes)
