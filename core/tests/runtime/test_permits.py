@@ -172,8 +172,18 @@ def test_which_errors_are_tried_again() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"retries": -1}, {"retries": True}, {"delay": -1}, {"factor": 0.5}, {"jitter": 2}, {"max_delay": math.inf}],
+    [
+        *[{"retries": value} for value in (-1, True, "3", 1.0, None)],
+        *[{"delay": value} for value in (-1, "1s", None, True, math.nan, math.inf)],
+        *[{"max_delay": value} for value in (math.inf, "30")],
+        *[{"factor": value} for value in (0.5, "2", math.inf)],
+        *[{"jitter": value} for value in (2, -0.1, "0.5", math.nan)],
+        *[{"on": value} for value in ([OSError], "OSError", (OSError, "ValueError"), ValueError(), int, [])],
+    ],
+    ids=repr,
 )
 def test_a_wrong_retry_is_refused(options: Any) -> None:
-    with pytest.raises(OptionsError):
+    [(name, value)] = options.items()
+    with pytest.raises(OptionsError, match=f"^{name} wants ") as caught:
         Retry(**options)
+    assert str(caught.value).endswith(f"not {value!r}.")

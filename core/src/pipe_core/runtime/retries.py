@@ -31,7 +31,7 @@ class Retry:
         random: Where chance comes from; a seeded one makes delays repeatable.
 
     Raises:
-        OptionsError: A number is out of its range.
+        OptionsError: A number is out of its range, or *on* is something else.
     """
 
     retries: int = 3
@@ -47,12 +47,17 @@ class Retry:
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise OptionsError(f"retries wants a whole number from 0 on, not {self.retries!r}.")
         for name in ("delay", "max_delay"):
-            if not 0 <= getattr(self, name) < math.inf:
+            if not _is_number(getattr(self, name), 0):
                 raise OptionsError(f"{name} wants seconds from 0 on, not {getattr(self, name)!r}.")
-        if not 1 <= self.factor < math.inf:
+        if not _is_number(self.factor, 1):
             raise OptionsError(f"factor wants a number from 1 on, not {self.factor!r}.")
-        if not 0 <= self.jitter <= 1:
+        if not _is_number(self.jitter, 0, 1):
             raise OptionsError(f"jitter wants a number from 0 to 1, not {self.jitter!r}.")
+        if not _chooses_errors(self.on):
+            raise OptionsError(
+                f"on wants a class of errors, a tuple of them such as (OSError, TimeoutError), or a function that is "
+                f"given the error and says whether to try again, not {self.on!r}."
+            )
 
     def after(self, attempt: int, error: BaseException) -> float | None:
         """Seconds until the attempt that follows *attempt* (the first is 1); None when there is none."""
@@ -78,3 +83,17 @@ class Retry:
         if isinstance(self.on, type | tuple):
             return isinstance(error, self.on)
         return bool(self.on(error))
+
+
+def _is_number(value: Any, least: float, most: float = math.inf) -> bool:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and least <= value <= most and value != math.inf
+
+
+def _chooses_errors(on: Any) -> bool:
+    if on is None:
+        return True
+    if isinstance(on, type | tuple):
+        kinds = on if isinstance(on, tuple) else (on,)
+        return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
+    return callable(on)
