@@ -78,3 +78,28 @@ class Places:
             with contextlib.suppress(RuntimeError):  # of code that does not heed its end
                 task.get_coro().close()
             self._book.put_off(record, 0.0)  # where it had not begun
+
+
+class Crowd:
+    """Tasks of one who waits for all of them. Those that are done are let go while others come."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._most = 100
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """One more."""
+        self._tasks.append(task)
+        if len(self._tasks) > self._most:
+            self._tasks = [one for one in self._tasks if not one.done()]
+            self._most = 2 * len(self._tasks) + 100
+
+    async def done(self) -> None:
+        """Return when all are done."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def cancel(self) -> None:
+        """Cancel those that are not done."""
+        for task in self._tasks:
+            task.cancel()

@@ -18,7 +18,7 @@ from pipe_core.tasks.elsewhere import Elsewhere
 from pipe_core.tasks.errors import PermissionRejected
 from pipe_core.tasks.event import Event
 from pipe_core.tasks.permissions import SOON, Denials, Rejection, failed_check, judged
-from pipe_core.tasks.places import Places
+from pipe_core.tasks.places import Crowd, Places
 from pipe_core.tasks.policies import Retention
 from pipe_core.tasks.processor_config import check_policy, check_type, checked_config
 from pipe_core.tasks.record import EventRecord
@@ -173,8 +173,7 @@ class Processor:
         denied stays, and is not waited for.
         """
         self._bind()
-        mine: list[asyncio.Task[Any]] = []
-        others: list[asyncio.Task[None]] = []
+        mine, followers = Crowd(), Crowd()
         last, left, now = self.book.last, self.book.waiting(), monotonic()
         try:
             while left > 0:
@@ -188,17 +187,17 @@ class Processor:
                     left -= 1
                 attempt = record.attempt
                 task = self._begin(record, always=True)
-                if task is not None:
-                    mine.append(task)
-                    if record.terms is not None and record.terms.retry is not None:
-                        others.append(asyncio.create_task(self._follow(record, task, attempt)))
-                elif left % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            if mine:
-                await asyncio.wait([*mine, *others])
+                if task is None:
+                    if left % _AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                elif record.terms is None or record.terms.retry is None:
+                    mine.add(task)
+                else:
+                    followers.add(asyncio.create_task(self._follow(record, task, attempt)))
+            await mine.done()
+            await followers.done()
         finally:
-            for one in others:
-                one.cancel()
+            followers.cancel()
 
     async def _follow(self, record: EventRecord, task: asyncio.Task[Any] | None, attempt: int) -> None:
         """Begin an event again as often as it is to be tried again. Return when it has ended, or is denied.

@@ -53,8 +53,8 @@ async def run_event(event: Event, record: EventRecord, run: Run) -> None:
         if task is not None and task.cancelling() > cancels:  # its code made something else of a cancellation
             raise asyncio.CancelledError from error
     else:
-        streamed = run.chunks is not None
-        record.end(TaskStatus.COMPLETED, Ending(time.perf_counter() - run.started, response, streamed=streamed), run)
+        ending = Ending(time.perf_counter() - run.started, response, None, False, run.chunks is not None)
+        record.end(TaskStatus.COMPLETED, ending, run)
 
 
 def _judged(

@@ -6,35 +6,31 @@ import asyncio
 from collections import deque
 
 
-class Waiters:
+class Waiters(deque["asyncio.Future[None]"]):
     """Futures of any loops, woken in the order in which they came. Not safe under threads: its owner holds a lock."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
+    __slots__ = ()
 
     def enter(self) -> asyncio.Future[None]:
         """A future of the running loop. Who gives up waiting for it calls `leave`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self.append(future)
         return future
 
     def leave(self, future: asyncio.Future[None]) -> None:
         """Nobody waits for *future* any more."""
-        if future in self._waiting:
-            self._waiting.remove(future)
+        if future in self:
+            self.remove(future)
 
     def wake_one(self) -> None:
         """Wake the one who has waited longest."""
-        while self._waiting and not _woken(self._waiting.popleft()):
+        while self and not _woken(self.popleft()):
             pass
 
     def wake_all(self) -> None:
         """Wake all."""
-        while self._waiting:
-            _woken(self._waiting.popleft())
+        while self:
+            _woken(self.popleft())
 
 
 def _woken(future: asyncio.Future[None]) -> bool:
