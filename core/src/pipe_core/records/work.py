@@ -21,7 +21,7 @@ from pipe_core.records.views import OpenView, SlotView
 class Work:
     """Collects rows and failures, batch by batch.
 
-    Indexes count from the first record of the chunk or split; `base` is that of the batch in work.
+    Indexes count from the first record of the chunk or split.
 
     Args:
         program: What the run is.
@@ -39,16 +39,12 @@ class Work:
         self.phase: Phase = "pre"
         self._program = program
         self._batch: Batch
+        self._base = 0
         self._mark = Mark()
         self._decides = any(hook.kind == "run" for hook in program.hooks)
         self._payloads: list[Any] = []
         self._pending: list[Pending] = []
         self._entries: list[Entry] = []
-
-    @property
-    def base(self) -> int:
-        """The index of the first record of the batch in work."""
-        return self.result.read
 
     def spent(self, phase: str, started: float) -> None:
         """Count the time since *started*."""
@@ -61,7 +57,7 @@ class Work:
         """The records of the next batch that could be read and their indexes; the others are rejected here."""
         self._batch = batch
         self._mark = Mark(len(self._payloads), len(self._pending), len(self._entries), len(self.result.failures))
-        base = self.base
+        base = self._base = self.result.read
         if not batch.rejected:
             return batch.records, range(base, base + len(batch.records))
         for i, rejection in batch.rejected.items():
@@ -108,7 +104,7 @@ class Work:
 
     def fail(self, index: int, phase: Phase, errors: list[dict[str, Any]], data: Any) -> None:
         """A record without an entry was rejected; *data* is what it had become."""
-        row = self._error_row(phase, errors, self._raw(index), data, None)
+        row = self._error_row(phase, errors, self._batch.raw(index - self._base), data, None)
         self._keep(Failure(index, phase, errors, row))
 
     def fail_entry(self, entry: Entry, phase: Phase, errors: list[dict[str, Any]], hook: str | None = None) -> None:
@@ -116,7 +112,7 @@ class Work:
         entry.status = EntryStatus.FAILED
         entry.errors.extend(errors)
         known = list(entry.errors)
-        row = self._error_row(phase, known, self._raw(entry._index), shown(entry), hook)
+        row = self._error_row(phase, known, self._batch.raw(entry._index - self._base), shown(entry), hook)
         self._keep(Failure(entry._index, phase, known, row, hook, entry.part), entry._verdicts or ())
 
     def fail_unwritten(self, entries: list[Entry], unwritten: Failed) -> list[Entry]:
@@ -138,9 +134,6 @@ class Work:
                 check(entry)
 
         return self.fail_unwritten(entries, apply(travels, entries, self._program.stopping)[1])
-
-    def _raw(self, index: int) -> Any:
-        return self._batch.raw(index - self.base)
 
     def _keep(self, failure: Failure, verdicts: Sequence[tuple[Any, Any]] = ()) -> None:
         if self._decides:
@@ -166,7 +159,8 @@ class Work:
         def keep(entry: Entry, value: Any) -> None:
             refusal = None
             if getattr(hook.source, "may_fail", False):
-                refusal = self._error_row(self.phase, [refused(hook)], self._raw(entry._index), shown(entry), hook.name)
+                raw = self._batch.raw(entry._index - self._base)
+                refusal = self._error_row(self.phase, [refused(hook)], raw, shown(entry), hook.name)
             entry._verdicts = (*(entry._verdicts or ()), (value, refusal))
 
         def note(entry: Entry, store: HookStore) -> None:
