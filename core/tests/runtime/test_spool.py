@@ -36,6 +36,16 @@ def test_bytes_come_back_under_their_digest(folder: Path) -> None:
     assert (first("a"), first("b"), second("a")) == (b"one", b"", b"one")
 
 
+def test_the_folder_is_made_where_one_is_told(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("place")
+    spool = Spool(place)
+    assert spool.put("a", b"one")("a") == b"one"
+    assert list(folder.iterdir()) == []
+    assert list(place.iterdir()) == [spool.folder]
+    spool.close()
+    assert list(place.iterdir()) == []
+
+
 def test_what_is_kept_can_be_pulled_by_another_process(folder: Path) -> None:
     pull = Spool().put("a", b"one")
     program = "import pickle, sys; sys.stdout.buffer.write(pickle.load(sys.stdin.buffer)('a'))"
@@ -116,6 +126,16 @@ def left_behind(folder: Path) -> Path:
         process.wait(20)
     assert (made / "a").read_bytes() == b"one"
     return made
+
+
+@NEEDS_LOCKS
+def test_it_goes_where_the_next_is_made_and_nowhere_else(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("place")
+    here, there = left_behind(folder), left_behind(place)
+    assert Spool(place).folder != there
+    assert (here.exists(), there.exists()) == (True, False)
 
 
 @NEEDS_LOCKS

@@ -306,6 +306,23 @@ def test_nothing_outlives_a_driver_that_is_killed() -> None:
     until(lambda: not alive(processes) and not os.path.exists(folder))
 
 
+def test_what_a_driver_left_that_was_killed_with_its_host_goes_with_the_next_one() -> None:
+    driver = subprocess.Popen([sys.executable, "-c", _DRIVER], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    pids, folder = json.loads(driver.stdout.readline())
+    processes = [psutil.Process(pid) for pid in pids]
+    driver.send_signal(signal.SIGSTOP)  # it would notice, and tidy up
+    for process in processes:
+        process.kill()
+    driver.kill()
+    driver.wait(LIMIT)
+    driver.stdout.close()
+    until(lambda: not alive(processes))
+    assert os.path.exists(folder)
+    with get_executor("ray", max_workers=1):
+        assert not os.path.exists(folder)
+
+
 # --- what is seen of it ---
 
 _SCRIPT = """

@@ -18,10 +18,14 @@ _PREFIX: Final = "pipe-"
 class Spool:
     """A folder of ours alone, made when it is first needed and removed by `close`.
 
-    One that was never closed, since its process was killed, is removed when the next one is made.
+    One that was never closed, since its process was killed, is removed when the next one is made in its place.
+
+    Args:
+        place: Where it is made; default: where temporary files are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: Path | None = None) -> None:
+        self._place = place
         self._folder: Path | None = None
         self._owned: int | None = None
         self._lock = threading.Lock()
@@ -31,8 +35,9 @@ class Spool:
         """The folder, readable by nobody else."""
         with self._lock:
             if self._folder is None:
-                remove_left_behind(Path(tempfile.gettempdir()), _PREFIX)
-                self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+                place = self._place or Path(tempfile.gettempdir())
+                remove_left_behind(place, _PREFIX)
+                self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
                 self._owned = own(self._folder)
             return self._folder
 

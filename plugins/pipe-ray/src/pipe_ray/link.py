@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Final
 
 from pipe_core import BackendLost, PipeError, VersionMismatchError
 from pipe_core.runtime.handshake import versions
+from pipe_core.runtime.spool import Spool
 from pipe_ray.address import has_token
 from pipe_ray.messages import FAILED, Line
 from pipe_ray.worker import machine
@@ -55,7 +55,8 @@ class Link:
     def __init__(self, address: str | None, *, slots: int, namespace: str | None) -> None:
         self.address = address
         self._ended = False
-        self._folder = _private_folder()
+        self._spool = Spool(_short_place())
+        self._folder = self._spool.folder
         ours, theirs = Pipe(duplex=True)
         self.line = Line(ours)
         settings = {
@@ -151,7 +152,7 @@ class Link:
             self._process.wait()
         self._ended = True
         self.line.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._spool.close()
 
 
 def _environment(address: str | None) -> dict[str, str]:
@@ -164,8 +165,7 @@ def _environment(address: str | None) -> dict[str, str]:
     return env
 
 
-def _private_folder() -> Path:
-    """A folder of ours alone, with a name that is short enough for Ray's sockets."""
+def _short_place() -> Path:
+    """Where a folder of ours alone has a name that is short enough for Ray's sockets."""
     place = tempfile.gettempdir()
-    short = place if len(place) + len("/pipe-12345678") <= _LONGEST else "/tmp"  # mkdtemp is safe there
-    return Path(tempfile.mkdtemp(prefix="pipe-", dir=short))
+    return Path(place if len(place) + len("/pipe-12345678") <= _LONGEST else "/tmp")  # mkdtemp is safe there
