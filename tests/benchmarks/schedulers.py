@@ -7,13 +7,18 @@ second one is measured.
 from __future__ import annotations
 
 import argparse
-import heapq
 import random
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from time import process_time
 from typing import Any, Final
+
+sys.path.append(str(Path(__file__).parents[2] / "core" / "tests" / "schedulers"))
+
+from simulation import makespan
 
 from pipe_core import get_scheduler
 
@@ -46,18 +51,11 @@ def made(name: str) -> Any:
 # --- when skewed work ends ---
 
 
-def makespan(scheduler: Any, seconds: Sequence[float]) -> float:
-    """When the last task ends, where all wait at first and each slot asks whenever it is free."""
+def end_of(scheduler: Any, seconds: Sequence[float]) -> float:
+    """When the last of the tasks ends, which belong to three users in turn."""
     for sequence in range(len(seconds)):
         scheduler.push(Task(sequence, tag=sequence % 3))
-    free = [(0.0, slot) for slot in range(SLOTS)]
-    last = 0.0
-    while free:
-        now, slot = heapq.heappop(free)
-        if (task := scheduler.pop(slot, now)) is not None:
-            heapq.heappush(free, (now + seconds[task.sequence], slot))
-            last = max(last, now + seconds[task.sequence])
-    return last
+    return makespan(scheduler, seconds, SLOTS)
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ def skewed(seeds: int) -> dict[str, Skewed]:
         seconds = [chance.paretovariate(SHAPE) for _ in range(TASKS)]
         for name in POLICIES:
             scheduler = made(name)
-            ends[name].append(makespan(scheduler, seconds))
+            ends[name].append(end_of(scheduler, seconds))
             if hasattr(scheduler, "steals"):
                 steals[name].append(scheduler.steals)
     return {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import pytest
+from simulation import makespan
 
 from pipe_core import FifoScheduler, OptionsError, RoundRobinScheduler, WorkStealingScheduler
 from pipe_core.testing.waiting import WaitingTask
@@ -70,18 +70,11 @@ def test_wrong_binding_is_refused(kind: Callable[[], Any]) -> None:
 # --- skewed work ---
 
 
-def makespan(scheduler: Any, seconds: list[float], slots: int = 8) -> float:
-    """When the last task ends, where all wait at first and slots ask whenever they are free."""
-    bound(scheduler, slots, len(seconds))
-    free = [(0.0, slot) for slot in range(slots)]
-    last = 0.0
-    while free:
-        now, slot = heapq.heappop(free)
-        if (task := scheduler.pop(slot, now)) is not None:
-            heapq.heappush(free, (now + seconds[task.sequence], slot))
-            last = max(last, now + seconds[task.sequence])
+def end_of(scheduler: Any, seconds: list[float], slots: int = 8) -> float:
+    """When the last of the tasks ends."""
+    end = makespan(bound(scheduler, slots, len(seconds)), seconds, slots)
     assert len(scheduler) == 0
-    return last
+    return end
 
 
 def test_stealing_ends_skewed_work_earlier_than_dealing_and_about_as_early_as_one_queue() -> None:
@@ -90,9 +83,9 @@ def test_stealing_ends_skewed_work_earlier_than_dealing_and_about_as_early_as_on
     for seed in range(40):
         chance = random.Random(seed)
         seconds = [chance.paretovariate(1.3) for _ in range(1000)]
-        stealing = makespan(WorkStealingScheduler(), seconds)
-        gains.append(makespan(RoundRobinScheduler(), seconds) / stealing)
-        losses.append(stealing / makespan(FifoScheduler(), seconds))
+        stealing = end_of(WorkStealingScheduler(), seconds)
+        gains.append(end_of(RoundRobinScheduler(), seconds) / stealing)
+        losses.append(stealing / end_of(FifoScheduler(), seconds))
     assert min(gains) >= 1.0
     assert median(gains) >= 1.2
     assert 0.99 <= median(losses) <= 1.01
@@ -100,5 +93,5 @@ def test_stealing_ends_skewed_work_earlier_than_dealing_and_about_as_early_as_on
 
 def test_equal_work_needs_no_stealing() -> None:
     scheduler = WorkStealingScheduler()
-    assert makespan(scheduler, [1.0] * 80) == 10.0
+    assert end_of(scheduler, [1.0] * 80) == 10.0
     assert scheduler.steals == 0
