@@ -342,6 +342,45 @@ def test_whatever_a_record_holds_its_row_is_written_and_its_neighbours_are_unhar
         json.loads(report.to_json().encode("utf-8", "backslashreplace"))
 
 
+@pytest.mark.parametrize("payload", ["redacted", "hash"])
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_whatever_a_record_holds_what_may_be_shown_of_it_is_written(make: Callable[[], Any], payload: Any) -> None:
+    good: list[Any] = []
+    bad: list[Any] = []
+    source = [{"n": 1}, make(), {"n": 2}]
+    report = Pipe(source, good, errors=bad, schema=Number, error_payload=payload).run()
+    assert good == [{"n": 1}, {"n": 2}]
+    assert report.failed == 1
+    [row] = bad
+    shown = row["raw"]
+    assert shown is None or isinstance(shown, str) or set(shown.values()) == {"…"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
+def test_a_redacted_row_shows_names_that_have_no_text_as_their_class(error: type[BaseException]) -> None:
+    class Key:
+        def __str__(self) -> str:
+            raise error("secret")
+
+    bad: list[Any] = []
+    Pipe([{"n": "x", Key(): "secret"}], errors=bad, schema=Number, error_payload="redacted").run()
+    assert bad[0]["raw"] == {"n": "…", "<Key>": "…"}
+
+
+def test_a_redacted_row_shows_nothing_of_what_has_no_names() -> None:
+    class Unreadable(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise SystemExit("secret")
+
+    def spoil(entry: Entry, store: HookStore) -> None:
+        entry.validated_data = Unreadable(n="secret")
+        raise ValueError("no")
+
+    bad: list[Any] = []
+    Pipe([{"n": 1}], errors=bad, post_validation_hooks=[spoil], error_payload="redacted").run()
+    assert (bad[0]["raw"], bad[0]["data"]) == ({"n": "…"}, "…")
+
+
 def _read(path: Path) -> list[Any]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".csv":

@@ -31,6 +31,16 @@ def legible(value: Any, depth: int = 0) -> Any:
         return _text(value)
 
 
+def names_only(value: Any) -> Any:
+    """The legible field names of *value*, each with ``"…"``, or that alone where it has none. Never fails."""
+    try:
+        return {_text(key): "…" for key in value} if isinstance(value, Mapping) else "…"
+    except BaseException as error:  # a class of mappings may have code of its own
+        if is_ctrl_c(error):
+            raise
+        return "…"
+
+
 def _legible(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         return {_text(key): legible(item, depth + 1) for key, item in value.items()}

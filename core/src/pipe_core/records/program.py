@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pipe_core.kernel.contracts import Encoder
 from pipe_core.kernel.errors import RunError
 from pipe_core.records.hooks import BoundHook
+from pipe_core.records.legible import names_only
 from pipe_core.records.result import Phase
 from pipe_core.records.schema import ErrorSerializer, Schema
 
@@ -146,4 +147,4 @@ class Program:
             return record
         if self.error_payload == "hash":
             return hashlib.blake2b(ErrorSerializer().json({"": record}), digest_size=16).hexdigest()
-        return {str(key): "…" for key in record} if isinstance(record, Mapping) else "…"
+        return names_only(record)
