@@ -30,7 +30,9 @@ class Capabilities:
         isolation: Where calls run: in the caller's thread (``none``), in threads of the same process, in other
             processes of this machine, or on other machines.
         native_async: Coroutine functions run on an event loop of the executor's own.
-        cancel_running: `Future.cancel` can stop a call that already runs.
+        cancel_running: `Future.cancel` ends a call that already runs, of whatever kind. Only for executors that bring
+            futures of their own: those of the standard library, which every backend gets, say True for a call that
+            never runs and for no other. None of the executors here claims it; they have `Executor.give_up`.
         hard_timeout: A call that runs too long is killed, not only given up.
         survives_worker_death: The executor stays usable after a worker died.
         nested_submit: A call may submit calls to the same executor and wait for them.
