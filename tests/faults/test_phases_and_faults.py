@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -314,6 +315,17 @@ def test_a_value_for_the_driver_that_cannot_travel_fails_its_record_whatever_com
 SMALL = ("msgpack", {"max_frame_bytes": 20_000})
 
 
+def run_small(executor: Executor, hook: Any, errors: str, folder: Path) -> tuple[list[Any], list[Any]]:
+    """What comes of 500 numbers in small frames, where *hook* fails one in fifty of them."""
+    good: list[Any] = []
+    bad: Any = [] if errors == "list" else folder / "bad.jsonl"
+    pipe = Pipe(numbers(500), good, errors=bad, executor=executor, pre_validation_hooks=[hook], codec=SMALL)
+    report = within(60, pipe.run)
+    rejected = bad if errors == "list" else [json.loads(line) for line in bad.read_text().splitlines()]
+    check(good, rejected, 500, {n for n in range(500) if n % 50 == 7}, report)
+    return good, rejected
+
+
 @pytest.mark.parametrize("errors", ["list", "jsonl"])
 def test_rows_that_are_too_long_for_one_frame_go_in_several(errors: str, processes: Executor, tmp_path: Any) -> None:
     calls = tmp_path / "calls"
@@ -325,12 +337,7 @@ def test_rows_that_are_too_long_for_one_frame_go_in_several(errors: str, process
         with open(calls, "a") as file:
             file.write(f"{entry.raw_data['n']}\n")
 
-    good: list[Any] = []
-    bad: Any = [] if errors == "list" else tmp_path / "bad.jsonl"
-    pipe = Pipe(numbers(500), good, errors=bad, executor=processes, pre_validation_hooks=[enlarge], codec=SMALL)
-    report = within(60, pipe.run)
-    rejected = bad if errors == "list" else [json.loads(line) for line in bad.read_text().splitlines()]
-    check(good, rejected, 500, {n for n in range(500) if n % 50 == 7}, report)
+    good, _ = run_small(processes, enlarge, errors, tmp_path)
     assert {len(row["text"]) for row in good} == {3000}
     assert sorted(map(int, calls.read_text().split())) == [row["n"] for row in good], "no hook ran twice"
 
@@ -342,12 +349,7 @@ def test_one_row_that_is_too_long_for_a_frame_fails_alone_with_the_reason(
     def enlarge(entry: Any, store: Any) -> None:
         entry.raw_data["text"] = "x" * (50_000 if entry.raw_data["n"] % 50 == 7 else 3000)
 
-    good: list[Any] = []
-    bad: Any = [] if errors == "list" else tmp_path / "bad.jsonl"
-    pipe = Pipe(numbers(500), good, errors=bad, executor=processes, pre_validation_hooks=[enlarge], codec=SMALL)
-    report = within(60, pipe.run)
-    rejected = bad if errors == "list" else [json.loads(line) for line in bad.read_text().splitlines()]
-    check(good, rejected, 500, {n for n in range(500) if n % 50 == 7}, report)
+    _, rejected = run_small(processes, enlarge, errors, tmp_path)
     for row in rejected:
         assert row["raw"] == {"n": row["position"]}
         assert row["errors"][0]["type"] == "CodecError"

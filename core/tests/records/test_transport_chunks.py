@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from damaging import damages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -364,16 +365,6 @@ def test_damaged_frames_are_always_codec_errors(tmp_path: Path) -> None:
                 with pytest.raises(CodecError):
                     worker.open_chunk(damaged)
     assert flips > 2000
-
-
-def damages(data: bytes) -> Iterator[bytes]:
-    """Every bit of *data* flipped, every beginning of it, and more behind it."""
-    for i in range(len(data)):
-        yield data[:i]
-        for bit in range(8):
-            yield data[:i] + bytes([data[i] ^ (1 << bit)]) + data[i + 1 :]
-    yield data + b"\0"
-    yield data + data
 
 
 def test_bytes_and_seconds_are_counted_on_both_sides() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +11,7 @@ from functools import cached_property
 from typing import Any, NotRequired
 
 import pytest
+from damaging import damages
 from pydantic import BaseModel, ConfigDict, RootModel
 from typing_extensions import TypedDict
 
@@ -434,14 +434,6 @@ def test_damaged_frames_are_always_codec_errors(compression: str | None) -> None
         with pytest.raises(CodecError):
             driver.open_result(damaged)
     assert flips > 1000
-
-
-def damages(data: bytes) -> Iterator[bytes]:
-    for i in range(len(data)):
-        yield data[:i]
-        for bit in range(8):
-            yield data[:i] + bytes([data[i] ^ (1 << bit)]) + data[i + 1 :]
-    yield data + b"\0"
 
 
 def test_a_whole_frame_of_something_else_is_a_codec_error() -> None:

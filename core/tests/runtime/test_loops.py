@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -116,8 +116,9 @@ def test_closing_cancels_what_is_left_and_joins_the_thread() -> None:
     assert not thread.is_alive()
 
 
-def test_closing_ends_those_who_wait() -> None:
-    loop, running = LoopThread(), threading.Event()
+def ends_who_waits(loop: LoopThread, end: Callable[[], object]) -> None:
+    """*end* cancels what runs on *loop*, for which another thread waits."""
+    running = threading.Event()
 
     async def forever() -> None:
         running.set()
@@ -126,8 +127,13 @@ def test_closing_ends_those_who_wait() -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: loop.run(forever()))
         assert running.wait(20)
-        loop.close()
+        end()
         assert isinstance(waiting.exception(timeout=20), concurrent.futures.CancelledError)
+
+
+def test_closing_ends_those_who_wait() -> None:
+    loop = LoopThread()
+    ends_who_waits(loop, loop.close)
 
 
 def test_closing_finishes_asynchronous_generators() -> None:
@@ -176,17 +182,7 @@ def test_somebody_else_s_loop_is_used_and_left_open() -> None:
 
 
 def test_what_runs_may_be_cancelled_from_another_thread(loop: LoopThread) -> None:
-    running = threading.Event()
-
-    async def forever() -> None:
-        running.set()
-        await asyncio.Event().wait()
-
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(lambda: loop.run(forever()))
-        assert running.wait(20)
-        loop.cancel()
-        assert isinstance(waiting.exception(timeout=20), concurrent.futures.CancelledError)
+    ends_who_waits(loop, loop.cancel)
     assert loop.run(echo(1)) == 1
 
 

@@ -240,17 +240,18 @@ async def running(event: Event) -> asyncio.Task[Any]:
     return task
 
 
+async def cancelled(event: Event) -> None:
+    """Run *event*, and cancel the task that does."""
+    task = await running(event)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 @pytest.mark.parametrize("timeout", [None, 30])
 def test_a_cancellation_from_outside_cancels_it_and_goes_on(timeout: float | None) -> None:
     event = Work(code=forever, timeout=timeout)
-
-    async def main() -> None:
-        task = await running(event)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
+    asyncio.run(cancelled(event))
     execution = event.execution
     assert execution.status is EventStatus.CANCELLED
     assert isinstance(execution.error, asyncio.CancelledError)
@@ -266,14 +267,7 @@ def test_a_cancellation_that_its_code_turns_into_an_error_is_not_lost() -> None:
             raise ValueError("clean-up")
 
     event = Work(code=work)
-
-    async def main() -> None:
-        task = await running(event)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
+    asyncio.run(cancelled(event))
     assert event.status is EventStatus.FAILED
     assert str(event.execution.error) == "clean-up"
 
