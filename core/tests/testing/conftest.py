@@ -27,11 +27,15 @@ def run_pytest(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="module")
 def failed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The names of the tests that failed, for each class ``Test…`` of the module's `MUTANTS`."""
+    """The tests that failed, for each class ``Test…`` of the module's `MUTANTS`: by name, and with their parameters.
+
+    Where the module has an expression `CHOSEN`, only the tests that it chooses run.
+    """
     text: str = request.module.MUTANTS
-    output = _run_pytest(tmp_path_factory.mktemp("mutants"), text, "--tb=no")
+    chosen = ["-k", request.module.CHOSEN] if hasattr(request.module, "CHOSEN") else []
+    output = _run_pytest(tmp_path_factory.mktemp("mutants"), text, "--tb=no", *chosen)
     found: dict[str, set[str]] = {name: set() for name in re.findall(r"^class Test(\w+)", text, re.MULTILINE)}
     assert " passed" in output, output
-    for name, test in re.findall(r"^FAILED test_made\.py::Test(\w+)::(\w+)", output, re.MULTILINE):
-        found[name].add(test)
+    for name, test in re.findall(r"^FAILED test_made\.py::Test(\w+)::(\S+)", output, re.MULTILINE):
+        found[name] |= {test, test.partition("[")[0]}
     return found
