@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def start_cluster(
     folder: Path, workers: int, options: list[str] | None = None, failures: int | None = None, **how: Any
 ) -> Cluster:
-    file = folder / "scheduler.json"
+    file = Path(tempfile.mkdtemp(dir=folder)) / "scheduler.json"  # of this cluster and no other
     where = ["--host", "tls://127.0.0.1"] if options else ["--host", "127.0.0.1"]
     args = [*where, "--port", "0", "--no-dashboard", "--scheduler-file", str(file), *(options or [])]
     env = {} if failures is None else {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}

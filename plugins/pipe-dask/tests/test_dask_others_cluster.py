@@ -177,6 +177,11 @@ def test_no_more_calls_run_than_were_asked_for(cluster: Any, tmp_path: Path) -> 
     assert notes.read_text() == "+-" * 20
 
 
+def test_two_clusters_are_two(make_cluster: Any) -> None:
+    """A test of two of them would be one of the first otherwise."""
+    assert make_cluster(0).address != make_cluster(0).address
+
+
 def test_workers_of_other_versions_are_refused_with_a_table(make_cluster: Any, tmp_path: Path) -> None:
     """One has another version, another one cannot even import it."""
     other, none = tmp_path / "other", tmp_path / "none"
