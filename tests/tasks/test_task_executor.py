@@ -177,7 +177,7 @@ def test_a_wrong_memory_limit_is_refused(limit: Any) -> None:
         ({"on_full": "wait"}, "'block', 'raise', 'caller_runs', 'drop_oldest'"),
         ({"queue_capacity": 0}, "queue_capacity"),
         ({"queue_capacity": True}, "queue_capacity"),
-        ({"rate_limit": -1}, "rate limit"),
+        ({"rate_limit": -1}, "rate_limit"),
         ({"max_workers": 0}, "max_workers"),
         ({"thread_stack_size": 5}, "thread_stack_size"),
     ],

@@ -83,7 +83,7 @@ def test_a_deadline_passes_for_those_who_wait_and_for_those_who_run(one: TaskExe
 def test_limits_of_many_calls_that_have_ended_are_forgotten(one: TaskExecutor) -> None:
     for _ in range(2_000):
         one.submit_with(timeout=3_600.0, deadline=3_600.0)(int).result(LIMIT)
-    assert len(one._expiries) < 200
+    assert len(one._limits) < 200
 
 
 def test_limits_that_nobody_could_keep_are_refused() -> None:

@@ -73,7 +73,7 @@ class Dispatch:
 
     def stop(self) -> bool:
         """Tell workers of other processes to end what they do soon. False where they cannot be told."""
-        return self._carrier is not None and self._executor.tell(_stop_there, self._shared)
+        return self._carrier is not None and self._executor.broadcast(_stop_there, self._shared)
 
     def close(self, *, orderly: bool) -> list[str]:
         """Tear down the hooks of every worker that lives; what went wrong is returned.

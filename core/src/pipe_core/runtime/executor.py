@@ -20,14 +20,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 
 from pipe_core.kernel.contracts import Backend, Outcome, Scheduler
-from pipe_core.kernel.errors import UnsupportedCapabilityError
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime import wire
 from pipe_core.runtime.alarm import Alarm
+from pipe_core.runtime.all_workers import AllWorkers
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.dispatcher import Dispatcher
+from pipe_core.runtime.giving_up import GivingUp
+from pipe_core.runtime.held_ready import HeldReady
 from pipe_core.runtime.ledger import Ledger, TaskStatus
-from pipe_core.runtime.share import Shared, share
+from pipe_core.runtime.share import Shared
 from pipe_core.runtime.task import Attempt, Task
 
 if TYPE_CHECKING:
@@ -37,8 +39,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MANY: Final = 1_000
-_AGAIN: Final = 0.5
-"""Seconds until a call that was given up and has not ended is killed again."""
+"""So many futures may have told everybody before they are counted, which takes the lock."""
 
 
 class Executor(concurrent.futures.Executor):
@@ -73,19 +74,20 @@ class Executor(concurrent.futures.Executor):
         self.name = name or type(backend).__name__
         self.capabilities = capabilities or Capabilities()
         self.prefetch = prefetch or 0
-        self._is_told = prefetch is not None
         self.defaults = dict(defaults or {})
         self._backend = backend
         self._slots = slots or getattr(backend, "slots", None) or cores()
-        ready = math.inf if getattr(backend, "inline", False) else self.prefetch
-        self._dispatcher = self._make_dispatcher(scheduler, ready)
-        self._hands = self._dispatcher.hands
-        self._holds: list[int] = []
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: a backend may end a call while it takes another one
         self._asleep: list[threading.Lock] = []  # a gate for each thread that sleeps in `_take`
         self._idle = threading.Condition(self._lock)  # shut down, and nothing is open any more
         self._alarm = Alarm(self._wake)
+        ready = math.inf if getattr(backend, "inline", False) else self.prefetch
+        self._dispatcher = self._make_dispatcher(scheduler, ready)
+        self._hands = self._dispatcher.hands
+        self._held_ready = HeldReady(self._dispatcher, prefetch)
+        self._giving_up = GivingUp(backend, self.capabilities, self._dispatcher, self._alarm)
+        self._workers = AllWorkers(backend, self.capabilities, self._submit_to_each)
         self._ended = 0  # tasks, whose futures tell everybody; once for each of them there is something in `_told`
         self._told: list[None] = []
         self._closed = False
@@ -178,9 +180,8 @@ class Executor(concurrent.futures.Executor):
     def _wake(self) -> None:
         """A time has come: something may have changed for everybody who sleeps."""
         with self._lock:
-            for slot, hand in enumerate(self._hands):
-                if hand and hand[0].given_up is not None and not self._stopped:
-                    self._kill(slot)
+            if not self._stopped:
+                self._giving_up.kill_again()
             self._rouse()
         self._backend.wake()
 
@@ -189,7 +190,7 @@ class Executor(concurrent.futures.Executor):
 
         In one process it is the value itself. Elsewhere its bytes travel once to each worker that lacks them.
         """
-        return share(value, None if self.capabilities.in_process else self._backend.put)
+        return self._workers.share(value)
 
     def everywhere(self, fn: Callable[..., Any], /, *args: Any) -> list[Outcome]:
         """Call ``fn(*args)`` once in every worker process that lives; in one process, once here.
@@ -200,56 +201,42 @@ class Executor(concurrent.futures.Executor):
             UnsupportedCapabilityError: The system does not say which workers it has.
             RuntimeError: The executor was shut down.
         """
-        if self.capabilities.in_process:
-            return [Task(0, fn, args, {}).run()]
-        everywhere = getattr(self._backend, "everywhere", None)
-        if everywhere is not None:
-            return [wire.open_answer(answer) for answer in everywhere(Task(0, fn, args, {}).frame())]
-        futures = [self._pin(slot, Task(next(self._numbers), fn, args, {})) for slot in range(self._slots)]
-        self._backend.wake()
-        concurrent.futures.wait(futures)
-        return [Outcome(None if future.exception() else future.result(), future.exception()) for future in futures]
+        return self._workers.everywhere(fn, args)
 
-    def _pin(self, slot: int, task: Task) -> Future[Any]:
+    def _submit_to_each(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> list[Future[Any]]:
+        """Let every slot call ``fn(*args)``, before all that waits."""
+        tasks = [Task(next(self._numbers), fn, args, {}) for _ in range(self._slots)]
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._dispatcher.pin(task, slot, monotonic())
+            for slot, task in enumerate(tasks):
+                self._dispatcher.pin(task, slot, monotonic())
             self._rouse()
-        return task.future
+        self._backend.wake()
+        return [task.future for task in tasks]
 
     def hold_ready(self, calls: int) -> Callable[[], None]:
         """Let busy slots hold so many calls ready until the result is called. Whoever said a `prefetch` keeps that."""
-        held = [] if self._is_told else [calls]
         with self._lock:
-            self._holds += held
-            self._dispatcher.ready = max([self._dispatcher.ready, *held])
+            self._held_ready.ask(calls)
 
         def release() -> None:
             with self._lock:
-                for one in held:
-                    self._holds.remove(one)
-                if held and self._dispatcher.ready != math.inf:
-                    self._dispatcher.ready = max([self.prefetch, *self._holds])
+                self._held_ready.release(calls)
 
         return release
 
-    def tell(self, fn: Callable[..., Any], /, *args: Any) -> bool:
+    def broadcast(self, fn: Callable[..., Any], /, *args: Any) -> bool:
         """Call ``fn(*args)`` in every worker process at once, beside what it runs, and wait for nothing.
 
         False where the system has no way past a call that runs.
         """
-        tell = getattr(self._backend, "tell", None)
-        if tell is None:
-            return False
-        tell(Task(0, fn, args, {}).frame())
-        return True
+        return self._workers.broadcast(fn, args)
 
     @property
     def can_give_up(self) -> bool:
         """Whether a call that runs can be ended, or left behind: see `give_up`."""
-        can_abandon = type(self._backend).abandon is not Backend.abandon
-        return self.capabilities.hard_timeout or (self.capabilities.isolation == "thread" and can_abandon)
+        return self._giving_up.possible
 
     def give_up(self, future: Future[Any], error: BaseException) -> bool:
         """End a call that a slot has in hand, as far as its caller is concerned: *future* gets *error*.
@@ -259,37 +246,13 @@ class Executor(concurrent.futures.Executor):
         False when the call has ended, or cannot be given up here.
         """
         with self._lock:
-            task = next((task for hand in self._hands for task in hand if task.future is future), None)
-            if task is None:
-                task = self._dispatcher.recall(lambda task: task.future is future)
-                if task is None:
-                    return False
-            elif self.capabilities.hard_timeout:
-                task.given_up = error
-                if self._hands[task.slot][0] is task:
-                    self._kill(task.slot)
-                return True
-            elif not self._abandoned(task):
-                return False
-            ended = self._settled(task, Outcome(error=error))
+            task = self._giving_up.give_up(future, error)
+            if task is None or self._giving_up.is_in_hand(task):
+                return task is not None
+            final = self._decide(task, Outcome(error=error))
         self._backend.wake()  # the slot is free, and nobody else says so
-        self._tell(task, ended)
+        self._fulfil(task, final)
         return True
-
-    def _kill(self, slot: int) -> None:
-        """End the call that *slot* runs, which is told as any other end; again until then, for it may not run yet."""
-        self._backend.kill(slot)
-        self._alarm.set(monotonic() + _AGAIN)
-
-    def _abandoned(self, task: Task) -> bool:
-        """Leave the thread behind that runs *task*."""
-        if self.capabilities.isolation != "thread" or self._hands[task.slot][0] is not task:
-            return False
-        try:
-            self._backend.abandon(task.slot)  # before its thread can end the call and take the slot's next one
-        except UnsupportedCapabilityError:
-            return False
-        return self._dispatcher.release(task)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls. May be called again.
@@ -359,7 +322,7 @@ class Executor(concurrent.futures.Executor):
                         gate.acquire()
                         self._asleep.append(gate)
             if self._dispatcher.refused:
-                self._tell_refused()
+                self._fail_refused()
             if task is not None:
                 return task if task.attempt == 1 else Attempt(task)  # type: ignore[return-value]  # it stands for one
             if gate is None:
@@ -369,14 +332,14 @@ class Executor(concurrent.futures.Executor):
             self._stop_when_idle()  # what was left may have been cancelled
         return None
 
-    def _tell_refused(self) -> None:
-        """Tell those whose tasks were refused. Without the lock: callbacks run here."""
+    def _fail_refused(self) -> None:
+        """Give the futures of tasks that were refused their errors. Without the lock: callbacks run here."""
         with self._lock:
             refused, self._dispatcher.refused = self._dispatcher.refused, []
             self._ended += len(refused)
         for task, error in refused:
             if task.claim():
-                self._tell(task, Outcome(error=error))
+                self._fulfil(task, Outcome(error=error))
             else:
                 self._settle(task)
 
@@ -391,13 +354,13 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             if task.attempt != (1 if task is call else call.number) or not self._dispatcher.release(task):
                 return  # given up before: its caller has been told something else
-            told = self._settled(task, ended)
+            final = self._decide(task, ended)
             hand = self._hands[task.slot]
             if hand and hand[0].given_up is not None:
-                self._kill(task.slot)  # its turn has come
-        self._tell(task, told)
+                self._giving_up.kill(task.slot)  # its turn has come
+        self._fulfil(task, final)
 
-    def _settled(self, task: Task, ended: Outcome) -> Outcome | None:
+    def _decide(self, task: Task, ended: Outcome) -> Outcome | None:
         """Decide what follows an attempt that is in no hand any more. None when it is not the end of the task."""
         if task.given_up is not None and (ended.unstarted or ended.error is not None):
             ended, task.given_up = Outcome(error=task.given_up), None
@@ -421,15 +384,15 @@ class Executor(concurrent.futures.Executor):
         self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
         return ended
 
-    def _tell(self, task: Task, ended: Outcome | None) -> None:
-        """Tell everybody how *task* ended. Callbacks run here, without the lock."""
-        if ended is None:
+    def _fulfil(self, task: Task, final: Outcome | None) -> None:
+        """Give the future of *task* what `_decide` gave. Callbacks run here, without the lock."""
+        if final is None:
             self._backend.wake()
             return
-        if ended.error is not None:
-            task.future.set_exception(ended.error)
+        if final.error is not None:
+            task.future.set_exception(final.error)
         else:
-            task.future.set_result(ended.value)
+            task.future.set_result(final.value)
         self._settle(task)
         if self._closed:
             self._stop_when_idle()

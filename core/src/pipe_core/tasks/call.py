@@ -16,6 +16,7 @@ from pipe_core.runtime.call_future import CallFuture
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.task import Task
+from pipe_core.tasks import in_line
 
 if TYPE_CHECKING:
     from pipe_core.tasks.task_executor import TaskExecutor
@@ -37,18 +38,29 @@ INSIDE = _Inside()
 class TaskCall(Task):
     """One call of a `TaskExecutor`: what schedulers, permits and statistics ask of it stands on it.
 
+    People who get one from `TaskExecutor.tasks` read it, and change nothing.
+
     Attributes:
-        executor: Whose it is; None when it has ended, so that the future that a caller keeps holds nothing else.
-        band: See `TaskPriority`: higher ones go first.
-        number: Orders calls in a band, lower first.
+        id: Its number, for `TaskExecutor.history`.
+        name: What its function is called.
+        status: Where it is.
+        attempt: Which attempt it is, or was, from 1 on.
+        fn: The function.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
         tags: What the call is about. The first is its `tag`, by which ``fair`` goes round.
         since: When it was submitted, by the monotonic clock; `started` and `ended` alike.
         timeout: How many seconds an attempt may take.
         deadline: Until when it must have ended.
+        band: See `TaskPriority`: higher ones go first.
+        number: Orders calls in a band, lower first.
+        executor: Whose it is; None when it has ended, so that the future that a caller keeps holds nothing else.
     """
 
-    __slots__ = ("__dict__", "ended", "executor", "name", "since", "started")
+    __slots__ = ("__dict__", "_ended", "_started", "executor", "name", "since")
 
+    _ended: float  # not set before: every statement more of the constructor is a part of what a call costs
+    _started: float
     tags: tuple[Hashable, ...] = ()
     timeout: float | None = None
     deadline: float | None = None
@@ -92,8 +104,18 @@ class TaskCall(Task):
         return self.permit if isinstance(self.permit, CircuitBreaker) else None
 
     @property
+    def started(self) -> float | None:
+        """When its last attempt began; None when none has."""
+        return getattr(self, "_started", None)
+
+    @property
+    def ended(self) -> float | None:
+        """When its last attempt ended, or it was cancelled or refused; None when neither has happened."""
+        return getattr(self, "_ended", None)
+
+    @property
     def error(self) -> BaseException | None:
-        """Why the call has failed, or was refused."""
+        """Why the call has failed for good, or was refused; None of all others."""
         future = self.future
         return future.exception() if future.done() and not future.cancelled() else None
 
@@ -173,7 +195,7 @@ class TaskFuture(_CallFuture):
         """Inside a task of the same executor: run the call here, unless it runs already."""
         task = self._waiters.task
         if task is not None and task.executor is not None and INSIDE.executor is task.executor:
-            task.executor._help(task)
+            in_line.run_if_waiting(task.executor, task)
 
 
 class _Waiters(list[Any]):

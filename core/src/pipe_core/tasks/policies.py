@@ -109,6 +109,12 @@ def check_count(name: str, value: Any) -> None:
         raise OptionsError(f"{name} wants a whole number from 1 on, not {value!r}.", problems={name: "is not one"})
 
 
+def check_retention(value: Any) -> None:
+    """Raises `OptionsError` unless *value* is a `Retention`, or None."""
+    if not (value is None or isinstance(value, Retention)):
+        raise OptionsError(f"retention is a Retention, such as Retention(count=1_000), not {value!r}.")
+
+
 def check_seconds(name: str, value: Any) -> None:
     """Raises `OptionsError` unless *value* is a positive number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

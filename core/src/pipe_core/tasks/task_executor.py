@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pipe_core.kernel.contracts import Scheduler
-from pipe_core.kernel.errors import OptionsError, QueueFullError, TaskTimeoutError
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.priority import TaskPriority, priority_key
 from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.executor import Executor
@@ -23,22 +18,26 @@ from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.mapping import begin
 from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.retries import Retry
-from pipe_core.runtime.task import Task
-from pipe_core.tasks import waiting
+from pipe_core.tasks import in_line, waiting
+from pipe_core.tasks.admission import Admission, OnFull
 from pipe_core.tasks.audit import Log, remembered
-from pipe_core.tasks.call import INSIDE, TaskCall, TaskFuture
+from pipe_core.tasks.call import TaskCall, TaskFuture
+from pipe_core.tasks.call_records import CallRecords
 from pipe_core.tasks.elastic import Elastic
 from pipe_core.tasks.policies import (
     Retention,
     call_options,
     check_count,
+    check_retention,
     makes_priority,
     needs_priorities,
     start_parts,
     waiting_order,
 )
-from pipe_core.tasks.statistics import ExecutorStats, Times, percentiles
-from pipe_core.tasks.usage import MemoryLimit, Usage
+from pipe_core.tasks.statistics import ExecutorStats, percentiles
+from pipe_core.tasks.status import as_status
+from pipe_core.tasks.time_limits import TimeLimits
+from pipe_core.tasks.usage import Usage
 from pipe_core.tasks.views import Views
 
 if TYPE_CHECKING:
@@ -48,13 +47,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-OnFull = Literal["block", "raise", "caller_runs", "drop_oldest"]
-POLICIES: Final = ("block", "raise", "caller_runs", "drop_oldest")
-
 PENDING, PROCESSING = TaskStatus.PENDING, TaskStatus.PROCESSING
-
-_LOOK: Final = 0.05
-"""Seconds between two looks at the memory while admission waits for it."""
 
 
 class TaskExecutor(Views, Executor):
@@ -74,7 +67,8 @@ class TaskExecutor(Views, Executor):
         rate_limit: How often calls may start: a number a second, ``(number, seconds)`` or a `RateLimit`.
         memory_limit: Bytes, or text such as ``"8GB"``, that this process and its children may have in memory. Above
             that the queue counts as full.
-        retention: Which ended calls `tasks` still knows. Default: none.
+        retention: Which ended calls `tasks` still knows. Default: none. ``Retention(keep_failed=True)`` keeps those
+            that failed for good, for `dead_letters`.
         history: How many transitions `history` remembers; or where all of them are kept besides: a path that ends in
             ``.jsonl``, ``.sqlite`` or ``.db``, or an object with ``write(transitions)`` and ``close()``.
 
@@ -96,22 +90,11 @@ class TaskExecutor(Views, Executor):
         retention: Retention | None = None,
         history: Log = 10_000,
     ) -> None:
-        if on_full not in POLICIES:
-            raise OptionsError(f"on_full is one of {', '.join(map(repr, POLICIES))}, not {on_full!r}.")
-        check_count("queue_capacity", queue_capacity)
-        self.queue_capacity = queue_capacity
-        self.on_full: OnFull = on_full
+        self._admission = Admission(self, queue_capacity, on_full, memory_limit)
+        self._lack = self._admission.lack
+        check_retention(retention)
         self._rate = RateLimit.of(rate_limit)
-        self._memory = None if memory_limit is None else MemoryLimit(memory_limit)
         self._retention = retention
-        self._kept: deque[tuple[float, TaskCall]] = deque()
-        self._history = remembered(history)
-        self._times = Times()
-        self._rejected = 0
-        self._blocked = 0
-        self._expiries: list[tuple[float, int, TaskCall, int]] = []  # a heap; the attempt 0 is for a deadline
-        self._expiry_numbers = itertools.count()
-        self._began = monotonic()
         self._usage = Usage(self)
         chosen = waiting_order(scheduler)
         asked = max_workers if max_workers is not None else getattr(chosen, "workers", None)
@@ -119,19 +102,33 @@ class TaskExecutor(Views, Executor):
         backend, parameters = start_parts(executor, asked, thread_stack_size)
         self._has_priorities = needs_priorities(chosen)
         self._per_slot = bool(getattr(chosen, "per_slot", False))
+        self._history = remembered(history)
         super().__init__(backend, scheduler=chosen, **{**parameters, "prefetch": parameters["prefetch"] or 0})
-        self._room = threading.Condition(self._lock)
         if bind := getattr(chosen, "bind", None):
             bind(self.slots)
 
     def _make_dispatcher(self, scheduler: Scheduler, ready: float) -> Dispatcher[Any]:
-        retain = self._retain if self._retention is not None else None
+        self._limits = TimeLimits(self._alarm)
+        self._records = records = CallRecords(self._history, self._retention, self._limits, self._admission)
+        retain = records.retain if self._retention is not None else None
         made: Dispatcher[Any] = Dispatcher(
-            scheduler, self._slots, ready=ready, permits=self._rate, listener=self, retain=retain
+            scheduler, self._slots, ready=ready, permits=self._rate, listener=records, retain=retain
         )
+        records.ledger = made.ledger
+        self._admission.guard(made.ledger, self._lock)
         if self._elastic is not None:
             made.most = self._elastic.most
         return made
+
+    @property
+    def queue_capacity(self) -> int:
+        """How many calls may wait."""
+        return self._admission.capacity
+
+    @property
+    def on_full(self) -> OnFull:
+        """What `submit` does when the queue is full."""
+        return self._admission.on_full
 
     # --- submitting ---
 
@@ -199,80 +196,45 @@ class TaskExecutor(Views, Executor):
             )
         task.band, task.number = priority_key(priority)
 
-    # --- admission ---
-
-    def _admit(self, task: TaskCall) -> Future[Any]:
+    def _admit(self, task: TaskCall, instead: TaskCall | None = None) -> Future[Any]:
+        """Let *task* wait for its turn, in the place of a dead letter if there is one."""
         with self._lock:
-            while (policy := self._lack()) is not None:
+            while (policy := self._lack()) is not None and not self._closed:
                 if policy == "caller_runs":
                     break
                 if policy == "drop_oldest":
                     self._drop_oldest()
                 elif policy == "raise":
-                    raise self._rejection()
+                    raise self._admission.rejection()
                 else:
-                    self._blocked += 1
-                    try:
-                        self._room.wait(_LOOK if self._memory is not None else None)
-                    finally:
-                        self._blocked -= 1
+                    self._admission.wait()
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+            if instead is not None:
+                self._records.forget(instead)
             self._dispatcher.add(task, monotonic(), waits=policy is None)
             if task.deadline is not None:
                 task.deadline += task.since
-                self._expire_at(task.deadline, task, 0)
+                self._limits.add(task.deadline, task, 0)
             if self._elastic is not None:
                 self._adapt()
             if self._per_slot:
                 self._rouse()  # only one of those who sleep may take it
             sleeper = self._asleep.pop() if self._asleep else None
         if self._dispatcher.refused:
-            self._tell_refused()
+            self._fail_refused()
         if policy is not None:
-            self._run_here(task)
+            in_line.run(self, task)
         elif sleeper is None:
             self._backend.wake()
         else:
             sleeper.release()
         return task.future
 
-    def _lack(self) -> OnFull | None:
-        """What a submit has to do now. None when there is room."""
-        full = self._dispatcher.ledger.count(PENDING) >= self.queue_capacity
-        if not (full or (self._memory is not None and self._memory.exceeded())) or self._closed:
-            return None
-        if self.on_full in ("block", "caller_runs"):
-            if INSIDE.executor is self:
-                return "caller_runs"
-            if _in_event_loop():
-                return "raise"
-        return "raise" if self.on_full == "drop_oldest" and not full else self.on_full
-
-    def _rejection(self) -> QueueFullError:
-        self._rejected += 1
-        waiting = self.ledger.count(TaskStatus.PENDING)
-        why = f"{waiting} calls wait, and queue_capacity is {self.queue_capacity}"
-        if waiting < self.queue_capacity and self._memory is not None:
-            why = f"the process has {self._memory.used / 2**20:.0f} MiB in memory, of {self._memory.limit / 2**20:.0f}"
-        where = " On the thread of an event loop submit() never waits: await it in another thread." * _in_event_loop()
-        return QueueFullError(
-            f"No room for another call: {why}.{where} Try again when some have run, or submit with on_full='block'.",
-            queue_size=waiting,
-            max_size=self.queue_capacity,
-        )
-
     def _drop_oldest(self) -> None:
-        oldest = next(iter(self.ledger.tasks(TaskStatus.PENDING)))
+        oldest = next(iter(self.ledger.tasks(PENDING)))
         if self._dispatcher.withdraw(oldest):
-            error = QueueFullError(
-                "The call was dropped to make room for a newer one (on_full='drop_oldest').",
-                queue_size=self.ledger.count(TaskStatus.PENDING),
-                max_size=self.queue_capacity,
-            )
-            self._dispatcher.refuse(oldest, error, monotonic())
-
-    # --- cancelling, and running what a task waits for ---
+            self._dispatcher.refuse(oldest, self._admission.dropping(), monotonic())
 
     def _cancel(self, task: TaskCall) -> bool:
         future = task.future
@@ -285,91 +247,10 @@ class TaskExecutor(Views, Executor):
         self._settle(task)
         return True
 
-    def _help(self, task: TaskCall) -> None:
-        """Inside a task: run the call that it waits for, whenever it may start, unless somebody else runs it."""
-        while True:
-            with self._lock:
-                wait = self._dispatcher.time_of(task) - monotonic()
-                if not self._dispatcher.withdraw(task):
-                    return  # it runs, or has ended
-                if wait > 0:
-                    self._dispatcher.put_off(task, monotonic() + wait)
-            if wait > 0:
-                sleep(min(wait, _LOOK))
-            else:
-                self._run_here(task)  # and once more round: it may have failed, to be tried again
-
-    def _run_here(self, task: TaskCall) -> None:
-        """Run a pending call, which waits nowhere, in this thread."""
-        task.slot = -1
-        while True:
-            with self._lock:
-                now = monotonic()
-                wait = self._dispatcher.permits_wait(now)
-                begun = wait <= 0 and self._dispatcher.begin(task, now)
-            if wait <= 0:
-                break
-            sleep(wait)
-        self._tell_refused()
-        if begun:
-            outcome = task.run()
-            with self._lock:
-                told = self._settled(task, outcome)
-            self._tell(task, told)
-
-    # --- what the runtime tells ---
-
-    def moved(self, task: Any, to: TaskStatus, now: float, reason: str) -> None:
-        """A call goes to another status; the lock is held. For the dispatcher."""
-        if type(task) is Task:
-            return  # of `everywhere`: nobody submitted it
-        before = task.status
-        slot, name = -1, ""
-        attempt = task.attempt
-        if to is PROCESSING:
-            slot, name = task.slot, task.name
-            task.started = now
-            self._times.waits.append(now - task.since)
-            if task.timeout is not None:
-                self._expire_at(now + task.timeout, task, attempt)
-        elif before is PROCESSING:
-            slot = task.slot
-            task.ended = now
-            times = self._times
-            times.runs.append(ran := now - task.started)
-            times.total += ran
-        elif before is None:
-            name = task.name
-            task.since = now
-        elif to is PENDING:
-            attempt += 1
-            self._times.retries += 1
-        else:
-            task.ended = now
-        if self._blocked and before is PENDING:
-            self._room.notify()
-        self._history.add((task.id, before, to, now, attempt, reason, slot, name))
-
-    def _retain(self, task: Any) -> None:
-        assert self._retention is not None
-        if type(task) is Task:
-            self.ledger.forget(task)
-            return
-        self._kept.append((task.ended, task))
-        for old in self._retention.expired(self._kept, task.ended):
-            self.ledger.forget(old)
-
-    # --- limits of time ---
-
-    def _expire_at(self, at: float, task: TaskCall, attempt: int) -> None:
-        if len(self._expiries) > 64 + 4 * self._dispatcher.open:  # mostly of calls that have ended
-            self._expiries = [entry for entry in self._expiries if not _is_over(entry)]
-            heapq.heapify(self._expiries)
-        heapq.heappush(self._expiries, (at, next(self._expiry_numbers), task, attempt))
-        self._alarm.set(at)
+    # --- when a time has come ---
 
     def _wake(self) -> None:
-        self._expire()
+        self._end_late()
         if self._elastic is not None:
             with self._lock:
                 self._adapt()
@@ -385,30 +266,19 @@ class TaskExecutor(Views, Executor):
         if due is not None:
             self._alarm.set(now + due)
 
-    def _expire(self) -> None:
+    def _end_late(self) -> None:
         """End the calls whose time is over."""
-        late = []
+        running = []
         with self._lock:
             now = monotonic()
-            while self._expiries and self._expiries[0][0] <= now:
-                entry = heapq.heappop(self._expiries)
-                task, attempt = entry[2:]
-                if _is_over(entry):
-                    continue
-                if task.status is TaskStatus.PROCESSING:
-                    late.append((task, attempt))
+            for task, error in self._limits.late(now):
+                if task.status is PROCESSING:
+                    running.append((task.future, error))
                 elif self._dispatcher.withdraw(task):
-                    after = entry[0] - task.since
-                    error = TaskTimeoutError(f"{task.name} was not begun within {after:g} s, by its deadline.")
                     self._dispatcher.refuse(task, error, now)
-            if self._expiries:
-                self._alarm.set(self._expiries[0][0])
-        self._tell_refused()
-        for task, attempt in late:
-            limit = f"its timeout of {task.timeout:g} s" if attempt else "its deadline"
-            error = TaskTimeoutError(f"{task.name} ran longer than {limit}, and was given up.")
-            error.retryable = attempt > 0  # there is no time left for another attempt behind a deadline
-            self.give_up(task.future, error)
+        self._fail_refused()
+        for future, error in running:
+            self.give_up(future, error)
 
     # --- its end ---
 
@@ -482,12 +352,62 @@ class TaskExecutor(Views, Executor):
 
     def history(self, call: int | Future[Any] | None = None) -> list[Transition]:
         """The transitions of one call, by its future or its number, or of all, in order, as far as remembered."""
-        number = call.number if isinstance(call, TaskFuture) else call
         with self._lock:
-            return list(self._history) if number is None else self._history.of(number)
+            return self._records.history(call.number if isinstance(call, TaskFuture) else call)
 
-    def _remembered(self) -> list[Transition]:
-        return self.history()
+    def tasks(self, status: TaskStatus | str | None = None) -> list[TaskCall]:
+        """The calls with *status*, in the order in which they came to it; or all, by status.
+
+        Those that wait and run are always known, those that have ended as far as ``retention=`` says. A call says what
+        it is (`id`, `name`, `fn`, `args`, `kwargs`, `tags`), where it is (`status`, `attempt`, `error`), and when it
+        was submitted, began and ended (`since`, `started`, `ended`, by `time.monotonic`). Its `error` may come a moment
+        later than its status. Calls that `map` and `submit_batch` put together are one.
+
+        Args:
+            status: One of the seven, or its name, such as ``"failed"``.
+
+        Raises:
+            OptionsError: There is no such status.
+        """
+        wanted = TaskStatus if status is None else [as_status(status)]
+        with self._lock:
+            return self._records.of(*wanted)
+
+    @property
+    def dead_letters(self) -> list[TaskCall]:
+        """The calls that nobody has a result of, nor gave up: failed for good, out of time, and refused ones.
+
+        Kept ones only: ``retention=Retention(keep_failed=True)`` keeps all that failed. `requeue` submits one again.
+
+        Raises:
+            OptionsError: None are kept, whatever happens.
+        """
+        if self._retention is None:
+            raise OptionsError(
+                "Nothing keeps the calls that have ended, so nobody knows which of them failed. Make the executor with "
+                "retention=Retention(keep_failed=True)."
+            )
+        with self._lock:
+            return self._records.of(TaskStatus.FAILED, TaskStatus.ABORTED)
+
+    def requeue(self, call: TaskCall) -> Future[Any]:
+        """Submit a call again that has ended without a result, with all that was said of it, and forget the old one.
+
+        It is a new call, with a number of its own. When this raises, nothing has changed.
+
+        Args:
+            call: One of the `dead_letters`, or a cancelled one that is kept.
+
+        Raises:
+            IllegalTransitionError: It is not here, or no more; has not ended; or is completed.
+            QueueFullError: The queue is full, and the policy is not to wait.
+            RuntimeError: The executor was shut down.
+        """
+        task = TaskCall(self, next(self._numbers), call.fn, call.args, call.kwargs)
+        vars(task).update(vars(call))  # what was said of it
+        if call.deadline is not None:
+            task.deadline = call.deadline - call.since
+        return self._admit(task, instead=call)
 
     def watch(self, console: Console | None = None, *, refresh: float = 4.0, every: float = 10.0) -> Watch:
         """A live view: ``with executor.watch(): ...``, or ``executor.watch().until_done(seconds)``.
@@ -509,32 +429,9 @@ class TaskExecutor(Views, Executor):
     def get_stats(self) -> ExecutorStats:
         """What has happened so far."""
         with self._lock:
-            count, totals, times = self.ledger.count, self.ledger.totals, self._times
-            failed = totals[TaskStatus.FAILED] - times.retries
-            ended = totals[TaskStatus.COMPLETED] + failed
-            uptime = monotonic() - self._began
-            waits, runs = list(times.waits), list(times.runs)
-            numbers = {
-                "active_threads": count(TaskStatus.PROCESSING),
-                "queued_tasks": count(TaskStatus.PENDING),
-                "completed_tasks": totals[TaskStatus.COMPLETED],
-                "failed_tasks": failed,
-                "cancelled_tasks": totals[TaskStatus.CANCELLED],
-                "aborted_tasks": totals[TaskStatus.ABORTED],
-                "submitted_tasks": self.ledger.added,
-                "rejected_tasks": self._rejected,
-                "retries": times.retries,
-                "steals": getattr(self._dispatcher.scheduler, "steals", 0),
-            }
-            total = times.total
-        return ExecutorStats(
-            **numbers,
-            total_execution_time=total,
-            queue_wait=percentiles(waits),
-            run_time=percentiles(runs),
-            throughput=ended / uptime if uptime > 0 else 0.0,
-            uptime=uptime,
-        )
+            numbers, waits, runs = self._records.numbers()
+            steals = getattr(self._dispatcher.scheduler, "steals", 0)
+        return ExecutorStats(**numbers, steals=steals, queue_wait=percentiles(waits), run_time=percentiles(runs))
 
     def get_cpu_usage(self) -> float:
         """Per cent, 0 to 100, of the cores that its workers can use, since the last call; its children count."""
@@ -543,17 +440,3 @@ class TaskExecutor(Views, Executor):
     def get_memory_usage(self) -> int:
         """Bytes in memory of this process and its children; on clusters those of the workers too."""
         return self._usage.memory()
-
-
-def _is_over(entry: tuple[float, int, TaskCall, int]) -> bool:
-    """Whether the call, or the attempt, has ended whose time this is."""
-    task, attempt = entry[2:]
-    if task.status is TaskStatus.PROCESSING:
-        return attempt not in (0, task.attempt)
-    return attempt > 0 or task.status is not TaskStatus.PENDING
-
-
-def _in_event_loop() -> bool:
-    """Whether the calling thread runs an event loop, which must not be kept waiting."""
-    asyncio = sys.modules.get("asyncio")  # no loop runs where nobody has imported it
-    return asyncio is not None and asyncio._get_running_loop() is not None

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipe_core.runtime.history import History
+from pipe_core.runtime.history import History, Transition
 from pipe_core.tasks.audit import error_of
 
 if TYPE_CHECKING:
     from pipe_core.tasks.errors import HistoryError
 
 
-class Views:
+class Views(ABC):
     """Both executors are one: they have a name, a log of transitions, and counts."""
 
     name: str
     _history: History
+
+    @abstractmethod
+    def history(self, one: Any = None, /) -> list[Transition]:
+        """The transitions of one task, or of all, in order, as far as they are remembered."""
 
     @property
     def history_error(self) -> HistoryError | None:
@@ -48,7 +53,4 @@ class Views:
         """
         from pipe_core.tasks.timeline_page import write_timeline
 
-        return write_timeline(self._remembered(), path, title=self.name, slots=getattr(self, "slots", 0))
-
-    def _remembered(self) -> Any:
-        raise NotImplementedError
+        return write_timeline(self.history(), path, title=self.name, slots=getattr(self, "slots", 0))

@@ -193,7 +193,7 @@ class DaskBackend(SubmittingBackend):
         answers = self._there.ask(lambda client: client.run(run_beside, frame, on_error="return"))
         return [answer for answer in answers.values() if isinstance(answer, bytes)]  # the others died of it
 
-    def tell(self, frame: bytes) -> None:
+    def broadcast(self, frame: bytes) -> None:
         """Run *frame* in the event loop of every worker, while its threads run their calls."""
         self._there.tell(lambda client: client.run(wire.run_frame, frame, on_error="ignore"))
 

@@ -70,7 +70,8 @@ class Backend(Protocol):
     ``inline = True`` says that `wake` runs the calls itself, also those that a running call submits.
     ``everywhere(frame) -> list[bytes]`` runs a frame once in every worker process that lives: for systems where a
     worker is not the same as a slot. Without it core hands such a call to each slot.
-    ``tell(frame)`` runs a frame in every worker process at once, beside the call that it runs, and waits for nothing.
+    ``broadcast(frame)`` runs a frame in every worker process at once, beside the call that it runs, and waits for
+    nothing.
     ``loop`` is a running event loop of the user's, on which the async hooks of pipes run too.
     """
 
