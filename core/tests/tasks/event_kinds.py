@@ -97,3 +97,11 @@ async def joined(executor: EventExecutor) -> None:
     assert executor.processor is not None
     await executor.processor.join()
     agree(executor)
+
+
+async def finished(executor: EventExecutor) -> None:
+    """Start it, let everything end, and shut it down."""
+    await executor.start()
+    await joined(executor)
+    await executor.shutdown()
+    agree(executor)

@@ -7,9 +7,9 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from event_kinds import Work, Works, agree, asking, run, until
+from event_kinds import Work, Works, asking, finished, run, until
 
-from pipe_core import CircuitBreaker, CircuitOpenError, Event, EventExecutor, EventStatus, Rejection, Retry
+from pipe_core import CircuitBreaker, CircuitOpenError, Event, EventStatus, Rejection, Retry
 
 LONG = 60.0
 
@@ -30,14 +30,6 @@ async def opened(breaker: CircuitBreaker) -> None:
         await executor.forward()
 
 
-async def joined(executor: EventExecutor) -> None:
-    await executor.start()
-    assert executor.processor is not None
-    await executor.processor.join()
-    await executor.shutdown()
-    agree(executor)
-
-
 def test_it_opens_and_refuses_only_those_that_use_it() -> None:
     async def main() -> None:
         executor, breaker = Works({"concurrency_limit": 1}), CircuitBreaker("api", failures=3, reset_after=LONG)
@@ -46,7 +38,7 @@ def test_it_opens_and_refuses_only_those_that_use_it() -> None:
         for event, other in zip(using, others, strict=True):
             await executor.append(event, breaker=breaker)
             await executor.append(other)
-        await joined(executor)
+        await finished(executor)
         assert executor.failed_events == using[:3]
         assert executor.aborted_events == using[3:]
         assert executor.completed_events == others
@@ -72,11 +64,11 @@ def test_events_wait_for_it_and_one_tries(retries: int | None) -> None:
 
         executor = Works()
         breaker = CircuitBreaker("api", failures=1, reset_after=0.05, waits=True)
-        await opened(breaker)
         at = monotonic()
+        await opened(breaker)
         for _ in range(20):
             await executor.append(Work(code=work), breaker=breaker, retries=retries)
-        await joined(executor)
+        await finished(executor)
         assert monotonic() - at > 0.05 - 0.001
         assert len(executor.completed_events) == 20
         assert state(breaker) == "closed"
@@ -99,7 +91,7 @@ def test_with_retries_an_event_outlives_a_failure_of_what_it_uses() -> None:
         breaker = CircuitBreaker("api", failures=2, reset_after=0.05, waits=True)
         for _ in range(10):
             await executor.append(Work(code=ask), breaker=breaker, retries=Retry(20, delay=0.001))
-        await joined(executor)
+        await finished(executor)
         assert [event.execution.response for event in executor.completed_events] == ["up"] * 10
         assert len(asked) < 40, "while it was down, hardly anything was asked of it"
 
@@ -187,7 +179,7 @@ def test_a_success_closes_it_and_begins_to_count_anew() -> None:
         executor, breaker = Works({"concurrency_limit": 1}), CircuitBreaker("api", failures=2, reset_after=LONG)
         for code in (fail, None, fail, None, fail):
             await executor.append(Work(code=code), breaker=breaker)
-        await joined(executor)
+        await finished(executor)
         assert state(breaker) == "closed"
         assert executor.status_counts()["aborted"] == 0
 

