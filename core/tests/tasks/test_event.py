@@ -49,6 +49,14 @@ def test_a_status_with_a_typing_error_is_guessed() -> None:
         as_status("complete")
 
 
+def test_what_is_shown_of_an_event_begins_with_its_status() -> None:
+    event = Fetch(url="a")
+    assert repr(event).startswith(f"Fetch(status='pending', id={event.id!r}, ")
+    asyncio.run(event.invoke())
+    assert str(event).startswith("status='completed' id=")
+    assert "url='a'" in str(event)
+
+
 def test_a_new_event_is_pending_and_nothing_has_come_of_it() -> None:
     event = Fetch(url="a")
     execution = event.execution

@@ -15,6 +15,7 @@ from pipe_core import (
     EventStatus,
     IllegalTransitionError,
     OptionsError,
+    PluginNotFoundError,
     Processor,
     QueueFullError,
     TaskPriority,
@@ -77,6 +78,15 @@ def test_the_ends_of_the_ranges_are_taken() -> None:
 def test_a_wrong_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionsError, match=next(iter(options))):
         Works(**options)
+
+
+def test_an_executor_that_is_not_there_is_told_when_it_is_named() -> None:
+    with pytest.raises(PluginNotFoundError, match="Did you mean 'sync'"):
+        Works(executor="synk")
+    with pytest.raises(OptionsError, match="there is no such option"):
+        Works(executor=("sync", {"workers": 2}))
+    with pytest.raises(OptionsError, match="5 is no executor"):
+        Works(executor=5)
 
 
 def test_what_it_says_of_itself() -> None:

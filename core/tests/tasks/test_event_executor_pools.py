@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from event_kinds import Work, Works, agree, joined, labels, run, until
 
-from pipe_core import Event, EventExecutor, EventStatus, OptionsError, Processor, TaskPriority, get_executor
+from pipe_core import Event, EventExecutor, EventStatus, Processor, TaskPriority, get_executor
 from pipe_core.kernel.errors import CodecError, TaskTimeoutError
 
 LIMIT = 30.0
@@ -201,17 +201,6 @@ def test_on_the_thread_of_the_caller() -> None:
         await executor.forward()
         assert labels(executor.completed_events) == list(range(10))
         await executor.shutdown()
-
-    run(main)
-
-
-def test_an_executor_that_is_none() -> None:
-    async def main() -> None:
-        executor = Works(executor=5)
-        await executor.append(Work())
-        with pytest.raises(OptionsError):
-            await executor.start()
-        assert len(executor.pending_events) == 1
 
     run(main)
 

@@ -23,3 +23,10 @@ def test_a_misspelt_key_is_named_with_the_right_one() -> None:
 def test_a_key_like_none_of_them_has_no_suggestion() -> None:
     with pytest.raises(OptionsError, match=r"zzz: there is no such key\. Its keys: "):
         checked_config({"zzz": 5})
+
+
+@pytest.mark.parametrize("config", [3, "queue_capacity", [("queue_capacity", 3)]])
+def test_something_else_than_a_dict_is_named(config: object) -> None:
+    with pytest.raises(OptionsError, match="processor_config wants a dict, such as") as caught:
+        checked_config(config)
+    assert str(caught.value).endswith(f"not {config!r}.")

@@ -67,6 +67,18 @@ def choose_executor(
     raise _no_executor(chosen)
 
 
+def check_executor(spec: Any) -> None:
+    """Make sure that `choose_executor` will know what is meant by *spec*. Nothing is started.
+
+    Raises:
+        PluginError: The plugin cannot be used.
+        OptionsError: An option is unknown or wrong, or *spec* is something else.
+    """
+    chosen = current_kernel().choose("executors", spec, {}, default=None)
+    if not isinstance(chosen, Choice | concurrent.futures.Executor):
+        raise _no_executor(chosen)
+
+
 def executor_parts(spec: Any, options: dict[str, Any], *, default: str) -> tuple[Backend, dict[str, Any]]:
     """What an `Executor` is made of, for its subclasses: a backend, and arguments beside it.
 

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import functools
 import inspect
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, final
 from uuid import UUID, uuid4
@@ -227,6 +227,11 @@ class Event(BaseModel):
             CodecError: The data is damaged, or names a class that is not defined here or is no subclass of this one.
         """
         return event_data.event_from_dict(cls, data)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Its status, and then its fields."""
+        yield "status", self.status.value
+        yield from super().__repr_args__()
 
     # --- identity and copies ---
 

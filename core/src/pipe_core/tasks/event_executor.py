@@ -12,7 +12,7 @@ from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.retries import Retry
-from pipe_core.runtime.select import choose_executor
+from pipe_core.runtime.select import check_executor, choose_executor
 from pipe_core.tasks.audit import Log, remembered
 from pipe_core.tasks.book import Book, OnFull
 from pipe_core.tasks.elsewhere import Elsewhere
@@ -52,6 +52,7 @@ class EventExecutor(Views):
 
     Raises:
         OptionsError: There is no `processor_type`, or the configuration is wrong.
+        PluginError: The executor is not installed; says how it is.
     """
 
     processor_type: ClassVar[type[Processor]]
@@ -71,8 +72,10 @@ class EventExecutor(Views):
         check_policy(on_full)
         if not (retention is None or isinstance(retention, Retention)):
             raise OptionsError(f"retention is a Retention, such as Retention(count=1_000), not {retention!r}.")
+        checked_config({} if processor_config is None else processor_config)
         self.processor_config = dict(processor_config or {})
-        checked_config(self.processor_config)
+        if executor is not None:
+            check_executor(executor)
         self.name = "executor_states" if name is None else name
         self.on_full: OnFull = on_full
         self.processor: Processor | None = None

@@ -44,8 +44,10 @@ def check_policy(on_full: Any) -> None:
         )
 
 
-def checked_config(config: dict[str, Any]) -> ProcessorConfig:
+def checked_config(config: Any) -> ProcessorConfig:
     """Raises `OptionsError`, with everything that is wrong."""
+    if not isinstance(config, dict):
+        raise OptionsError(f"processor_config wants a dict, such as {{'queue_capacity': 100}}, not {config!r}.")
     try:
         return ProcessorConfig(**config)
     except ValidationError as error:
