@@ -10,36 +10,28 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from event_kinds import Work, Works
+from patience import LIMIT, wait_for
 
-from pipe_core import Event, EventExecutor, OptionsError, Processor, Retry, TaskExecutor, Transition
+from pipe_core import EventExecutor, OptionsError, Retry, TaskExecutor, Transition
 from pipe_core.runtime.history import History, replay
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.tasks import HistoryError, read_history
 from pipe_core.tasks.audit import remembered
-
-LIMIT = 20.0
 
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as pool:
         yield pool
-
-
-def wait_for(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 class Kept:
@@ -340,27 +332,10 @@ def test_without_a_sink_there_is_no_thread() -> None:
 # --- events ---
 
 
-class Note(Event):
-    bad: bool = False
-
-    async def _invoke(self) -> str:
-        if self.bad:
-            raise ValueError("bad")
-        return "noted"
-
-
-class Notes(Processor):
-    event_type = Note
-
-
-class NoteExecutor(EventExecutor):
-    processor_type = Notes
-
-
-async def _events(path: Path) -> NoteExecutor:
-    executor = NoteExecutor(history=path)
+async def _events(path: Path) -> EventExecutor:
+    executor = Works(history=path)
     for n in range(20):
-        await executor.append(Note(bad=n % 5 == 0))
+        await executor.append(Work(code=None if n % 5 else fail))
     await executor.forward()
     await executor.shutdown()
     return executor
@@ -373,7 +348,7 @@ def test_events_are_kept_as_well(tmp_path: Path, suffix: str) -> None:
     kept = list(read_history(path))
     assert kept == executor.history()
     assert {one.id for one in kept} == set(executor.states.items)
-    assert {one.name for one in kept if one.before is None} == {"Note"}
+    assert {one.name for one in kept if one.before is None} == {"Work"}
     ledger, _ = replay(kept)
     assert {status.value: ledger.count(status) for status in TaskStatus} == executor.status_counts()
     assert executor.history_error is None

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
+from event_kinds import Work, Works
 
-from pipe_core import Event, EventExecutor, OptionsError, Processor, Retry, TaskExecutor
+from pipe_core import OptionsError, Retry, TaskExecutor
 from pipe_core.tasks.metrics import openmetrics
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -146,26 +147,13 @@ def test_a_label_that_cannot_be_one(name: str) -> None:
         executor.metrics_text(**{name: "x"})
 
 
-class Note(Event):
-    async def _invoke(self) -> str:
-        return "noted"
-
-
-class Notes(Processor):
-    event_type = Note
-
-
-class NoteExecutor(EventExecutor):
-    processor_type = Notes
-
-
 def test_an_event_executor_says_how_many_events_have_each_status() -> None:
     async def run() -> tuple[str, dict[str, int]]:
-        executor = NoteExecutor(name="notes")
+        executor = Works(name="notes")
         for _ in range(7):
-            await executor.append(Note())
+            await executor.append(Work())
         await executor.forward()
-        await executor.append(Note())
+        await executor.append(Work())
         assert await executor.cleanup_events(["failed"]) == 0
         return openmetrics(executor), executor.status_counts()
 

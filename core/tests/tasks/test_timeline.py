@@ -15,10 +15,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from event_kinds import Work, Works
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipe_core import Event, EventExecutor, Processor, Retry, TaskExecutor, Transition
+from pipe_core import Retry, TaskExecutor, Transition
 from pipe_core.looks.wording import duration
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.tasks import timeline_drawing as drawing
@@ -372,32 +373,18 @@ def test_names_of_odd_functions() -> None:
     assert names[2].endswith("Number")
 
 
-class Note(Event):
-    async def _invoke(self) -> str:
-        await asyncio.sleep(0)
-        return "noted"
-
-
-class Notes(Processor):
-    event_type = Note
-
-
-class NoteExecutor(EventExecutor):
-    processor_type = Notes
-
-
 def test_events_have_lanes_instead_of_slots(tmp_path: Path) -> None:
     async def run() -> Path:
-        executor = NoteExecutor(name="notes")
+        executor = Works(name="notes")
         for _ in range(12):
-            await executor.append(Note())
+            await executor.append(Work(code=lambda: asyncio.sleep(0)))
         await executor.forward()
         return executor.timeline(tmp_path / "events.html")
 
     page = asyncio.run(run()).read_text("utf-8")
     checked(page)
     assert len(bars(svgs(page)[0])) == 12
-    assert page.count("<title>Note, event ") == 12
+    assert page.count("<title>Work, event ") == 12
     assert "<dt>Most that ran at once</dt><dd>12<small>events have no slots<" in page
     assert "How busy each slot was" not in page
     assert ">no slot<" not in page

@@ -7,17 +7,16 @@ import io
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from patience import LIMIT, wait_for
 from rich.console import Console
 
 import pipe_core.tasks.watch
 from pipe_core import OptionsError, Retry, TaskExecutor
 from pipe_core.tasks.watch import Watch
-
-LIMIT = 20.0
 
 
 @pytest.fixture
@@ -35,13 +34,6 @@ def console(terminal: bool = False) -> Console:
 def said(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
-
-
-def wait_for(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def fail() -> None:
@@ -113,7 +105,6 @@ def test_it_does_not_keep_the_executor() -> None:
         assert gone() is None
         assert watch.look() is None
     assert said(out).splitlines()[-1].startswith("sync: ")
-    assert watch.until_done is not None
     assert not [thread for thread in threading.enumerate() if thread.name == "pipe-watch"]
 
 
@@ -153,7 +144,7 @@ def test_its_pauses_are_positive(executor: TaskExecutor, option: str, value: obj
 
 def test_its_console_is_one(executor: TaskExecutor) -> None:
     with pytest.raises(OptionsError, match=r"wants a rich\.console\.Console.*not 'out\.txt'"):
-        executor.watch("out.txt")  # type: ignore[arg-type]
+        executor.watch("out.txt")  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_view_that_comes_when_all_is_done_tells_the_rate_since_the_start(executor: TaskExecutor) -> None:
