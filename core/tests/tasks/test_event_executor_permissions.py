@@ -49,7 +49,8 @@ def test_the_check_is_told_the_request(as_async: bool) -> None:
     run(main)
 
 
-def test_the_rate_limit_of_the_seed_loses_nothing() -> None:
+@pytest.mark.parametrize(("in_seconds", "limit"), [(False, 8.0), (True, 7.0)], ids=["plain", "in seconds"])
+def test_the_rate_limit_of_the_seed_loses_nothing_and_ends_in_time(in_seconds: bool, limit: float) -> None:
     granted: list[float] = []
 
     class Limited(Processor):
@@ -60,10 +61,10 @@ def test_the_rate_limit_of_the_seed_loses_nothing() -> None:
             self.last_request = 0.0
             self.min_interval = 0.1
 
-        async def request_permission(self, **kwargs: Any) -> bool:
+        async def request_permission(self, **kwargs: Any) -> bool | float:
             now = time.time()
             if now - self.last_request < self.min_interval:
-                return False
+                return self.min_interval - (now - self.last_request) if in_seconds else False
             self.last_request = now
             granted.append(now)
             return True
@@ -73,13 +74,16 @@ def test_the_rate_limit_of_the_seed_loses_nothing() -> None:
 
     async def main() -> None:
         executor = Executor(processor_config={"queue_capacity": 10, "capacity_refresh_time": 0.5})
+        began = time.monotonic()
         await executor.start()
         for n in range(50):
             await executor.append(Work(label=n))
         await joined(executor)
+        assert time.monotonic() - began < 1.5 * limit
         assert sorted(labels(executor.completed_events)) == list(range(50))
         starts = [move.id for move in executor.history() if move.to is EventStatus.PROCESSING]
         assert len(starts) == len(set(starts)) == len(granted) == 50, "a grant starts one event, and nothing else does"
+        assert all(later - sooner > 0.99 for sooner, later in zip(granted, granted[10:], strict=False)), "10 a second"
         await executor.shutdown()
 
     run(main)
