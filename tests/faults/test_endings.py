@@ -223,6 +223,6 @@ def test_workers_that_cannot_start_end_the_run_with_a_clear_error(tmp_path: Path
         assert out.startswith("BackendLost"), out + errors
         assert "died one after the other before they ran a call" in out
         assert program.process.returncode == 0, errors
-        assert program.orphans(2.0) == []
+        assert program.orphans(SOON + MARGIN) == []
     assert len(starts.read_text()) <= 6, "workers were started again and again"
     assert not (tmp_path / "out.jsonl").exists()

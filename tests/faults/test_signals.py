@@ -31,7 +31,7 @@ def check_end(program: Program, code: int, began: float, limit: float = LIMIT) -
     took = time.monotonic() - began
     assert program.process.returncode == code, errors
     assert took <= limit + MARGIN
-    assert program.orphans(2.0) == []
+    assert program.orphans(LIMIT + MARGIN) == []
     assert "Traceback" not in errors
     assert out == ""
     left = {path.name for path in program.folder.iterdir()}
@@ -81,7 +81,7 @@ def test_a_second_signal(executor: str, first: signal.Signals, tmp_path: Path) -
         program.process.communicate(timeout=60)
         assert program.process.returncode in (130, 143, -signal.SIGINT)
         assert time.monotonic() - began <= LIMIT + MARGIN
-        assert program.orphans(2.0) == []
+        assert program.orphans(LIMIT + MARGIN) == []
         assert (tmp_path / "out.jsonl").read_text() == "as before\n"
 
 

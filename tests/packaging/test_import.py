@@ -40,8 +40,8 @@ def test_import_scans_no_entry_points(tmp_path: Path) -> None:
     assert "importlib.metadata" not in loaded
 
 
-def test_import_takes_less_than_60_milliseconds(tmp_path: Path) -> None:
-    code = "import time\nstart = time.perf_counter()\nimport pipe_core\nprint(time.perf_counter() - start)"
+def test_import_takes_less_than_60_milliseconds_of_the_processor(tmp_path: Path) -> None:
+    code = "import time\nstart = time.process_time()\nimport pipe_core\nprint(time.process_time() - start)"
     seconds = []
     for _ in range(5):
         done = subprocess.run(

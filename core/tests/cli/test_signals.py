@@ -13,6 +13,9 @@ from pipe_core.cli import exits
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
+LIMIT = 2.0
+MARGIN = 4.0
+"""For a machine that is busy with other things."""
 SLOW = """
 import time
 from pathlib import Path
@@ -71,7 +74,7 @@ def test_a_signal_ends_a_run_in_order(
     running.send_signal(number)
     out, errors = running.communicate(timeout=10)
 
-    assert time.monotonic() - began <= 2
+    assert time.monotonic() - began <= LIMIT + MARGIN
     assert running.returncode == code
     assert errors.split()[0] == word
     assert "Traceback" not in errors
@@ -91,7 +94,7 @@ def test_a_second_ctrl_c_ends_it_at_once(running: subprocess.Popen[str], folder:
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=10)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began <= LIMIT + MARGIN
     assert running.returncode == exits.INTERRUPTED
     assert "Traceback" not in errors
     assert (folder / "good.jsonl").read_text() == "as before\n"

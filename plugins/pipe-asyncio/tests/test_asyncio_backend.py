@@ -156,7 +156,7 @@ def test_a_loop_that_is_given_runs_the_coroutines_and_goes_on() -> None:
                 await asyncio.sleep(0.001)  # the ticker's own pace
 
         async def where() -> bool:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
             return asyncio.get_running_loop() is here
 
         ticker = asyncio.create_task(tick())
