@@ -27,6 +27,8 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "folder": (".", 2, "'.' is a folder. Name a file in it."),
     "no suffix": ("orders", 2, "Say it, for example --format csv."),
     "unknown suffix": ("orders.foo", 2, "No format named 'foo'. Installed: csv, json, jsonl"),
+    "another format": ("orders.foo", 2, "'orders.foo' ends in .foo; --format csv says another format for SOURCE"),
+    "unknown suffix of a target": ("orders.csv --to x.foo", 2, "--to and --errors go by their suffix."),
     "suffix of a plugin": ("orders.parquet", 2, "pip install pipe-arrow"),
     "unknown scheme": ("pg://u:secret@host/db", 2, "No format named 'pg'"),
     "unknown format": ("orders.csv --format cvs", 2, "Did you mean 'csv'?"),

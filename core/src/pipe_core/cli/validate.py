@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 STANDARD: Final = "-"
 
+_IN_PYTHON: Final = "for another format say {'format': 'csv'}."
+_HERE: Final = "--format csv says another format for SOURCE, --to and --errors go by their suffix."
+
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -140,7 +143,7 @@ def _typed(executor: str | None) -> Iterator[None]:
         yield
     except kinds.PluginNotFoundError as error:
         if error.family == "formats" or (error.family == "executors" and executor is not None):
-            raise Mistake(str(error)) from error
+            raise Mistake(str(error).replace(_IN_PYTHON, _HERE)) from error
         raise
     except kinds.OptionsError as error:
         if _is_from_elsewhere(error):

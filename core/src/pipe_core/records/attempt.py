@@ -114,7 +114,8 @@ class Attempt:
         status = FlowStatus.CANCELLED if cancelled else FlowStatus.FAILED if error else FlowStatus.COMPLETED
         if self.report.failed and self.report.errors is None and error is None:
             logger.warning(
-                "run %s: %d of %d records failed and no error sink was given; the first %d are in the report",
+                "run %s: %d of %d records failed and no error sink was given: the report has the first %d of them, "
+                "errors='rejected.jsonl' would keep all",
                 self.report.run,
                 self.report.failed,
                 self.report.read,
