@@ -10,6 +10,7 @@ from typing import Any
 from event_kinds import Work, agree, asking, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_steps import take
 
 from pipe_core import EventStatus, QueueFullError, Rejection, Retention
 from pipe_core.runtime.history import replay
@@ -69,7 +70,7 @@ def test_the_ledger_never_lies(steps: list[str], seed: int, on_full: Any, retent
             retention=retention,
         )
         events: list[Work] = []
-        tasks = []
+        tasks: list[asyncio.Task[Any]] = []
         for step in steps:
             if step == "append":
                 end = chance.choice(ENDS)
@@ -86,22 +87,8 @@ def test_the_ledger_never_lies(steps: list[str], seed: int, on_full: Any, retent
                     except QueueFullError:
                         assert on_full == "raise"
                         events.pop()
-            elif step == "turn":
-                await asyncio.sleep(0)
-            elif step == "wait":
-                await asyncio.sleep(0.002)
-            elif step == "forward":
-                tasks.append(asyncio.create_task(executor.forward()))
-            elif step == "start":
-                await executor.start()
-            elif step == "stop":
-                await executor.stop()
-            elif step == "invoke" and events:
-                tasks.append(asyncio.create_task(chance.choice(events).invoke()))
-            elif step == "cancel" and tasks:
-                chance.choice(tasks).cancel()
-            elif step == "clean":
-                await executor.cleanup_events(chance.sample(list(EventStatus), chance.randint(0, 7)))
+            else:
+                await take(step, executor, events, tasks, chance)
             agree(executor)
         await executor.start()
         await asyncio.gather(*tasks, return_exceptions=True)

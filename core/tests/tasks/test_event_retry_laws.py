@@ -11,6 +11,7 @@ from uuid import UUID
 from event_kinds import Work, agree, asking, joined, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_steps import take
 
 from pipe_core import CircuitBreaker, EventStatus, IllegalTransitionError, Retention, Retry
 from pipe_core.runtime.history import replay
@@ -71,22 +72,6 @@ def test_nothing_is_lost_and_nothing_is_run_twice(
                 events.append(event)
                 retries = chance.choice([None, 1, Retry(2, delay=0.0), Retry(4, delay=0.002)])
                 await executor.append(event, retries=retries, breaker=chance.choice([None, None, breaker]))
-            elif step == "turn":
-                await asyncio.sleep(0)
-            elif step == "wait":
-                await asyncio.sleep(0.003)
-            elif step == "forward":
-                tasks.append(asyncio.create_task(executor.forward()))
-            elif step == "start":
-                await executor.start()
-            elif step == "stop":
-                await executor.stop()
-            elif step == "invoke" and events:
-                tasks.append(asyncio.create_task(chance.choice(events).invoke()))
-            elif step == "cancel" and tasks:
-                chance.choice(tasks).cancel()
-            elif step == "clean":
-                await executor.cleanup_events(chance.sample(list(EventStatus), chance.randint(0, 7)))
             elif step == "requeue" and events:
                 try:
                     fresh = await executor.requeue(chance.choice(executor.dead_letters or events))
@@ -94,6 +79,8 @@ def test_nothing_is_lost_and_nothing_is_run_twice(
                     continue
                 assert isinstance(fresh, Work)
                 events.append(fresh)
+            else:
+                await take(step, executor, events, tasks, chance)
             agree(executor)
         await executor.start()
         await joined(executor)
