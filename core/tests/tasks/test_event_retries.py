@@ -321,14 +321,24 @@ def test_those_that_are_tried_again_take_no_room_of_others() -> None:
 
 
 @pytest.mark.parametrize("started", [False, True])
-def test_forward_sees_it_through(started: bool) -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_forward_sees_it_through(started: bool, later: bool) -> None:
     async def main() -> None:
-        executor = Works(HOUR | {"concurrency_limit": 2})
+        executor = asking(lambda label: asyncio.sleep(0, True) if later else True)(HOUR | {"concurrency_limit": 2})
         if started:
             await executor.start()
         codes = [Flaky(n % 3) for n in range(9)]
+
+        def work(code: Flaky) -> Any:
+            async def run() -> str:
+                await asyncio.sleep(0.002)
+                assert len(executor.processing_events) <= 2
+                return code()
+
+            return run
+
         for code in codes:
-            await executor.append(Work(code=code), retries=Retry(2, delay=0.005))
+            await executor.append(Work(code=work(code)), retries=Retry(2, delay=0.005))
         await asyncio.gather(executor.forward(), executor.forward())
         assert len(executor.completed_events) == 9
         assert [code.runs for code in codes] == [1, 2, 3] * 3
@@ -338,13 +348,20 @@ def test_forward_sees_it_through(started: bool) -> None:
     run(main)
 
 
-def test_forward_does_not_wait_for_what_is_denied_the_next_time() -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_forward_does_not_wait_for_what_is_denied_the_next_time(later: bool) -> None:
+    answers = []
+
+    def ask(label: Any) -> Any:
+        answers.append(len(answers) == 0)
+        return asyncio.sleep(0, answers[-1]) if later else answers[-1]
+
     async def main() -> None:
-        answers = iter([True, False])
-        executor, code = asking(lambda label: next(answers))(), Flaky(1)
+        executor, code = asking(ask)(), Flaky(1)
         event = Work(code=code)
         await executor.append(event, retries=SOON)
         await executor.forward()
+        assert answers == [True, False]
         assert (event.status, event.execution.attempt, code.runs) == (EventStatus.PENDING, 2, 1)
 
     run(main)
@@ -408,7 +425,7 @@ def test_invoke_does_not_wait_for_an_attempt_that_never_comes() -> None:
     async def main() -> None:
         executor = Works()
         event = Work(code=Flaky(2))
-        await executor.append(event, retries=Retry(2, delay=60.0))
+        await executor.append(event, retries=Retry(2, delay=600.0, max_delay=600.0))
         invoke = asyncio.create_task(event.invoke())
         await until(lambda: event.execution.attempt == 2)
         await executor.cleanup_events(["pending"])
@@ -475,6 +492,21 @@ def test_in_threads_too(slots: int) -> None:
             await finished(executor)
         assert sorted(labels(executor.completed_events), key=str) == [None] * 6
         assert [code.runs for code in codes] == [1, 2, 3] * 2
+
+    run(main)
+
+
+def test_a_pause_takes_no_thread() -> None:
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            executor = Works(executor=pool)
+            event, other = Work(code=Flaky(1)), Work()
+            await executor.append(event, 1, retries=Retry(1, delay=600.0, max_delay=600.0))
+            await executor.append(other, 2)
+            await executor.start()
+            await until(lambda: other.status is EventStatus.COMPLETED)
+            assert event.execution.attempt == 2
+            await executor.shutdown()
 
     run(main)
 
