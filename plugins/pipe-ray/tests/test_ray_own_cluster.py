@@ -142,6 +142,38 @@ def test_a_worker_that_dies_tells_where_it_was(executor: Executor) -> None:
     assert "process" in str(error)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody can be asked there for a process of somebody else's")
+def test_a_death_is_told_although_a_child_of_the_worker_lives_on(tmp_path: Path) -> None:
+    """It has the worker's sockets, so that they are not closed."""
+    child, over = tmp_path / "child", tmp_path / "over"
+
+    def fork_and_die() -> None:
+        import os
+        import time
+
+        if number := os.fork():
+            child.write_text(str(number))
+            os._exit(1)
+        for _ in range(6_000):  # a minute
+            time.sleep(0.01)
+            if over.exists():
+                break
+        os._exit(0)
+
+    with get_executor("ray", max_workers=1) as executor:
+        before = executor.submit(os.getpid).result(LIMIT)
+        dying = executor.submit(fork_and_die)
+        behind = executor.submit(os.getpid)
+        try:
+            error = dying.exception(LIMIT)
+            assert behind.result(LIMIT) != before
+            assert psutil.pid_exists(int(child.read_text()))
+        finally:
+            over.touch()
+    assert isinstance(error, WorkerKilled)
+    assert "Ray has not said why" in str(error)
+
+
 def test_an_answer_given_before_a_death_counts() -> None:
     with get_executor("ray", max_workers=1, prefetch=3) as executor:
         for _ in range(4):

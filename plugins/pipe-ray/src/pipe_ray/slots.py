@@ -22,6 +22,8 @@ from pipe_ray.near import Door, Near
 _STARTS: Final = 3
 """How often in a row a worker may die before its first call begins."""
 
+_GONE: Final = "Ray has not said why. Perhaps a process that the worker started lives on and has its connections."
+
 Say = Callable[[bytes, int, bytes], None]
 """``say(kind, number, body)``: a message for the driver."""
 Events = queue.SimpleQueue[Callable[[], None] | None]
@@ -30,6 +32,10 @@ Events = queue.SimpleQueue[Callable[[], None] | None]
 
 class HopelessError(Exception):
     """No worker comes up."""
+
+
+class GoneError(Exception):
+    """The process of a worker has ended, and Ray has not said so."""
 
 
 @dataclass(slots=True, eq=False)
@@ -116,7 +122,10 @@ class Slot:
         facts = json.loads(said)
         life.up, life.pid = True, facts["pid"]
         if facts.get("near"):
-            life.near = life.door.enter(lambda answer: self._events.put(partial(self._answered, life, answer)))
+            life.near = life.door.enter(
+                lambda answer: self._events.put(partial(self._answered, life, answer)),
+                lambda: self._events.put(partial(self._gone, life, GoneError(_GONE))),
+            )
             self._serve(life)
         life.door.close()
         self._say(UP, self.number, said.encode())
@@ -191,7 +200,11 @@ class Slot:
 
     def _served(self, life: Life, ended: Future[Any]) -> None:
         error = ended.exception()
-        if error is not None and life is self.life:
+        if error is not None:
+            self._gone(life, error)
+
+    def _gone(self, life: Life, error: BaseException) -> None:
+        if life is self.life:
             assert life.near is not None  # it served
             life.near.hang_up()
             self._events.put(partial(self._bury, life, error))  # behind the answer that it may have given
@@ -230,6 +243,8 @@ def _blame(life: Life, error: BaseException, notes: list[float]) -> bytes:
 def _reason(error: BaseException) -> str:
     """What Ray says of an error, in one sentence or a few."""
     text = str(error)
+    if isinstance(error, GoneError):
+        return text
     if isinstance(error, RayTaskError):
         return str(error.cause) if error.cause is not None else text.strip().splitlines()[-1]
     detail = re.search(r"Worker exit detail: (.*?)(?: Some common causes|\n|$)", text)
