@@ -90,6 +90,11 @@ def kernel_in_use() -> Any | None:
     return next((layer["kernel"] for layer in _using.get() if "kernel" in layer), None)
 
 
+def using_layers() -> tuple[Mapping[str, Any], ...]:
+    """What the blocks of ``using`` around the caller say. The same object as long as they are the same blocks."""
+    return _using.get()
+
+
 class Settings:
     """The settings below the call's own arguments.
 

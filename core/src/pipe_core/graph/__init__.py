@@ -1,0 +1,1 @@
+"""Functions that depend on each other, run once or mapped over many items, on any executor."""

@@ -1,0 +1,93 @@
+"""Which lane each step and each item of a run belongs to: what `node_executor` and `map_executor` come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipe_core.graph.flow import Frame, Group
+from pipe_core.graph.lanes import Lane, LoopLane, PullLane, threads_around
+from pipe_core.graph.nesting import PipelineNode
+from pipe_core.graph.plan import Step
+from pipe_core.graph.remote import Homes, RemoteLane
+
+if TYPE_CHECKING:
+    from pipe_core.runtime.executor import Executor
+
+
+class Layout:
+    """The lanes of one run.
+
+    Args:
+        nodes: Where the nodes of a pipeline run; None for one after the other, wherever their item is.
+        items: Where the items of a map run; None for one after the other.
+        homes: Where workers find pipelines.
+
+    Attributes:
+        here: The lane of the thread that waits for the run.
+        others: All other lanes.
+        is_serial: Whether the nodes of an item run one after the other.
+    """
+
+    def __init__(self, nodes: Executor | None, items: Executor | None, homes: Homes) -> None:
+        self.here = Lane()
+        self.others: list[Lane] = []
+        self.is_serial = nodes is None
+        self._homes = homes
+        self._nodes = self._lanes(nodes)
+        self._items = self._nodes if items is nodes else self._lanes(items)
+
+    def _lanes(self, executor: Executor | None) -> tuple[Lane, Lane]:
+        """The lane for functions, and the one for coroutine functions."""
+        if executor is None:
+            return self.here, self.here
+        if not executor.capabilities.in_process:
+            lane: Lane = RemoteLane(executor, self._homes)
+            self.others.append(lane)
+            return lane, lane
+        plain = PullLane(executor)
+        awaited = LoopLane(executor) if executor.capabilities.native_async else plain
+        self.others += {id(lane): lane for lane in (plain, awaited)}.values()
+        return plain, awaited
+
+    def around_this_thread(self) -> list[Lane]:
+        """The lanes whose slots the calling thread sits on: it helps, for else nobody might."""
+        executors = threads_around()
+        return [lane for lane in self.others if lane.executor in executors]
+
+    def lane_of(self, frame: Frame, step: Step | None) -> Lane:
+        """Where *step* runs, or all of *frame*."""
+        if step is None or self.is_serial:
+            plain, awaited = self._items if frame.item else (self.here, self.here)
+        else:
+            plain, awaited = self._nodes
+        if step is not None and isinstance(step.node, PipelineNode):
+            return self.here if isinstance(plain, RemoteLane) else plain  # it is opened, and runs elsewhere
+        return awaited if step is not None and step.node.is_async else plain
+
+    def runs_whole(self, group: Group) -> bool:
+        """Whether an item of *group* runs in one go."""
+        if group.mapped and isinstance(self._items[0], RemoteLane):
+            return True
+        return self.is_serial and group.plan.lean is not None and group.scope.is_quiet
+
+    def limit(self, group: Group) -> int:
+        """How many items of *group* are open at once."""
+        if not group.mapped:
+            return 1
+        plain, awaited = self._items
+        if isinstance(plain, RemoteLane):
+            return plain.appetite
+        return max(1, plain.slots + (awaited.slots if awaited is not plain else 0))
+
+    def nested(self, frame: Frame, step: Step, node: PipelineNode) -> Group:
+        """What has to run inside of *step*."""
+        inputs = step.inputs(frame.values)
+        items = node.items(inputs) if node.is_mapped else [node.inner(inputs)]
+        return Group(
+            node.plan(node.inner(inputs)),
+            frame.scope.within(node.pipeline),
+            iter(items),
+            frame.item,
+            (frame, step),
+            mapped=node.is_mapped,
+        )

@@ -1,0 +1,113 @@
+"""A pipeline as a step of another one, once or for each of many items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.graph.errors import GraphError, InputError
+from pipe_core.graph.items import check_mode, items_of, names_of
+from pipe_core.graph.node import Parameter
+from pipe_core.kernel.index import suggestion
+
+if TYPE_CHECKING:
+    from pipe_core.graph.pipeline import Pipeline
+    from pipe_core.graph.plan import Plan
+
+
+class PipelineNode:
+    """See `Pipeline.as_node`.
+
+    Attributes:
+        pipeline: What runs.
+        name: What the node is called.
+        parameters: What it takes, under outer names.
+        outputs: What it gives, under outer names.
+        map_over: The parameters of which each item has one value; empty where it runs once.
+    """
+
+    is_async = False
+    is_tuple = True
+    cache = True
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        input_mapping: Mapping[str, str] | None = None,
+        output_mapping: Mapping[str, str] | None = None,
+        map_over: str | Sequence[str] | None = None,
+        map_mode: str = "zip",
+        name: str | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.name = name or pipeline.name or "pipeline"
+        self.input_mapping = dict(input_mapping or {})
+        self.output_mapping = dict(output_mapping or {})
+        self.map_over = names_of(map_over)
+        self.map_mode = check_mode(map_mode)
+        free = pipeline.inputs
+        self._check("input", self.input_mapping.values(), [*free, *pipeline.bound_inputs])
+        self._check("output", self.output_mapping, pipeline.outputs)
+        inner = self._outer_names(list(free))
+        self.parameters = tuple(
+            Parameter(outer, free[name].default, type=free[name].type) for name, outer in inner.items()
+        )
+        self._inner = {outer: name for name, outer in inner.items()}
+        self.wanted = tuple(self.output_mapping or pipeline.outputs)
+        self.outputs = tuple(self.output_mapping.get(name, name) for name in self.wanted)
+        unknown = [one for one in self.map_over if one not in self._inner]
+        if unknown:
+            raise InputError(
+                f"The node '{self.name}' cannot map over '{unknown[0]}', which it does not take."
+                f"{suggestion(unknown[0], self._inner)} It takes: {', '.join(self._inner)}",
+                unknown=unknown,
+            )
+
+    def _check(self, kind: str, named: Any, known: Sequence[str]) -> None:
+        for name in named:
+            if name not in known:
+                raise GraphError(
+                    f"The {kind}_mapping of '{self.name}' names the inner {kind} '{name}', and there is none."
+                    f"{suggestion(name, known)} There are: {', '.join(known)}"
+                )
+
+    def _outer_names(self, free: Sequence[str]) -> dict[str, str]:
+        renamed = {inner: outer for outer, inner in self.input_mapping.items()}
+        names = {name: renamed.get(name, name) for name in free}
+        twice = next((one for one in names.values() if list(names.values()).count(one) > 1), None)
+        if twice is not None:
+            raise GraphError(
+                f"The input_mapping of '{self.name}' gives '{twice}' to two inner inputs. Name another outer input."
+            )
+        return names
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it runs once for each item, and gives lists."""
+        return bool(self.map_over)
+
+    def plan(self, given: Mapping[str, Any]) -> Plan:
+        """How the pipeline runs with the inner inputs *given*."""
+        return self.pipeline.plan_for(self.wanted, given)
+
+    def inner(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """*inputs* under their inner names, with those that are bound."""
+        return {**self.pipeline.bound_inputs, **{self._inner[name]: value for name, value in inputs.items()}}
+
+    def items(self, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The inner inputs of each item.
+
+        Raises:
+            MapError: The lists have different lengths, or one is no list.
+        """
+        over = [self._inner[name] for name in self.map_over]
+        return list(items_of(self.inner(inputs), over, self.map_mode))
+
+    def collected(self, results: Sequence[Mapping[str, Any]]) -> tuple[list[Any], ...]:
+        """What it gives for the results of its items: a list for each output."""
+        return tuple([result[name] for result in results] for name in self.wanted)
+
+    def __repr__(self) -> str:
+        over = f" over {', '.join(self.map_over)}" if self.map_over else ""
+        takes = ", ".join(one.name for one in self.parameters)
+        return f"<pipeline '{self.name}' as node{over} ({takes}) -> {', '.join(self.outputs)}>"

@@ -1,0 +1,282 @@
+"""`Pipeline`: nodes that find each other by name, run once or for many items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from pipe_core.graph.errors import InputError
+from pipe_core.graph.items import names_of
+from pipe_core.graph.nesting import PipelineNode
+from pipe_core.graph.node import Node, Parameter
+from pipe_core.graph.plan import Plan
+from pipe_core.graph.result import MapResult
+from pipe_core.graph.wiring import Wiring
+from pipe_core.kernel.index import suggestion
+
+
+class RunsPipelines(Protocol):
+    """Runs pipelines: the `Engine`, or somebody else's."""
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """``run(pipeline, inputs, output_name=None, **options)`` gives the outputs by name."""
+
+    @property
+    def map(self) -> Callable[..., Any]:
+        """``map(pipeline, inputs, map_over, map_mode="zip", output_name=None, **options)`` gives those of each item."""
+
+
+class Pipeline:
+    """Functions that depend on each other.
+
+    An output of a node is the input of every node that has a parameter of that name. What no node gives is an input of
+    the pipeline. A pipeline is not changed by running, and may run several times at once.
+
+    Args:
+        nodes: `Node`s, functions, and other pipelines, in any order.
+        engine: What runs it. Default: that of the pipeline around it, then as the settings say, then in the calling
+            thread.
+        name: For messages, pictures and progress.
+
+    Raises:
+        GraphError: The nodes cannot be wired; says which and why.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node[..., Any] | Pipeline | PipelineNode | Callable[..., Any]],
+        *,
+        engine: RunsPipelines | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.nodes = [_as_node(one) for one in nodes]
+        self._bound: dict[str, Any] = {}
+        self._wiring = Wiring(self.nodes)
+        self._plans: dict[Any, Plan] = {}
+
+    # --- what it is ---
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all that it gives."""
+        return tuple(self._wiring.givers)
+
+    @property
+    def inputs(self) -> dict[str, Parameter]:
+        """What it takes, by name, without what is bound."""
+        return {name: one for name, one in self._wiring.inputs().items() if name not in self._bound}
+
+    @property
+    def bound_inputs(self) -> dict[str, Any]:
+        """The inputs that `bind` has given."""
+        return dict(self._bound)
+
+    @property
+    def unfulfilled_args(self) -> tuple[str, ...]:
+        """The inputs that a run must be given."""
+        return tuple(name for name, one in self.inputs.items() if one.is_required)
+
+    @property
+    def wiring(self) -> Wiring:
+        """Who needs whom."""
+        return self._wiring
+
+    def __repr__(self) -> str:
+        name = f" '{self.name}'" if self.name else ""
+        takes = ", ".join(
+            one.name if one.is_required else f"{one.name}={one.default!r:.20}" for one in self.inputs.values()
+        )
+        return f"<pipeline{name}: {len(self.nodes)} nodes, ({takes}) -> {', '.join(self.outputs)}>"
+
+    # --- another one, nearly the same ---
+
+    def bind(self, **inputs: Any) -> Pipeline:
+        """A pipeline for which these *inputs* are given.
+
+        Raises:
+            InputError: It takes no such input.
+        """
+        self._check_known(inputs, self._wiring.inputs())
+        other = self._copy()
+        other._bound = {**self._bound, **inputs}
+        return other
+
+    def unbind(self, *names: str) -> Pipeline:
+        """A pipeline for which these inputs, or all of them, are not given any more."""
+        other = self._copy()
+        other._bound = {name: value for name, value in self._bound.items() if names and name not in names}
+        return other
+
+    def with_engine(self, engine: RunsPipelines | None) -> Pipeline:
+        """The same pipeline, run by *engine*."""
+        other = self._copy()
+        other.engine = engine
+        return other
+
+    def with_name(self, name: str) -> Pipeline:
+        """The same pipeline under another name."""
+        other = self._copy()
+        other.name = name
+        return other
+
+    def _copy(self) -> Pipeline:
+        other = Pipeline.__new__(Pipeline)
+        other.__dict__.update(self.__dict__, _plans={}, _bound=dict(self._bound))
+        return other
+
+    def as_node(
+        self,
+        input_mapping: Mapping[str, str] | None = None,
+        output_mapping: Mapping[str, str] | None = None,
+        map_over: str | Sequence[str] | None = None,
+        map_mode: str = "zip",
+        name: str | None = None,
+    ) -> PipelineNode:
+        """This pipeline as a step of another one.
+
+        Args:
+            input_mapping: Its inputs under other names: ``{outer: inner}``.
+            output_mapping: Its outputs under other names: ``{inner: outer}``. Then only these are computed and seen.
+            map_over: Outer inputs that have one value for each item. It runs once an item, and each output is a list.
+            map_mode: ``"zip"`` for values of equal place, ``"product"`` for all combinations.
+            name: What the step is called. Default: the pipeline's name.
+
+        Raises:
+            GraphError: A mapping names what there is not.
+        """
+        return PipelineNode(self, input_mapping, output_mapping, map_over, map_mode, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # To a worker go the nodes, and not what runs them here.
+        return {**self.__dict__, "engine": None, "_plans": {}}
+
+    # --- running ---
+
+    def run(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Run it once.
+
+        Args:
+            inputs: By name. Those with a default may be left out.
+            output_name: The outputs to compute. What they do not need does not run. Default: all.
+            engine: What runs it this time.
+            **options: Of the engine; see `Engine.run`.
+
+        Returns:
+            The outputs by name.
+
+        Raises:
+            InputError: An input is missing or unknown.
+            OutputNotFoundError: There is no such output.
+            Exception: What a node raised, with a note that says which and with what.
+        """
+        found: dict[str, Any] = self._engine(engine).run(self, inputs or {}, output_name, **options)
+        return found
+
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        """``pipeline(x=1)`` is ``pipeline.run({"x": 1})``."""
+        return self.run(inputs)
+
+    def map(
+        self,
+        inputs: Mapping[str, Any],
+        map_over: str | Sequence[str],
+        map_mode: str = "zip",
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+        **options: Any,
+    ) -> MapResult:
+        """Run it for each of many items.
+
+        Args:
+            inputs: By name; for those that are mapped over, one value for each item, in anything that can be iterated.
+            map_over: Their names. All other inputs are the same for all items.
+            map_mode: ``"zip"`` for values of equal place, ``"product"`` for all combinations, the last name fastest.
+            output_name: As in `run`.
+            engine: What runs it this time.
+            **options: Of the engine; see `Engine.map`.
+
+        Returns:
+            A dictionary of outputs for each item, in their order; ``result["name"]`` is a column.
+
+        Raises:
+            MapError: The lengths differ, or something cannot be iterated over.
+            Exception: As in `run`.
+        """
+        found: MapResult = self._engine(engine).map(self, inputs, map_over, map_mode, output_name, **options)
+        return found
+
+    def _engine(self, engine: RunsPipelines | None) -> RunsPipelines:
+        chosen = self.engine if engine is None else engine
+        if chosen is not None:
+            return chosen
+        from pipe_core.graph.engine import default_engine
+
+        return default_engine()
+
+    # --- for engines ---
+
+    def plan_for(self, output_name: str | Sequence[str] | None, given: Iterable[str]) -> Plan:
+        """How it runs when these outputs are wanted and these inputs are *given*.
+
+        Raises:
+            InputError: One is missing, or nothing takes it.
+            OutputNotFoundError: There is no such output.
+        """
+        wanted = output_name if output_name is None or isinstance(output_name, str) else tuple(output_name)
+        key = (wanted, *given)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._made(names_of(wanted) or self.outputs, frozenset(given))
+        return plan
+
+    def _made(self, wanted: tuple[str, ...], given: frozenset[str]) -> Plan:
+        positions = self._wiring.upstream(wanted)
+        known = self._wiring.inputs()
+        self._check_known(given, known)
+        missing = [
+            name for name, one in self._wiring.inputs(positions).items() if one.is_required and name not in given
+        ]
+        if missing:
+            needed = ", ".join(f"{name} (for {', '.join(self._takers(name))})" for name in missing)
+            raise InputError(
+                f"The pipeline{self._called()} lacks {'an input' if len(missing) == 1 else 'inputs'}: {needed}. "
+                f"Given: {', '.join(sorted(given)) or 'nothing'}",
+                missing=missing,
+            )
+        return Plan(self._wiring, wanted, given)
+
+    def _check_known(self, given: Iterable[str], known: Mapping[str, Parameter]) -> None:
+        unknown = [name for name in given if name not in known]
+        if not unknown:
+            return
+        name = unknown[0]
+        if name in self._wiring.givers:
+            giver = self._wiring.nodes[self._wiring.givers[name]].name
+            why = f"'{name}' is an output of the node '{giver}', and no input: leave it out, or leave that node out"
+        else:
+            why = f"nothing takes the input '{name}'.{suggestion(str(name), known)}"
+            why += f" It takes: {', '.join(known) or 'nothing'}"
+        raise InputError(f"The pipeline{self._called()} cannot be given that: {why}", unknown=unknown)
+
+    def _takers(self, name: str) -> Iterator[str]:
+        return (node.name for node in self.nodes if any(one.name == name for one in node.parameters))
+
+    def _called(self) -> str:
+        return f" '{self.name}'" if self.name else ""
+
+
+def _as_node(given: Any) -> Node[..., Any] | PipelineNode:
+    if isinstance(given, Node | PipelineNode):
+        return given
+    return given.as_node() if isinstance(given, Pipeline) else Node(given)
