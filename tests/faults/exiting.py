@@ -19,7 +19,7 @@ from pipe_core import Pipe
 
 rows = []
 report = Pipe([{{"n": n}} for n in range(100)], rows, executor=sys.argv[1], pre_validation_hooks=[hangs],
-              hook_timeout=0.5).run()
+              hook_timeout=1).run()
 print(report.valid, report.failed, len(rows))
 """
 

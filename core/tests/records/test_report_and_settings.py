@@ -314,7 +314,7 @@ def more_than_one_in_flight(**options: Any) -> bool:
 
     def first(entry: Entry, store: HookStore) -> None:
         if entry.raw_data["n"] == 0:
-            tasks.two.wait(0.1)  # until there are two; whether there ever are is the question
+            tasks.two.wait(0.5)  # until there are two; whether there ever are is the question
 
     with ThreadPoolExecutor(2) as pool:
         Pipe(numbers(10), pre_validation_hooks=[first], observers=[tasks], executor=pool, chunk_size=1, **options).run()

@@ -31,7 +31,7 @@ def test_a_call_whose_predicate_raises_ends_as_failed() -> None:
         raise ValueError("this one")
 
     with TaskExecutor("sync") as executor:
-        future = executor.submit_with(retries=Retry(on=lambda error: 1 / 0))(fail)  # type: ignore[arg-type, return-value]
+        future = executor.submit_with(retries=Retry(on=lambda error: 1 / 0))(fail)  # type: ignore[arg-type, return-value]  # that is the fault
         with pytest.raises(ValueError, match="this one"):
             future.result(10)
         assert executor.submit(pow, 2, 3).result(10) == 8

@@ -76,7 +76,7 @@ def test_a_fresh_event_takes_the_place_of_a_dead_one(status: str) -> None:
         assert executor.pending_events == [fresh]
         assert len(executor) == 1
         assert fresh is not dead
-        assert (fresh.id != dead.id, fresh.label, fresh.timeout) == (True, "a", timeout)  # type: ignore[attr-defined]
+        assert (fresh.id != dead.id, fresh.label, fresh.timeout) == (True, "a", timeout)  # type: ignore[attr-defined]  # it is a Work
         assert fresh.metadata["note"] == [1]
         assert fresh.metadata["original"] == {"id": dead.id, "created_at": dead.created_at}
         assert [move.to.value for move in executor.history(dead)][-1] == status
