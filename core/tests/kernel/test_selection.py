@@ -11,7 +11,16 @@ from fake_distributions import Site, plugin
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipe_core import Executor, OptionsError, SyncFifoExecutor, get_codec, get_executor, get_scheduler, using
+from pipe_core import (
+    Executor,
+    OptionsError,
+    PriorityScheduler,
+    SyncFifoExecutor,
+    get_codec,
+    get_executor,
+    get_scheduler,
+    using,
+)
 from pipe_core.executors.sync import SyncOptions
 from pipe_core.kernel.kernel import Choice, Kernel
 from pipe_core.kernel.selection import Selection, parse
@@ -175,6 +184,13 @@ def test_products_of_the_other_families_are_taken_as_they_are() -> None:
 
     assert get_codec(codec) is codec
     assert get_scheduler(scheduler) is scheduler
+
+
+@pytest.mark.parametrize("one", [3, PriorityScheduler, []], ids=["number", "class", "list"])
+def test_what_is_no_scheduler_is_not_taken_for_one(one: Any) -> None:
+    with pytest.raises(OptionsError, match=r"is no scheduler\. Give a name such as 'priority'") as caught:
+        get_scheduler(one)
+    assert str(caught.value).startswith(repr(one))
 
 
 def test_each_asking_makes_a_product_of_its_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from pipe_core.kernel.contracts import Codec, Format, Scheduler
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 
 
@@ -13,9 +14,15 @@ def get_scheduler(name: Any = None, /, **options: Any) -> Scheduler:
 
     Raises:
         PluginError: The plugin cannot be used.
-        OptionsError: An option is unknown or wrong.
+        OptionsError: An option is unknown or wrong, or *name* is no name and no scheduler.
     """
-    return cast(Scheduler, current_kernel().make("schedulers", name, options, default="fifo"))
+    made = current_kernel().make("schedulers", name, options, default="fifo")
+    if isinstance(made, type) or not isinstance(made, Scheduler):
+        raise OptionsError(
+            f"{made!r} is no scheduler. Give a name such as 'priority', (name, options), or one that was made, such as "
+            f"PriorityScheduler()."
+        )
+    return made
 
 
 def get_codec(name: Any = None, /, **options: Any) -> Codec:
