@@ -186,7 +186,7 @@ def test_products_of_the_other_families_are_taken_as_they_are() -> None:
     assert get_scheduler(scheduler) is scheduler
 
 
-@pytest.mark.parametrize("one", [3, PriorityScheduler, []], ids=["number", "class", "list"])
+@pytest.mark.parametrize("one", [3, PriorityScheduler, {1, 2}], ids=["number", "class", "set"])
 def test_what_is_no_scheduler_is_not_taken_for_one(one: Any) -> None:
     with pytest.raises(OptionsError, match=r"is no scheduler\. Give a name such as 'priority'") as caught:
         get_scheduler(one)
