@@ -173,7 +173,7 @@ class Event(BaseModel):
         belongs to no executor is invoked; it is cancelled when that consumer leaves early.
 
         Raises:
-            RunError: The event failed. The chunks that it gave came before.
+            RunError: The event failed, or is tried again. The chunks that it gave came before.
             RunCancelledError: The event was cancelled, skipped or aborted.
         """
         record, started = self._record, None
