@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,3 +15,14 @@ class Number(BaseModel):
 
 def numbers(count: int) -> list[dict[str, Any]]:
     return [{"n": i} for i in range(count)]
+
+
+def endless(closed: threading.Event) -> Iterator[dict[str, Any]]:
+    """All of them; *closed* is set when nobody wants more."""
+    n = 0
+    try:
+        while True:
+            yield {"n": n}
+            n += 1
+    finally:
+        closed.set()

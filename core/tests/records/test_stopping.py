@@ -1,18 +1,16 @@
-"""Abort, cancel, pause, Ctrl-C: a run ends soon, gives back what it took, and leaves its targets as they were."""
+"""Abort, cancel, pause: a run ends soon, gives back what it took, and leaves its targets as they were."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, field_validator
+from numbered import endless, numbers
 
 from pipe_core import BaseHook, FlowStatus, HookStore, Pipe
 from pipe_core.kernel.errors import RunCancelledError, RunningError, SourceError, SourceNotFoundError
@@ -20,22 +18,7 @@ from pipe_core.records.entry import Entry
 from pipe_core.testing.leaks import no_leaks
 
 SOON = 5.0
-"""Two seconds are meant; the rest is for a machine that is busy with other things."""
-"""Seconds that an abort may take."""
-
-
-def numbers(count: int) -> list[dict[str, Any]]:
-    return [{"n": i} for i in range(count)]
-
-
-def endless(closed: threading.Event) -> Iterator[dict[str, Any]]:
-    n = 0
-    try:
-        while True:
-            yield {"n": n}
-            n += 1
-    finally:
-        closed.set()
+"""Seconds that an abort may take: two are meant, the rest is for a machine that is busy with other things."""
 
 
 class Gate:
@@ -330,123 +313,6 @@ def test_abort_leaves_the_targets_as_they_were(mode: Any, tmp_path: Path) -> Non
     assert mode == "error" or good.read_text() == '{"old":1}\n'
 
 
-def test_ctrl_c_leaves_the_target_and_raises_keyboard_interrupt(tmp_path: Path) -> None:
-    target = tmp_path / "out.jsonl"
-    target.write_text("old\n")
-
-    def press(entry: Entry, store: HookStore) -> None:
-        if entry.raw_data["n"] == 500:
-            signal.raise_signal(signal.SIGINT)
-
-    pipe = Pipe(numbers(5000), target, mode="overwrite", pre_validation_hooks=[press])
-    with pytest.raises(KeyboardInterrupt):
-        pipe.run()
-    assert pipe.report is not None
-    assert pipe.report.status is FlowStatus.CANCELLED
-    assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]
-    assert target.read_text() == "old\n"
-
-
-def pressing(where: str, at: int) -> dict[str, Any]:
-    """Options of a pipe where Ctrl-C is pressed while user code looks at the record *at*."""
-
-    def press(entry: Entry, store: HookStore) -> None:
-        if entry.raw_data["n"] == at:
-            signal.raise_signal(signal.SIGINT)
-
-    class Pressing(BaseModel):
-        n: int
-
-        @field_validator("n")
-        @classmethod
-        def press(cls, value: int) -> int:
-            if value == at:
-                signal.raise_signal(signal.SIGINT)
-            return value
-
-    return {"pre_validation_hooks": [press]} if where == "hook" else {"schema": Pressing}
-
-
-@pytest.mark.parametrize("where", ["hook", "validator"])
-def test_ctrl_c_while_a_pipe_is_looped_over_is_no_failure_of_a_record(where: str, tmp_path: Path) -> None:
-    target = tmp_path / "out.jsonl"
-    target.write_text("old\n")
-    closed = threading.Event()
-    seen: list[int] = []
-    pipe = Pipe(endless(closed), target, mode="overwrite", chunk_size=100, **pressing(where, 350))
-    with pytest.raises(KeyboardInterrupt), no_leaks():
-        seen.extend(entry.raw_data["n"] for entry in pipe)
-    assert seen == list(range(len(seen)))
-    assert pipe.report is not None
-    assert (pipe.report.status, pipe.report.failed) == (FlowStatus.CANCELLED, 0)
-    assert closed.is_set()
-    assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]
-    assert target.read_text() == "old\n"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_ctrl_c_when_all_has_been_done_is_raised_all_the_same() -> None:
-    seen: list[int] = []
-
-    def sink(row: dict[str, Any]) -> None:
-        if row["n"] == 199:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        seen.extend(entry.raw_data["n"] for entry in Pipe(numbers(200), sink, chunk_size=100))
-    assert seen == list(range(100))
-
-
-def test_ctrl_c_in_the_body_of_a_loop_over_a_pipe_is_the_body_s(executor: Any) -> None:
-    closed, caught = threading.Event(), []
-    pipe = Pipe(endless(closed), chunk_size=10, executor=executor)
-
-    def loop() -> None:
-        for entry in pipe:
-            if entry.raw_data["n"] == 25:
-                try:
-                    signal.raise_signal(signal.SIGINT)
-                except KeyboardInterrupt:
-                    caught.append(25)
-            if entry.raw_data["n"] == 45:
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        loop()
-    assert caught == [25]
-    assert closed.wait(5)
-    assert pipe.report is not None
-    assert pipe.report.status is FlowStatus.CANCELLED
-
-
-def test_ctrl_c_while_a_loop_that_was_left_gives_back_what_it_took_is_not_lost() -> None:
-    class Slow(BaseHook):
-        torn_down = False
-
-        def execute(self, entries: list[Entry], store: HookStore) -> None: ...
-
-        def teardown(self, store: HookStore) -> None:
-            signal.raise_signal(signal.SIGINT)
-            self.torn_down = True
-
-    hook = Slow()
-    pipe = Pipe(numbers(100), pre_validation_hooks=[hook], chunk_size=10)
-    entries = iter(pipe)
-    next(entries)
-    assert isinstance(entries, Generator)
-    with pytest.raises(KeyboardInterrupt):
-        entries.close()
-    assert hook.torn_down
-    assert pipe.report is not None
-    assert pipe.report.status is FlowStatus.CANCELLED
-
-
-def test_a_pipe_is_looped_over_in_other_threads_too() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        seen = pool.submit(lambda: [entry.raw_data["n"] for entry in Pipe(numbers(300))]).result(20)
-    assert seen == list(range(300))
-
-
 def test_a_missing_input_fails_before_anything_starts(tmp_path: Path) -> None:
     ran: list[Any] = []
     pipe = Pipe(
@@ -482,99 +348,3 @@ def test_what_a_broken_source_gave_is_kept_beside_the_target_and_named(tmp_path:
     assert pipe.report.read == 250
     assert any(str(partial) in note for note in pipe.report.notes)
     assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl.partial"]
-
-
-# --- live sources -----------------------------------------------------------------------------------------------------
-
-
-def test_a_live_record_reaches_the_sink_although_the_source_blocks_then(executor: Any) -> None:
-    gate, arrived = threading.Event(), threading.Event()
-    seen: list[Any] = []
-
-    def live() -> Iterator[dict[str, Any]]:
-        yield from numbers(3)
-        gate.wait(10)
-        yield {"n": 3}
-
-    def sink(row: Any) -> None:
-        seen.append(row)
-        if len(seen) == 3:
-            arrived.set()
-
-    report = Pipe(live(), sink, executor=executor).start()
-    try:
-        assert arrived.wait(2)
-    finally:
-        gate.set()
-    assert report.wait(5)
-    assert seen == numbers(4)
-
-
-def test_a_limit_ends_a_run_whose_source_blocks() -> None:
-    gate = threading.Event()
-
-    def live() -> Iterator[dict[str, Any]]:
-        yield from numbers(5)
-        gate.wait(10)
-
-    out: list[Any] = []
-    report = Pipe(live(), out, limit=3).start()
-    assert report.wait(3)
-    gate.set()
-    assert out == numbers(3)
-
-
-@pytest.mark.parametrize("kind", ["sized", "generator"])
-def test_a_slow_sink_stops_the_source(kind: str, executor: Any) -> None:
-    read = written = ahead = 0
-
-    def reading() -> Iterator[dict[str, Any]]:
-        nonlocal read
-        for one in numbers(2000):
-            read += 1
-            yield one
-
-    class Sized:
-        def __len__(self) -> int:
-            return 2000
-
-        def __iter__(self) -> Iterator[dict[str, Any]]:
-            return reading()
-
-    def sink(row: Any) -> None:
-        nonlocal written, ahead
-        ahead = max(ahead, read - written)
-        written += 1
-
-    source = Sized() if kind == "sized" else reading()
-    Pipe(source, sink, chunk_size=10, max_inflight=3, executor=executor).run()
-    assert written == 2000
-    # The thread that reads a live source holds two chunks of its own, and the record in its hand.
-    assert ahead <= (30 if kind == "sized" else 51)
-
-
-def test_one_chunk_larger_than_the_window_goes_through(executor: Any) -> None:
-    out: list[Any] = []
-    Pipe(numbers(100), out, chunk_size=50, max_bytes_inflight=10, executor=executor).run()
-    assert out == numbers(100)
-
-
-def test_a_run_that_waits_for_its_workers_uses_no_processor() -> None:
-    gate, waiting = threading.Event(), threading.Event()
-
-    def wait(entry: Entry, store: HookStore) -> None:
-        waiting.set()
-        assert gate.wait(10)
-
-    with ThreadPoolExecutor(1) as pool:
-        report = Pipe(
-            (one for one in numbers(1000)), pre_validation_hooks=[wait], executor=pool, chunk_size=5, max_inflight=2
-        ).start()
-        assert waiting.wait(5)
-        threading.Event().wait(0.2)  # workload: the window fills and the reader stops
-        before = time.process_time()
-        threading.Event().wait(0.5)  # workload: nothing at all
-        spent = time.process_time() - before
-        gate.set()
-        assert report.wait(5)
-    assert spent < 0.2
