@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+from event_runs import PLENTY, joined, run
 from held_calls import LIMIT, note
 
 from pipe_core import CircuitBreaker, Event, EventExecutor, EventStatus, Executor, Processor, Retry
 from pipe_core.kernel.errors import TaskTimeoutError
 
 pytestmark = pytest.mark.timeout(150)
-PLENTY = {"queue_capacity": 10_000, "capacity_refresh_time": 0.01}
 
 
 class Flaky(Event):
@@ -44,13 +43,6 @@ class FlakyExecutor(EventExecutor):
     processor_type = Flakies
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def limited() -> None:
-        await asyncio.wait_for(main(), LIMIT)
-
-    asyncio.run(limited())
-
-
 @pytest.mark.parametrize("starts", [False, True])
 def test_as_many_attempts_as_it_takes(started: Executor, tmp_path: Path, starts: bool) -> None:
     async def main() -> None:
@@ -62,15 +54,14 @@ def test_as_many_attempts_as_it_takes(started: Executor, tmp_path: Path, starts:
         for event in events:
             await executor.append(event, retries=Retry(3, delay=0.005), breaker=breaker)
         if starts:
-            assert executor.processor is not None
-            await executor.processor.join()
+            await joined(executor)
         else:
             await executor.forward()
         for n, event in enumerate(events):
             runs = min(n % 5 + 1, 4)
             assert len(Path(event.path).read_text().split()) == event.execution.attempt == runs
             assert event.status is (EventStatus.COMPLETED if n % 5 < 4 else EventStatus.FAILED)
-        assert [event.execution.error.args for event in executor.dead_letters] == [(4,)] * 5  # type: ignore[union-attr]
+        assert [event.execution.error.args for event in executor.dead_letters] == [(4,)] * 5  # type: ignore[union-attr]  # all failed
         again = [await executor.requeue(event) for event in executor.dead_letters]
         await executor.forward()
         assert [event.execution.response for event in again] == [5] * 5
@@ -82,7 +73,7 @@ def test_as_many_attempts_as_it_takes(started: Executor, tmp_path: Path, starts:
 def test_one_that_hangs_is_tried_again(started: Executor, tmp_path: Path) -> None:
     async def main() -> None:
         executor = FlakyExecutor(PLENTY, executor=started)
-        once = Flaky(path=str(tmp_path / "once"), failures=1, hangs=True, timeout=1.0)
+        once = Flaky(path=str(tmp_path / "once"), failures=1, hangs=True, timeout=2.0)
         ever = Flaky(path=str(tmp_path / "ever"), failures=9, hangs=True, timeout=0.2)
         for event in (once, ever):
             await executor.append(event, retries=Retry(1, delay=0.005))

@@ -7,18 +7,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+from event_runs import PLENTY, joined, run
 from held_calls import LIMIT, note
 
 from pipe_core import Event, EventExecutor, EventStatus, Executor, Processor, TaskPriority, WorkerKilled
 from pipe_core.kernel.errors import TaskTimeoutError
 
 pytestmark = pytest.mark.timeout(150)
-PLENTY = {"queue_capacity": 10_000, "capacity_refresh_time": 0.01}
 
 
 class Work(Event):
@@ -54,20 +53,6 @@ class Works(Processor):
 
 class WorkExecutor(EventExecutor):
     processor_type = Works
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def limited() -> None:
-        await asyncio.wait_for(main(), LIMIT)
-
-    asyncio.run(limited())
-
-
-async def joined(executor: EventExecutor) -> None:
-    assert executor.processor is not None
-    await executor.processor.join()
-    for status in EventStatus:
-        assert all(event.status is status for event in executor.get_events_by_status(status))
 
 
 def test_results_errors_and_statuses(started: Executor) -> None:

@@ -71,14 +71,16 @@ def test_abort_starts_no_more_calls_of_a_slow_hook() -> None:
     assert gate.calls <= 4
 
 
-def test_abort_cancels_an_async_hook_that_waits() -> None:
+@pytest.mark.parametrize("where", ["pre_validation_hooks", "sink"])
+def test_abort_cancels_an_async_hook_or_sink_that_waits(where: str) -> None:
     waiting, release = threading.Event(), threading.Event()
 
-    async def wait(entry: Entry, store: HookStore) -> None:
+    async def wait(given: Any, store: Any = None) -> None:
         waiting.set()
         await asyncio.to_thread(release.wait, 10)
 
-    report = Pipe(numbers(10), pre_validation_hooks=[wait]).start()
+    options: dict[str, Any] = {where: wait if where == "sink" else [wait]}
+    report = Pipe(numbers(10), **options).start()
     assert waiting.wait(5)
     report.abort()
     try:
@@ -118,24 +120,6 @@ def test_abort_lets_an_async_hook_clean_up_before_it_is_torn_down(executor: Any)
     with pytest.raises(RunCancelledError):
         report.wait(5)
     assert hook.done == ["cleaned up", "torn down"]
-
-
-def test_abort_cancels_an_async_sink_that_waits() -> None:
-    waiting, release = threading.Event(), threading.Event()
-
-    async def sink(row: Any) -> None:
-        waiting.set()
-        await asyncio.to_thread(release.wait, 10)
-
-    report = Pipe(numbers(10), sink).start()
-    assert waiting.wait(5)
-    report.abort()
-    try:
-        with pytest.raises(RunCancelledError):
-            assert report.wait(SOON), "the abort did not end the run"
-    finally:
-        release.set()
-        report._finished.wait(5)
 
 
 def test_a_source_that_blocks_is_left_behind_and_named() -> None:
