@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipe_core.executors.sync import SyncFifoExecutor as SyncFifoExecutor
+    from pipe_core.graph.callbacks import CallbackContext as CallbackContext
+    from pipe_core.graph.callbacks import PipelineCallback as PipelineCallback
     from pipe_core.graph.engine import Engine as Engine
     from pipe_core.graph.node import Node as Node
     from pipe_core.graph.node import node as node
@@ -112,6 +114,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "pipe_core.executors.sync": "SyncFifoExecutor",
+    "pipe_core.graph.callbacks": "CallbackContext PipelineCallback",
     "pipe_core.graph.engine": "Engine",
     "pipe_core.graph.node": "Node node",
     "pipe_core.graph.pipeline": "Pipeline",

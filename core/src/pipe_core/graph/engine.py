@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pipe_core.graph.inline import run_plan
-from pipe_core.graph.items import check_mode, items_of, names_of
+from pipe_core.graph.errors import ItemsFailedError
+from pipe_core.graph.flow import Flow, Group
+from pipe_core.graph.inline import map_in_line, run_plan
+from pipe_core.graph.items import check_mode, count_of, items_of, names_of
 from pipe_core.graph.plan import Plan
-from pipe_core.graph.result import MapResult
-from pipe_core.graph.scope import Run, Scope
+from pipe_core.graph.result import ItemFailure, MapResult
+from pipe_core.graph.scope import MapLevel, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import using_layers
@@ -71,6 +73,7 @@ class Engine:
         output_name: str | Sequence[str] | None = None,
         *,
         timeout: float | None = None,
+        on_error: OnError = "raise",
     ) -> dict[str, Any]:
         """See `Pipeline.run`.
 
@@ -79,21 +82,33 @@ class Engine:
             inputs: By name.
             output_name: The outputs that are wanted.
             timeout: In how many seconds it must have ended. What runs then is waited for, and nothing else begins.
+            on_error: ``"raise"`` ends the run with the first failure. ``"continue"`` runs all that does not depend on
+                what has failed, and gives the outputs that there are. ``"collect"`` does, and then raises all failures.
 
         Raises:
             TimeoutError: It has not.
+            ItemsFailedError: Some nodes have failed, with ``on_error="collect"``.
         """
         if bound := pipeline.bound_inputs:
             inputs = {**bound, **inputs}
         plan = pipeline.plan_for(output_name, inputs)
         sides = self._executors()
-        with Run(timeout=timeout) as run:
+        with Run(timeout=timeout, on_error=on_error) as run:
             scope = Scope(run, pipeline)
             if sides == _NOBODY:
                 values = plan.values(inputs)
-                run_plan(plan, values, scope)
-                return plan.results(values)
-            return self._flow(run, plan, scope, iter([dict(inputs)]), mapped=False)[0]
+                failures: list[Exception] | None = [] if run.goes_on else None
+                run_plan(plan, values, scope, (), failures)
+                if failures is None:
+                    return plan.results(values)
+                outputs = plan.found(values)
+            else:
+                group = Group(plan, scope, iter([dict(inputs)]))
+                self._drive(run, sides, group)
+                outputs, failures = group.results[0], group.errors
+        if failures and on_error == "collect":
+            raise _collected(failures, len(plan.steps), "nodes", outputs)
+        return outputs
 
     def map(
         self,
@@ -104,6 +119,7 @@ class Engine:
         output_name: str | Sequence[str] | None = None,
         *,
         timeout: float | None = None,
+        on_error: OnError = "raise",
     ) -> MapResult:
         """See `Pipeline.map`.
 
@@ -114,34 +130,50 @@ class Engine:
             map_mode: ``"zip"`` or ``"product"``.
             output_name: The outputs that are wanted.
             timeout: As in `run`, for all items together.
+            on_error: As in `run`. An item that has failed has None for each output, and stands in `MapResult.failed`.
         """
         inputs = {**pipeline.bound_inputs, **inputs}
         plan = pipeline.plan_for(output_name, inputs)
-        each = items_of(inputs, names_of(map_over), check_mode(map_mode))
-        sides = self._executors()
-        with Run(timeout=timeout) as run:
-            scope = Scope(run, pipeline)
-            if sides != _NOBODY:
-                return MapResult(self._flow(run, plan, scope, each, mapped=True), plan.outputs)
-            rows = []
-            for index, one in enumerate(each):
-                values = plan.values(one)
-                run_plan(plan, values, scope, (index,))
-                rows.append(plan.results(values))
-            return MapResult(rows, plan.outputs)
+        over = names_of(map_over)
+        items = items_of(inputs, over, check_mode(map_mode))
+        return self._mapped(pipeline, plan, items, count_of(inputs, over, map_mode), timeout, on_error)
 
-    def _flow(
-        self, run: Run, plan: Plan, scope: Scope, items: Iterator[dict[str, Any]], *, mapped: bool
-    ) -> list[dict[str, Any]]:
-        from pipe_core.graph.flow import Flow, Group  # a run in the calling thread needs neither
-        from pipe_core.graph.layout import Layout
+    def _mapped(
+        self,
+        pipeline: Pipeline,
+        plan: Plan,
+        items: Iterator[dict[str, Any]],
+        total: int | None,
+        timeout: float | None,
+        on_error: OnError,
+    ) -> MapResult:
+        sides = self._executors()
+        with Run(timeout=timeout, on_error=on_error) as run:
+            scope = Scope(run, pipeline)
+            around = MapLevel(scope, (), total)
+            if sides == _NOBODY:
+                rows, failed = map_in_line(plan, items, around)
+            else:
+                group = Group(plan, scope, items, around=around)
+                self._drive(run, sides, group)
+                rows = group.rows()
+                failed = [ItemFailure(index, *what) for index, what in sorted(group.failed.items())]
+
+        def again(inputs: list[Mapping[str, Any]]) -> MapResult:
+            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), timeout, "continue")
+
+        result = MapResult(rows, plan.outputs, failed, again)
+        if failed and on_error == "collect":
+            raise _collected([one.error for one in failed], len(rows), "items", result)
+        return result
+
+    def _drive(self, run: Run, sides: Sides, group: Group) -> None:
+        from pipe_core.graph.layout import Layout  # most runs are in the calling thread, and need none
         from pipe_core.graph.remote import Homes
 
         if self._homes is None:
             self._homes = Homes()
-        group = Group(plan, scope, items, mapped=mapped)
-        Flow(run, Layout(*self._executors(), self._homes)).drive(group)
-        return group.rows()
+        Flow(run, Layout(*sides, self._homes)).drive(group)
 
     # --- executors ---
 
@@ -203,6 +235,12 @@ class Engine:
     def __repr__(self) -> str:
         workers = "" if self.max_workers is None else f", max_workers={self.max_workers}"
         return f"Engine(node_executor={self.node_executor!r}, map_executor={self.map_executor!r}{workers})"
+
+
+def _collected(failures: Sequence[Exception], of: int, what: str, result: Any) -> ItemsFailedError:
+    error = ItemsFailedError(f"{len(failures)} of {of} {what} have failed", failures)
+    error.result = result
+    return error
 
 
 def _is_same(one: Any, other: Any) -> bool:

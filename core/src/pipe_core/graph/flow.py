@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
-from pipe_core.graph.scope import Item, Run, Scope
+from pipe_core.graph.scope import Item, Level, MapLevel, Run, Scope
 
 if TYPE_CHECKING:
     from pipe_core.graph.lanes import Lane
@@ -40,16 +40,34 @@ class Group:
         items: Their inputs.
         item: The place of what is around it in each map there.
         parent: The frame and the step that have it inside; None for what the run is about.
-        mapped: Whether it is a map.
+        around: Of a map, what is told of it; None where it is no map.
 
     Attributes:
         results: The outputs of each item that has ended, by its index.
+        failed: The items that have failed: what they were given, and what was raised, by their index.
+        errors: All that was raised.
         count: How many have begun.
         open: How many of them have not ended.
         is_read: Whether all have begun.
+        is_lost: Whether nobody needs it any more, because one of them has failed.
     """
 
-    __slots__ = ("count", "is_read", "item", "items", "mapped", "open", "parent", "plan", "results", "scope")
+    __slots__ = (
+        "around",
+        "began",
+        "count",
+        "errors",
+        "failed",
+        "is_lost",
+        "is_read",
+        "item",
+        "items",
+        "open",
+        "parent",
+        "plan",
+        "results",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -58,18 +76,25 @@ class Group:
         items: Iterator[Inputs],
         item: Item = (),
         parent: tuple[Frame, Step] | None = None,
-        *,
-        mapped: bool,
+        around: MapLevel | None = None,
     ) -> None:
         self.plan = plan
         self.scope = scope
         self.items = items
         self.item = item
         self.parent = parent
-        self.mapped = mapped
+        self.around = around
         self.results: dict[int, dict[str, Any]] = {}
+        self.failed: dict[int, tuple[Inputs, Exception]] = {}
+        self.errors: list[Exception] = []
         self.count = self.open = 0
-        self.is_read = False
+        self.is_read = self.is_lost = False
+        self.began = 0.0
+
+    @property
+    def mapped(self) -> bool:
+        """Whether it is a map."""
+        return self.around is not None
 
     def rows(self) -> list[dict[str, Any]]:
         """The outputs of each item, in order."""
@@ -81,6 +106,20 @@ class Group:
             return tuple([row[name] for row in self.rows()] for name in self.plan.outputs)
         return tuple(self.results[0].values())
 
+    def begins(self) -> None:
+        """It begins: say so."""
+        if self.parent is not None:
+            self.began = self.parent[0].level.nested_begins(self.scope.pipeline)
+        if self.around is not None:
+            self.around.begins()
+
+    def ends(self) -> None:
+        """It has ended: say so."""
+        if self.around is not None:
+            self.around.ends()
+        if self.parent is not None:
+            self.parent[0].level.nested_ends(self.scope.pipeline, self.began)
+
 
 class Frame:
     """One activation of a plan: its values, and what its steps still wait for.
@@ -88,28 +127,60 @@ class Frame:
     Attributes:
         group: Which it belongs to.
         index: Its place there.
-        item: Its place in each map around it.
+        inputs: What it was given.
+        is_whole: Whether all its steps run in one go, by somebody who says what happens to them.
+        level: What is told of it.
         values: Of its inputs and of all that has ended.
         missing: For each step, how many others it waits for.
         left: How many steps have not ended.
+        lost: The steps that cannot run, because one before them has failed.
     """
 
-    __slots__ = ("group", "index", "item", "left", "missing", "plan", "scope", "values")
+    __slots__ = ("group", "index", "inputs", "is_whole", "left", "level", "lost", "missing", "plan", "values")
 
-    def __init__(self, group: Group, inputs: Inputs) -> None:
+    def __init__(self, group: Group, inputs: Inputs, is_whole: bool) -> None:
         self.group = group
         self.plan = group.plan
-        self.scope = group.scope
         self.index = group.count
-        self.item = (*group.item, group.count) if group.mapped else group.item
+        self.level = Level(group.scope, (*group.item, group.count) if group.mapped else group.item)
+        self.inputs = inputs
+        self.is_whole = is_whole
         self.values = self.plan.values(inputs)
         self.missing = [step.needs for step in self.plan.steps]
         self.left = len(self.plan.steps)
+        self.lost: set[int] = set()
         group.count += 1
+
+    def begins(self) -> None:
+        """It begins: say so."""
+        if self.group.around is not None:
+            self.group.around.item_begins(self.index)
+        if not self.is_whole:
+            self.level.begins(self.plan, self.values)
+
+    def ends(self) -> None:
+        """It has ended: say so."""
+        if not self.is_whole:
+            self.level.ends(self.plan.found(self.values))
+        if self.group.around is not None:
+            self.group.around.item_ends(self.index)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody needs it any more."""
+        frame: Frame | None = self
+        while frame is not None:
+            group = frame.group
+            if group.is_lost or frame.index in group.failed:
+                return True
+            frame = None if group.parent is None else group.parent[0]
+        return False
 
 
 Work = tuple[Frame, Step | None]
 """A step to run; all steps of the frame where it is None."""
+End = tuple[Frame, Step | None, BaseException | None]
+"""What has run, and what it has raised."""
 
 
 class Flow:
@@ -124,13 +195,15 @@ class Flow:
         self.run = run
         self.error: BaseException | None = None
         self._lanes = lanes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what callbacks are told is brought while decisions are made
         self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count()
         self._news: deque[Callable[[], None]] = deque()
         self._helped: list[Lane] = [lanes.here]
         self._running = 0
         self._is_over = False
+        self._begun: dict[Group | Frame, None] = {}  # and not ended, where somebody is told of it
+        run.deliver = self.post
 
     # --- for the engine ---
 
@@ -141,13 +214,18 @@ class Flow:
             BaseException: What the first step raised that failed; nothing runs any more then.
         """
         self._helped += self._lanes.around_this_thread()
-        self.ended([], None, None, group)
+        self._begins(group)
+        self.ended([], None, group)
         while True:
             try:
                 if not self._turn():
                     break
             except BaseException as error:  # Ctrl-C, or the time is over
                 self.fail(error)
+        for one in reversed(list(self._begun)):
+            one.ends()
+        while self._news:
+            self._news.popleft()()
         if self.error is not None:
             raise self.error
 
@@ -215,32 +293,32 @@ class Flow:
         error = group = None
         try:
             if step is None:
-                run_plan(frame.plan, frame.values, frame.scope, frame.item)
+                run_plan(frame.plan, frame.values, frame.group.scope, frame.level.item)
             elif isinstance(step.node, PipelineNode):
                 group = self._lanes.nested(frame, step, step.node)
+                self._begins(group)
             else:
-                call_step(step, frame.values, frame.scope, frame.item)
+                call_step(step, frame.values, frame.level)
         except BaseException as raised:  # also SystemExit: it ends the run, not a thread
             error = raised
-        return self.ended([work], error, lane, group)
+        return self.ended([(frame, step, error)], lane, group)
 
-    def ended(
-        self, works: Sequence[Work], error: BaseException | None, lane: Lane | None, group: Group | None = None
-    ) -> Work | None:
-        """A slot of *lane* has run *works*, or has opened the *group* that is inside of one. Gives its next work."""
-        if error is not None:
-            self.fail(error)
+    def ended(self, ends: Sequence[End], lane: Lane | None, group: Group | None = None) -> Work | None:
+        """A slot of *lane* has run that, or has opened the *group* that is inside of it. Gives its next work."""
+        for _, _, error in ends:
+            if error is not None and not (self.run.goes_on and isinstance(error, Exception)):
+                self.fail(error)
         with self._lock:
-            if self.error is None:
-                if group is not None:
-                    self._refill(group)
-                else:
-                    for frame, step in works:
-                        self._advance(frame, step)
+            if self.error is None and group is not None:
+                self._refill(group)
+            elif self.error is None:
+                for frame, step, error in ends:
+                    if not frame.is_lost:
+                        self._advance(frame, step, error)
             following = None
             if lane is not None:
                 following = self._pop_or_leave(lane)
-            elif works:
+            elif ends:
                 self._running -= 1
             starts = self._starts()
         for one in starts:
@@ -248,10 +326,11 @@ class Flow:
         return following
 
     def _pop(self, lane: Lane) -> Work | None:
-        if self.error is not None or not lane.ready:
-            return None
-        frame, step = heappop(lane.ready)[-2:]
-        return frame, step
+        while self.error is None and lane.ready:
+            frame, step = heappop(lane.ready)[-2:]
+            if not frame.is_lost:
+                return frame, step
+        return None
 
     def _pop_or_leave(self, lane: Lane) -> Work | None:
         work = self._pop(lane)
@@ -279,30 +358,63 @@ class Flow:
 
     # --- what follows what ---
 
-    def _advance(self, frame: Frame, step: Step | None) -> None:
+    def _advance(self, frame: Frame, step: Step | None, error: BaseException | None = None) -> None:
         """*step* has ended, or all of the frame."""
-        if step is None:
+        if isinstance(error, Exception):
+            self._lose(frame, step, error)
+        elif step is None:
             frame.left = 0
         else:
             frame.left -= 1
-            steps = frame.plan.steps
-            if not self._lanes.is_serial:
-                for follower in step.followers:
-                    frame.missing[follower] -= 1
-                    if not frame.missing[follower]:
-                        self._is_ready(frame, steps[follower])
-            elif frame.left:
-                self._is_ready(frame, steps[step.index + 1])
-        if not frame.left:
-            group = frame.group
-            group.results[frame.index] = frame.plan.results(frame.values)
-            group.open -= 1
-            self._refill(group)
+            self._follow(frame, step)
+        if not frame.left and not frame.is_lost:
+            self._frame_ended(frame, frame.plan.found(frame.values))
+
+    def _follow(self, frame: Frame, step: Step) -> None:
+        """What can begin, now that *step* has ended."""
+        steps = frame.plan.steps
+        if self._lanes.is_serial:
+            following = next((one for one in steps[step.index + 1 :] if one.index not in frame.lost), None)
+            if following is not None:
+                self._is_ready(frame, following)
+            return
+        for follower in step.followers:
+            frame.missing[follower] -= 1
+            if not frame.missing[follower] and follower not in frame.lost:
+                self._is_ready(frame, steps[follower])
+
+    def _lose(self, frame: Frame, step: Step | None, error: Exception) -> None:
+        """*step* has failed, and the run goes on: with what does not need it, or without the item."""
+        group = frame.group
+        if group.parent is not None:
+            group.is_lost = True
+            for one in reversed([one for one in self._begun if one is group or getattr(one, "group", None) is group]):
+                self._ends(one)
+            self._advance(*group.parent, error)
+        elif group.mapped:
+            group.errors.append(error)
+            group.failed[frame.index] = frame.inputs, error
+            self._frame_ended(frame, dict.fromkeys(frame.plan.outputs))
+        else:
+            assert step is not None  # what is not mapped is not sent away as a whole
+            group.errors.append(error)
+            lost = frame.plan.downstream(step) - frame.lost
+            frame.lost |= lost
+            frame.left -= len(lost)
+            if self._lanes.is_serial:
+                self._follow(frame, step)
+
+    def _frame_ended(self, frame: Frame, outputs: dict[str, Any]) -> None:
+        group = frame.group
+        self._ends(frame)
+        group.results[frame.index] = outputs
+        group.open -= 1
+        self._refill(group)
 
     def _is_ready(self, frame: Frame, step: Step | None) -> None:
         lane = self._lanes.lane_of(frame, step)
         place = -1 if step is None else step.index
-        heappush(lane.ready, (frame.item, place, next(self._numbers), frame, step))
+        heappush(lane.ready, (frame.level.item, place, next(self._numbers), frame, step))
 
     def _refill(self, group: Group) -> None:
         """Open as many frames as may be. Where there is none, the group has ended."""
@@ -313,6 +425,7 @@ class Flow:
             else:
                 self._open(group, inputs)
         if group.is_read and not group.open:
+            self._ends(group)
             if group.parent is None:
                 self._is_over = True
                 self._changed.notify()
@@ -322,12 +435,10 @@ class Flow:
                 self._advance(frame, step)
 
     def _open(self, group: Group, inputs: Inputs) -> None:
-        frame = Frame(group, inputs)
-        if not frame.left:
-            group.results[frame.index] = frame.plan.results(frame.values)
-            return
+        frame = Frame(group, inputs, self._lanes.runs_whole(group))
         group.open += 1
-        if self._lanes.runs_whole(group):
+        self._begins(frame)
+        if frame.is_whole:
             self._is_ready(frame, None)
         elif self._lanes.is_serial:
             self._is_ready(frame, frame.plan.steps[0])
@@ -335,3 +446,14 @@ class Flow:
             for step in frame.plan.steps:
                 if not step.needs:
                     self._is_ready(frame, step)
+
+    def _begins(self, one: Group | Frame) -> None:
+        scope = one.scope if isinstance(one, Group) else one.group.scope
+        if scope.teller is not None:
+            with self._lock:
+                self._begun[one] = None
+            one.begins()
+
+    def _ends(self, one: Group | Frame) -> None:
+        if self._begun.pop(one, self) is None:
+            one.ends()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import CoroutineType
 from typing import Any
 
 from pipe_core.graph.errors import note
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step, Values
-from pipe_core.graph.scope import Item, Scope
+from pipe_core.graph.result import ItemFailure
+from pipe_core.graph.scope import Item, Level, MapLevel, Scope
 
 
-def run_plan(plan: Plan, values: Values, scope: Scope, item: Item = ()) -> None:
+def run_plan(
+    plan: Plan, values: Values, scope: Scope, item: Item = (), failures: list[Exception] | None = None
+) -> None:
     """Run all steps of *plan* on *values*, which hold the results then.
 
     Args:
@@ -19,13 +23,17 @@ def run_plan(plan: Plan, values: Values, scope: Scope, item: Item = ()) -> None:
         values: Of its inputs; see `Plan.values`.
         scope: Where it runs.
         item: The place of the item in each map around it, the outermost first.
+        failures: Gets what steps raise, and what does not depend on them runs. Default: the first one is raised.
     """
-    if plan.lean is not None and scope.is_quiet:
+    if plan.lean is not None and scope.is_quiet and failures is None:
         _run_lean(plan, values, scope, item)
         return
-    for step in plan.steps:
-        scope.run.check()
-        run_step(step, values, scope, item)
+    level = Level(scope, item)
+    level.begins(plan, values)
+    try:
+        _run_steps(plan, values, level, failures)
+    finally:
+        level.ends(plan.found(values))
 
 
 def _run_lean(plan: Plan, values: Values, scope: Scope, item: Item) -> None:
@@ -47,44 +55,103 @@ def _run_lean(plan: Plan, values: Values, scope: Scope, item: Item) -> None:
         raise
 
 
-def run_step(step: Step, values: Values, scope: Scope, item: Item) -> None:
-    """Run one step, and all that is nested in it."""
-    if isinstance(step.node, PipelineNode):
-        step.store(values, _run_nested(step.node, step.inputs(values), scope, item))
-    else:
-        call_step(step, values, scope, item)
+def _run_steps(plan: Plan, values: Values, level: Level, failures: list[Exception] | None) -> None:
+    lost: set[int] = set()
+    for step in plan.steps:
+        if step.index in lost:
+            continue
+        level.scope.run.check()
+        try:
+            if isinstance(step.node, PipelineNode):
+                step.store(values, _run_nested(step.node, step.inputs(values), level))
+            else:
+                call_step(step, values, level)
+        except Exception as error:
+            if failures is None:
+                raise
+            failures.append(error)
+            lost |= plan.downstream(step)
 
 
-def call_step(step: Step, values: Values, scope: Scope, item: Item) -> None:
+def call_step(step: Step, values: Values, level: Level) -> None:
     """Call the function of a step, and keep what it gives."""
     args, kwargs = step.arguments(values)
+    began = level.node_begins(step, values)
+    failed: BaseException | None = None
     try:
         result = step.node.fn(*args, **kwargs)  # type: ignore[union-attr]  # a nested pipeline has no function
         if type(result) is CoroutineType:
-            result = scope.run.loop.run(result)
+            result = level.scope.run.loop.run(result)
         step.store(values, result)
-    except Exception as error:
-        explain(error, step, values, scope, item)
+    except BaseException as error:
+        failed = error
+        explain(error, step, values, level.scope, level.item)
         raise
+    finally:
+        level.node_ends(step, values, began, failed)
 
 
 def explain(error: BaseException, step: Step, values: Values, scope: Scope, item: Item) -> None:
     """Say on *error* in which step it was raised, and with what."""
-    note(error, step.node.name, step.inputs(values), item, scope.name)
+    if isinstance(error, Exception):
+        note(error, step.node.name, step.inputs(values), item, scope.name)
 
 
-def _run_nested(node: PipelineNode, inputs: dict[str, Any], scope: Scope, item: Item) -> tuple[Any, ...]:
-    inner = scope.within(node.pipeline)
-    if not node.is_mapped:
-        found = run_once(node, node.inner(inputs), inner, item)
-        return tuple(found[name] for name in node.wanted)
-    rows = [run_once(node, one, inner, (*item, index)) for index, one in enumerate(node.items(inputs))]
-    return node.collected(rows)
+def _run_nested(node: PipelineNode, inputs: dict[str, Any], level: Level) -> tuple[Any, ...]:
+    inner = level.scope.within(node.pipeline)
+    began = level.nested_begins(node.pipeline)
+    try:
+        if not node.is_mapped:
+            found = _run_once(node, node.inner(inputs), inner, level.item)
+            return tuple(found[name] for name in node.wanted)
+        items = node.items(inputs)
+        around = MapLevel(inner, level.item, len(items))
+        around.begins()
+        try:
+            return node.collected([_run_item(node, one, around, index) for index, one in enumerate(items)])
+        finally:
+            around.ends()
+    finally:
+        level.nested_ends(node.pipeline, began)
 
 
-def run_once(node: PipelineNode, inputs: dict[str, Any], scope: Scope, item: Item) -> dict[str, Any]:
-    """The outputs of a nested pipeline for its inner *inputs*."""
+def _run_item(node: PipelineNode, inputs: dict[str, Any], around: MapLevel, index: int) -> dict[str, Any]:
+    around.item_begins(index)
+    try:
+        return _run_once(node, inputs, around.scope, (*around.item, index))
+    finally:
+        around.item_ends(index)
+
+
+def _run_once(node: PipelineNode, inputs: dict[str, Any], scope: Scope, item: Item) -> dict[str, Any]:
     plan = node.plan(inputs)
     values = plan.values(inputs)
     run_plan(plan, values, scope, item)
     return plan.results(values)
+
+
+def map_in_line(
+    plan: Plan, items: Iterable[dict[str, Any]], around: MapLevel
+) -> tuple[list[dict[str, Any]], list[ItemFailure]]:
+    """The outputs of each item, one after the other, and those that have failed where the run goes on."""
+    rows: list[dict[str, Any]] = []
+    failed: list[ItemFailure] = []
+    scope = around.scope
+    around.begins()
+    try:
+        for index, inputs in enumerate(items):
+            values = plan.values(inputs)
+            around.item_begins(index)
+            try:
+                run_plan(plan, values, scope, (index,))
+                rows.append(plan.results(values))
+            except Exception as error:
+                if not scope.run.goes_on:
+                    raise
+                failed.append(ItemFailure(index, inputs, error))
+                rows.append(dict.fromkeys(plan.outputs))
+            finally:
+                around.item_ends(index)
+    finally:
+        around.ends()
+    return rows, failed

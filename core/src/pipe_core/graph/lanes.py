@@ -94,14 +94,23 @@ class LoopLane(PullLane):
         while work is not None:
             frame, step = work
             assert step is not None  # whole items are for threads
-            error = None
-            try:
-                args, kwargs = step.arguments(frame.values)
-                step.store(frame.values, await step.node.fn(*args, **kwargs))  # type: ignore[union-attr]  # a node
-            except BaseException as raised:
-                error = raised
-                explain(error, step, frame.values, frame.scope, frame.item)
-            work = flow.ended([work], error, self)
+            error = await _awaited(step, frame)
+            work = flow.ended([(frame, step, error)], self)
             turns += 1
             if not turns % _TURNS:
                 await asyncio.sleep(0)  # a coroutine that never waits must not keep the loop to itself
+
+
+async def _awaited(step: Step, frame: Frame) -> BaseException | None:
+    """Await the coroutine function of a step, and keep what it gives. Gives what it raises."""
+    values, level = frame.values, frame.level
+    args, kwargs = step.arguments(values)
+    began = level.node_begins(step, values)
+    failed: BaseException | None = None
+    try:
+        step.store(values, await step.node.fn(*args, **kwargs))  # type: ignore[union-attr]  # a node
+    except BaseException as error:
+        failed = error
+        explain(error, step, values, level.scope, level.item)
+    level.node_ends(step, values, began, failed)
+    return failed

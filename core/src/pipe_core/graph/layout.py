@@ -9,6 +9,7 @@ from pipe_core.graph.lanes import Lane, LoopLane, PullLane, threads_around
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Step
 from pipe_core.graph.remote import Homes, RemoteLane
+from pipe_core.graph.scope import MapLevel
 
 if TYPE_CHECKING:
     from pipe_core.runtime.executor import Executor
@@ -57,7 +58,7 @@ class Layout:
     def lane_of(self, frame: Frame, step: Step | None) -> Lane:
         """Where *step* runs, or all of *frame*."""
         if step is None or self.is_serial:
-            plain, awaited = self._items if frame.item else (self.here, self.here)
+            plain, awaited = self._items if frame.level.item else (self.here, self.here)
         else:
             plain, awaited = self._nodes
         if step is not None and isinstance(step.node, PipelineNode):
@@ -83,11 +84,6 @@ class Layout:
         """What has to run inside of *step*."""
         inputs = step.inputs(frame.values)
         items = node.items(inputs) if node.is_mapped else [node.inner(inputs)]
-        return Group(
-            node.plan(node.inner(inputs)),
-            frame.scope.within(node.pipeline),
-            iter(items),
-            frame.item,
-            (frame, step),
-            mapped=node.is_mapped,
-        )
+        scope, item = frame.level.scope.within(node.pipeline), frame.level.item
+        around = MapLevel(scope, item, len(items)) if node.is_mapped else None
+        return Group(node.plan(node.inner(inputs)), scope, iter(items), item, (frame, step), around)

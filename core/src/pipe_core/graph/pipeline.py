@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from pipe_core.graph.errors import InputError
+from pipe_core.graph.errors import GraphError, InputError
 from pipe_core.graph.items import names_of
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.node import Node, Parameter
@@ -13,6 +14,8 @@ from pipe_core.graph.plan import Plan
 from pipe_core.graph.result import MapResult
 from pipe_core.graph.wiring import Wiring
 from pipe_core.kernel.index import suggestion
+
+_numbers = itertools.count(1)
 
 
 class RunsPipelines(Protocol):
@@ -37,6 +40,7 @@ class Pipeline:
         nodes: `Node`s, functions, and other pipelines, in any order.
         engine: What runs it. Default: that of the pipeline around it, then as the settings say, then in the calling
             thread.
+        callbacks: Who hears what happens; see `PipelineCallback`. Default: those of the pipeline around it.
         name: For messages, pictures and progress.
 
     Raises:
@@ -48,11 +52,16 @@ class Pipeline:
         nodes: Iterable[Node[..., Any] | Pipeline | PipelineNode | Callable[..., Any]],
         *,
         engine: RunsPipelines | None = None,
+        callbacks: Sequence[Any] | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name
+        self.id = name or f"pipeline-{next(_numbers)}"
         self.engine = engine
+        self.callbacks = None if callbacks is None else list(callbacks)
         self.nodes = [_as_node(one) for one in nodes]
+        if not self.nodes:
+            raise GraphError("A pipeline wants at least one node.")
         self._bound: dict[str, Any] = {}
         self._wiring = Wiring(self.nodes)
         self._plans: dict[Any, Plan] = {}
@@ -116,10 +125,16 @@ class Pipeline:
         other.engine = engine
         return other
 
+    def with_callbacks(self, callbacks: Sequence[Any] | None) -> Pipeline:
+        """The same pipeline, which tells *callbacks*."""
+        other = self._copy()
+        other.callbacks = None if callbacks is None else list(callbacks)
+        return other
+
     def with_name(self, name: str) -> Pipeline:
         """The same pipeline under another name."""
         other = self._copy()
-        other.name = name
+        other.name = other.id = name
         return other
 
     def _copy(self) -> Pipeline:
@@ -151,7 +166,7 @@ class Pipeline:
 
     def __getstate__(self) -> dict[str, Any]:
         # To a worker go the nodes, and not what runs them here.
-        return {**self.__dict__, "engine": None, "_plans": {}}
+        return {**self.__dict__, "engine": None, "callbacks": None, "_plans": {}}
 
     # --- running ---
 

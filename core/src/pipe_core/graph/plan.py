@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import OutputMismatchError
 from pipe_core.graph.node import Node
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipe_core.graph.wiring import Wiring
 
 Values = list[Any]
+ABSENT: Final = object()
+"""Stands where an output will be."""
 
 
 class Step:
@@ -56,6 +58,10 @@ class Step:
     def inputs(self, values: Values) -> dict[str, Any]:
         """Its arguments by name."""
         return {name: values[slot] for name, slot in zip(self.names, self.slots, strict=True)}
+
+    def results(self, values: Values) -> dict[str, Any]:
+        """What it gave, by name."""
+        return {name: values[slot] for name, slot in zip(self.node.outputs, self.outputs, strict=True)}
 
     def store(self, values: Values, result: Any) -> None:
         """Put what its function gave where others find it.
@@ -118,7 +124,7 @@ class Plan:
                 else:
                     taken.append(self._slot(one.default))  # each function has a default of its own
             for output in node.outputs:
-                slots[output] = self._slot()
+                slots[output] = self._slot(ABSENT)
             steps.append(Step(place, node, taken, [slots[output] for output in node.outputs]))  # type: ignore[arg-type]  # all that is wired is one of the two
         followers: list[list[int]] = [[] for _ in steps]
         for place, position in enumerate(positions):
@@ -153,6 +159,18 @@ class Plan:
     def results(self, values: Values) -> dict[str, Any]:
         """What was asked for, by name."""
         return {name: values[slot] for name, slot in self.outputs.items()}
+
+    def found(self, values: Values) -> dict[str, Any]:
+        """What was asked for and is there."""
+        return {name: values[slot] for name, slot in self.outputs.items() if values[slot] is not ABSENT}
+
+    def downstream(self, step: Step) -> set[int]:
+        """The places of *step* and of all that needs it, however far."""
+        found = {step.index}
+        for other in self.steps[step.index :]:
+            if other.index in found:
+                found.update(other.followers)
+        return found
 
     @property
     def levels(self) -> list[list[Step]]:

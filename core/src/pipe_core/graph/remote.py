@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import cache, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.lanes import Lane
 from pipe_core.graph.plan import Plan, Values
-from pipe_core.graph.scope import Item, Run, Scope
+from pipe_core.graph.relay import Heard, Recorder, relay
+from pipe_core.graph.scope import Item, Level, Run, Scope
+from pipe_core.runtime.wire import open_error, pack_error
 
 if TYPE_CHECKING:
-    from pipe_core.graph.flow import Flow, Frame, Work
+    from pipe_core.graph.flow import End, Flow, Frame, Work
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.runtime.executor import Executor
     from pipe_core.runtime.share import Shared
@@ -39,7 +42,7 @@ class Homes:
         Raises:
             CodecError: The pipeline cannot travel; says which node keeps it.
         """
-        pipeline, plan = frame.scope.pipeline, frame.plan
+        pipeline, plan = frame.level.scope.pipeline, frame.plan
         shared = self._shared.setdefault(pipeline, {})
         found = shared.get(id(executor))
         if found is None:
@@ -83,15 +86,18 @@ class RemoteLane(Lane):
         works = [work]
         try:
             home = self._homes.of(frame, self.executor)
+            listens = frame.level.scope.teller is not None
+            future: Future[Any]
             if step is not None:
                 inputs = [frame.values[slot] for slot in step.slots]
-                future: Future[Any] = self.executor.submit(run_remote_step, home, step.index, inputs, frame.item)
+                future = self.executor.submit(run_remote_step, home, step.index, inputs, frame.level.item, listens)
             else:
                 share = max(1, len(self.ready) // self.slots)
                 works += flow.more(self, min(self._size, share) - 1)
-                future = self.executor.submit(run_remote_items, home, [(one.values, one.item) for one, _ in works])
+                items = [(one.values, one.level.item) for one, _ in works]
+                future = self.executor.submit(run_remote_items, home, items, flow.run.goes_on, listens)
         except BaseException as error:  # it cannot travel, or the executor was shut down
-            flow.ended(works, error, self)
+            flow.ended([(frame, step, error)], self)
             return
         self._futures.add(future)
         future.add_done_callback(lambda done: flow.post(partial(self._take_back, flow, works, done)))
@@ -99,27 +105,29 @@ class RemoteLane(Lane):
     def _take_back(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
         """For the driver: what came back."""
         self._futures.discard(future)
-        error = None
         try:
-            self._keep(works, future.result())
-        except BaseException as raised:
-            error = raised
-        following = flow.ended(works, error, self)
+            ends = self._kept(works, future.result())
+        except BaseException as error:
+            ends = [(*works[0], error)]
+        following = flow.ended(ends, self)
         if following is not None:
             self._submit(flow, following)
 
-    def _keep(self, works: list[Work], found: Any) -> None:
+    def _kept(self, works: list[Work], answer: Answer) -> list[End]:
+        """Put what came back where it belongs."""
         frame, step = works[0]
-        if step is not None:
-            for slot, value in zip(step.outputs, found, strict=True):
-                frame.values[slot] = value
-            return
-        seconds, rows = found
-        each = seconds / len(rows)
-        self._seconds = (self._seconds + each) / 2 if self._seconds else each
-        for (one, _), row in zip(works, rows, strict=True):
-            for slot, value in zip(one.plan.outputs.values(), row, strict=True):
-                one.values[slot] = value
+        relay(answer.events, frame.level.scope)
+        if step is None:
+            each = answer.seconds / len(answer.found)
+            self._seconds = (self._seconds + each) / 2 if self._seconds else each
+        ends: list[End] = []
+        for (one, _), found in zip(works, answer.found, strict=False):  # behind a failure there may be none
+            error = open_error(found) if isinstance(found, bytes) else None
+            if not isinstance(found, bytes):
+                for slot, value in zip(one.plan.outputs.values() if step is None else step.outputs, found, strict=True):
+                    one.values[slot] = value
+            ends.append((one, step, error))
+        return ends
 
     def cancel(self) -> None:
         """Cancel what has not begun there."""
@@ -130,31 +138,65 @@ class RemoteLane(Lane):
 # --- on a worker ---
 
 
+@dataclass(slots=True)
+class Answer:
+    """What a worker sends back.
+
+    Attributes:
+        found: The outputs of each item, or its error as bytes; of a step, as of one item.
+        seconds: How long that took.
+        events: What callbacks are to be told.
+    """
+
+    found: list[list[Any] | bytes]
+    seconds: float
+    events: list[Heard]
+
+
 @cache
 def _run_here() -> Run:
     """The one run of a worker process: its coroutines share a loop, which ends with it."""
     return Run()
 
 
-def _at(home: Home) -> tuple[Plan, Scope]:
+def _at(home: Home, heard: list[Heard] | None) -> tuple[Plan, Scope]:
     shared, wanted, given = home
     pipeline = shared.get()
-    return pipeline.plan_for(wanted, given), Scope(_run_here(), pipeline)
+    scope = Scope(_run_here(), pipeline, callbacks=None if heard is None else [Recorder(heard)])
+    return pipeline.plan_for(wanted, given), scope
 
 
-def run_remote_step(home: Home, index: int, inputs: list[Any], item: Item) -> list[Any]:
+def run_remote_step(home: Home, index: int, inputs: list[Any], item: Item, listens: bool) -> Answer:
     """The outputs of one step for its *inputs*."""
-    plan, scope = _at(home)
+    heard: list[Heard] = []
+    plan, scope = _at(home, heard if listens else None)
     step = plan.steps[index]
     values = plan.values_for(step, inputs)
-    call_step(step, values, scope, item)
-    return [values[slot] for slot in step.outputs]
-
-
-def run_remote_items(home: Home, items: list[tuple[Values, Item]]) -> tuple[float, list[list[Any]]]:
-    """How many seconds these items took, and the outputs of each."""
-    plan, scope = _at(home)
     began = monotonic()
+    level = Level(scope, item)
+    level.is_inside()
+    found: list[Any] | bytes
+    try:
+        call_step(step, values, level)
+        found = [values[slot] for slot in step.outputs]
+    except BaseException as error:
+        found = pack_error(error)
+    return Answer([found], monotonic() - began, heard)
+
+
+def run_remote_items(home: Home, items: list[tuple[Values, Item]], goes_on: bool, listens: bool) -> Answer:
+    """The outputs of each of these items, up to the first that fails unless the run *goes_on*."""
+    heard: list[Heard] = []
+    plan, scope = _at(home, heard if listens else None)
+    began = monotonic()
+    found: list[list[Any] | bytes] = []
     for values, item in items:
-        run_plan(plan, values, scope, item)
-    return monotonic() - began, [[values[slot] for slot in plan.outputs.values()] for values, _ in items]
+        try:
+            run_plan(plan, values, scope, item)
+        except BaseException as error:
+            found.append(pack_error(error))
+            if not (goes_on and isinstance(error, Exception)):
+                break
+        else:
+            found.append([values[slot] for slot in plan.outputs.values()])
+    return Answer(found, monotonic() - began, heard)

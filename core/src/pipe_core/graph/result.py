@@ -24,7 +24,7 @@ class ItemFailure:
 
     index: int
     inputs: Mapping[str, Any]
-    error: BaseException
+    error: Exception
 
 
 class MapResult(list[Row]):

@@ -1,12 +1,15 @@
-"""What the levels of a run share, and what holds on one of them."""
+"""What the levels of a run share, what holds on one of them, and one activation of it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pipe_core.graph.callbacks import CallbackContext, Teller
+from pipe_core.graph.errors import GraphError
 from pipe_core.kernel.errors import RunCancelledError
 from pipe_core.runtime.run_loop import RunLoop
 
@@ -14,11 +17,13 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from pipe_core.graph.pipeline import Pipeline
+    from pipe_core.graph.plan import Plan, Step, Values
 
 _making = threading.Lock()
 
 Item = tuple[int, ...]
 """The place of an item in each map around it, the outermost first; empty outside of maps."""
+OnError = Literal["raise", "continue", "collect"]
 
 
 class Run:
@@ -27,15 +32,26 @@ class Run:
     Args:
         loop: A running event loop to use for coroutines. Default: one of the run's own, in a thread of its own.
         timeout: In how many seconds it must have ended.
+        on_error: Whether the first failure ends it, or it goes on with what does not depend on that.
 
     Attributes:
+        deliver: Brings what callbacks are told to the thread that waits for the run.
+        goes_on: Whether it goes on when something has failed.
         until: When it must have ended, by the monotonic clock.
     """
 
-    def __init__(self, loop: AbstractEventLoop | None = None, timeout: float | None = None) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop | None = None, timeout: float | None = None, on_error: OnError = "raise"
+    ) -> None:
+        if on_error not in ("raise", "continue", "collect"):
+            raise GraphError(f"on_error is 'raise', 'continue' or 'collect', not {on_error!r}.")
         self._stopped = False
         self._given = loop
         self._loop: RunLoop | None = None
+        self.deliver: Callable[[Callable[[], None]], None] = _now
+        self.remembered: dict[str, Any] = {}
+        self.pipelines: dict[str, Pipeline] = {}
+        self.goes_on = on_error != "raise"
         self.timeout = timeout
         self.until = None if timeout is None else monotonic() + timeout
 
@@ -48,16 +64,18 @@ class Run:
                     self._loop = RunLoop(self._given, stopping=lambda: self._stopped, blocks=self._given is None)
         return self._loop
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether nothing else may start."""
-        return self._stopped
-
     def stop(self) -> None:
-        """Start nothing else, and cancel what can be cancelled."""
+        """Start nothing else, and cancel the coroutines that run."""
         self._stopped = True
         if self._loop is not None:
             self._loop.cancel()
+
+    def knows(self, pipeline: Pipeline) -> None:
+        """Callbacks may ask for *pipeline* and for all that is nested in it."""
+        self.pipelines[pipeline.id] = pipeline
+        for node in pipeline.nodes:
+            if (inner := getattr(node, "pipeline", None)) is not None:
+                self.knows(inner)
 
     def check(self) -> None:
         """Go on, if the run may.
@@ -81,24 +99,164 @@ class Run:
             self._loop.close()
 
 
+def _now(call: Callable[[], None]) -> None:
+    call()
+
+
 class Scope:
-    """One level of a run: a pipeline, with what it has of its own and what it has inherited.
+    """A pipeline in a run, with what it has of its own and what it has inherited.
 
     Attributes:
         run: The run.
-        pipeline: Whose level it is.
+        pipeline: What it is about.
         name: Of the pipeline, for messages.
-        is_quiet: Whether nobody listens and nothing is kept: a function can be called, and that is all.
+        path: The ids of the pipelines around it, and its own.
+        teller: Tells the callbacks; None where there are none.
+        is_quiet: Whether nobody listens and no time is limited: functions can be called, and that is all.
     """
 
-    __slots__ = ("is_quiet", "name", "pipeline", "run")
+    __slots__ = ("_callbacks", "is_quiet", "name", "path", "pipeline", "run", "teller")
 
-    def __init__(self, run: Run, pipeline: Pipeline) -> None:
+    def __init__(
+        self, run: Run, pipeline: Pipeline, around: Scope | None = None, callbacks: Sequence[Any] | None = None
+    ) -> None:
         self.run = run
         self.pipeline = pipeline
         self.name = pipeline.name or ""
-        self.is_quiet = run.until is None
+        if pipeline.callbacks is not None:
+            callbacks = pipeline.callbacks
+        elif callbacks is None and around is not None:
+            callbacks = around._callbacks
+        self._callbacks: Sequence[Any] | None = callbacks
+        self.teller: Teller | None = None
+        self.path: tuple[str, ...] = ()
+        if callbacks:
+            self.teller = Teller(callbacks, lambda call: run.deliver(call))  # which changes once
+            self.path = (*(() if around is None else around.path), pipeline.id)
+            run.knows(pipeline)
+        self.is_quiet = run.until is None and self.teller is None
 
     def within(self, pipeline: Pipeline) -> Scope:
         """The scope of a pipeline that is nested here."""
-        return Scope(self.run, pipeline)
+        return Scope(self.run, pipeline, self)
+
+    def context(self, item: Item) -> CallbackContext:
+        """What callbacks are told of the place of an event."""
+        return CallbackContext(self.path, item, self.run.remembered, self.run.pipelines)
+
+
+class Level:
+    """One activation of a pipeline: what is told of it and of its steps.
+
+    Args:
+        scope: The pipeline in its run.
+        item: The place of the activation in the maps around it.
+    """
+
+    __slots__ = ("_began", "_context", "item", "scope")
+
+    def __init__(self, scope: Scope, item: Item) -> None:
+        self.scope = scope
+        self.item = item
+        self._began = 0.0
+        self._context: CallbackContext | None = None
+
+    def begins(self, plan: Plan, values: Values) -> None:
+        """The pipeline begins with *values*."""
+        teller = self.scope.teller
+        if teller is not None:
+            self._began = monotonic()
+            self._context = self.scope.context(self.item)
+            inputs = {name: values[slot] for name, slot in plan.inputs.items()}
+            teller.tell("on_pipeline_start", self.scope.pipeline.id, inputs, self._context)
+
+    def is_inside(self) -> None:
+        """It has begun elsewhere: only of its steps is anything told here."""
+        if self.scope.teller is not None:
+            self._context = self.scope.context(self.item)
+
+    def ends(self, outputs: dict[str, Any]) -> None:
+        """It has ended."""
+        teller = self.scope.teller
+        if teller is not None:
+            teller.tell("on_pipeline_end", self.scope.pipeline.id, outputs, monotonic() - self._began, self._context)
+
+    def node_begins(self, step: Step, values: Values) -> float:
+        """A step begins. Gives when."""
+        teller = self.scope.teller
+        if teller is not None:
+            teller.tell("on_node_start", step.node.name, step.inputs(values), self._context)
+        return monotonic()
+
+    def node_ends(self, step: Step, values: Values, began: float, error: BaseException | None) -> None:
+        """A step has ended, that *began* then."""
+        teller = self.scope.teller
+        if teller is None:
+            return
+        name = step.node.name
+        if error is not None:
+            teller.tell("on_error", name, error, self._context)
+        outputs = {} if error is not None else step.results(values)
+        teller.tell("on_node_end", name, outputs, monotonic() - began, self._context)
+
+    def nested_begins(self, child: Pipeline) -> float:
+        """A pipeline begins inside of this one. Gives when."""
+        teller = self.scope.teller
+        if teller is not None:
+            teller.tell("on_nested_pipeline_start", self.scope.pipeline.id, child.id, self._context)
+        return monotonic()
+
+    def nested_ends(self, child: Pipeline, began: float) -> None:
+        """It has ended."""
+        teller = self.scope.teller
+        if teller is not None:
+            lasted = monotonic() - began
+            teller.tell("on_nested_pipeline_end", self.scope.pipeline.id, child.id, lasted, self._context)
+
+
+class MapLevel:
+    """A map, and what is told of it and of its items.
+
+    Args:
+        scope: Of what runs for each item.
+        item: The place of the map itself.
+        total: How many items there are; None where nobody knows.
+    """
+
+    __slots__ = ("_began", "_context", "_started", "_total", "item", "scope")
+
+    def __init__(self, scope: Scope, item: Item, total: int | None) -> None:
+        self.scope = scope
+        self.item = item
+        self._total = total
+        self._started: dict[int, float] = {}
+        self._began = 0.0
+        self._context: CallbackContext | None = None
+
+    def begins(self) -> None:
+        """The map begins."""
+        teller = self.scope.teller
+        if teller is not None:
+            self._began = monotonic()
+            self._context = self.scope.context(self.item)
+            teller.tell("on_map_start", self._total, self._context)
+
+    def item_begins(self, index: int) -> None:
+        """An item begins."""
+        teller = self.scope.teller
+        if teller is not None:
+            self._started[index] = monotonic()
+            teller.tell("on_map_item_start", index, self.scope.context((*self.item, index)))
+
+    def item_ends(self, index: int) -> None:
+        """An item has ended."""
+        teller = self.scope.teller
+        if teller is not None:
+            lasted = monotonic() - self._started.pop(index)
+            teller.tell("on_map_item_end", index, lasted, self.scope.context((*self.item, index)))
+
+    def ends(self) -> None:
+        """The map has ended."""
+        teller = self.scope.teller
+        if teller is not None:
+            teller.tell("on_map_end", monotonic() - self._began, self._context)

@@ -1,0 +1,43 @@
+"""What happens in other processes, told to the callbacks here: they never travel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.graph.callbacks import EVENTS, CallbackContext
+
+if TYPE_CHECKING:
+    from pipe_core.graph.scope import Scope
+
+Heard = tuple[str, tuple[Any, ...], tuple[str, ...], tuple[int, ...]]
+"""An event, what is told of it, and where it belongs: the pipelines and the items around it."""
+
+
+class Recorder:
+    """Stands for the callbacks on a worker, and writes down what they are to be told.
+
+    Args:
+        heard: Where.
+    """
+
+    def __init__(self, heard: list[Heard]) -> None:
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in EVENTS:
+            raise AttributeError(name)
+
+        def hear(*facts: Any) -> None:
+            context: CallbackContext = facts[-1]
+            self._heard.append((name, facts[:-1], context.hierarchy_path, context.item))
+
+        return hear
+
+
+def relay(heard: list[Heard], scope: Scope) -> None:
+    """Tell the callbacks of *scope* what a worker has heard."""
+    if scope.teller is None:
+        return
+    for event, facts, path, item in heard:
+        context = CallbackContext((*scope.path[:-1], *path), item, scope.run.remembered, scope.run.pipelines)
+        scope.teller.tell(event, *facts, context)
