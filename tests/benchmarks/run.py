@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -59,52 +58,6 @@ GROUPS: Final = {
 """Benchmarks that are asked for together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much of everything: orders, calls, events, repetitions."""
-
-    orders: int = FULL
-    many: int = LARGE
-    in_memory: int = 1_000_000
-    generated: int = unsplit.FULL
-    waited: int = waiting.FULL
-    calls: int = tasks.FULL
-    cluster_calls: int = tasks.FEW
-    starts: int = 10
-    cluster_starts: int = 5
-    submitted: int = submit.FULL
-    appended: int = events.FULL
-    crowds: tuple[int, int] = events.CROWDS
-    moved: int = ledger.FULL
-    kept: int = footprint.FULL
-    seeds: int = stealing.FULL
-    pushed: int = scheduling.FULL
-    limited: int = rate.FULL
-    retained: int = retention.FULL
-
-
-QUICK: Final = Sizes(
-    orders=20_000,
-    many=5_000,
-    in_memory=20_000,
-    generated=1_000,
-    waited=500,
-    calls=200,
-    cluster_calls=50,
-    starts=1,
-    cluster_starts=1,
-    submitted=500,
-    appended=200,
-    crowds=(100, 1_000),
-    moved=10_000,
-    kept=2_000,
-    seeds=3,
-    pushed=1_000,
-    limited=500,
-    retained=5_000,
-)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Measure, show, write."""
     options = _parser().parse_args(arguments)
@@ -138,34 +91,38 @@ def _chosen(options: argparse.Namespace) -> list[tuple[str, Benchmark]]:
 
 
 def _known(options: argparse.Namespace) -> dict[str, Benchmark]:
-    folder, rounds = options.results / "data", 1 if options.quick else options.rounds
-    sizes = QUICK if options.quick else Sizes()
-    in_memory = 10_000_000 if options.memory and not options.quick else sizes.in_memory
+    def size(full: int, quick: int) -> int:
+        """Orders, calls, events, repetitions or what else a benchmark has some of."""
+        return quick if options.quick else full
+
+    folder, rounds, without = options.results / "data", size(options.rounds, 1), options.without
+    repeated, orders, many = size(10, 1), size(FULL, 20_000), size(LARGE, 5_000)
+    crowds = (100, 1_000) if options.quick else events.CROWDS
     return {
-        "startup": lambda: start_up(sizes.starts),
-        "codec": lambda: codecs(sizes.starts),
-        "csv": lambda: compare(folder, "csv", sizes.orders, rounds),
-        "jsonl": lambda: compare(folder, "jsonl", sizes.orders, rounds),
-        "hooks": lambda: with_hooks(folder, sizes.orders, rounds),
-        "memory": lambda: growth(folder, in_memory),
+        "startup": lambda: start_up(repeated),
+        "codec": lambda: codecs(repeated),
+        "csv": lambda: compare(folder, "csv", orders, rounds),
+        "jsonl": lambda: compare(folder, "jsonl", orders, rounds),
+        "hooks": lambda: with_hooks(folder, orders, rounds),
+        "memory": lambda: growth(folder, size(10_000_000 if options.memory else 1_000_000, 20_000)),
         "large": lambda: compare(folder, "csv", LARGE, max(rounds - 2, 1)),
-        "processes": lambda: in_processes(folder, sizes.many, rounds),
-        "clusters": lambda: clusters(folder, sizes.many, rounds, options.without),
-        "unsplit": lambda: unsplit.unsplit(folder, sizes.generated, rounds),
-        "driver": lambda: driver(folder, sizes.many, rounds, options.without),
-        "waiting": lambda: waiting.waiting(sizes.waited, rounds),
-        "few": lambda: few(folder, sizes.starts),
-        "protection": lambda: protection(folder, sizes.many, rounds),
-        "tasks": lambda: tasks.tasks(sizes.calls, sizes.cluster_calls, rounds, options.without),
-        "starts": lambda: starts(sizes.cluster_starts, options.without),
-        "submit": lambda: submit.submit(sizes.submitted, rounds, options.without),
-        "events": lambda: events.events(sizes.appended, sizes.crowds, rounds),
-        "ledger": lambda: ledger.ledger(sizes.moved, rounds),
-        "footprint": lambda: footprint.footprint(sizes.kept),
-        "stealing": lambda: stealing.stealing(sizes.seeds),
-        "scheduling": lambda: scheduling.scheduling(sizes.pushed, rounds),
-        "rate": lambda: rate.rate(sizes.limited),
-        "retention": lambda: retention.retention(sizes.retained, options.without),
+        "processes": lambda: in_processes(folder, many, rounds),
+        "clusters": lambda: clusters(folder, many, rounds, without),
+        "unsplit": lambda: unsplit.unsplit(folder, size(unsplit.FULL, 1_000), rounds),
+        "driver": lambda: driver(folder, many, rounds, without),
+        "waiting": lambda: waiting.waiting(size(waiting.FULL, 500), rounds),
+        "few": lambda: few(folder, repeated),
+        "protection": lambda: protection(folder, many, rounds),
+        "tasks": lambda: tasks.tasks(size(tasks.FULL, 200), size(tasks.FEW, 50), rounds, without),
+        "starts": lambda: starts(size(5, 1), without),
+        "submit": lambda: submit.submit(size(submit.FULL, 500), rounds, without),
+        "events": lambda: events.events(size(events.FULL, 200), crowds, rounds),
+        "ledger": lambda: ledger.ledger(size(ledger.FULL, 10_000), rounds),
+        "footprint": lambda: footprint.footprint(size(footprint.FULL, 2_000)),
+        "stealing": lambda: stealing.stealing(size(stealing.FULL, 3)),
+        "scheduling": lambda: scheduling.scheduling(size(scheduling.FULL, 1_000), rounds),
+        "rate": lambda: rate.rate(size(rate.FULL, 500)),
+        "retention": lambda: retention.retention(size(retention.FULL, 5_000), without),
     }
 
 
