@@ -5,13 +5,16 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipe_core.kernel.contracts import Backend, Outcome
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime import wire
 from pipe_core.runtime.share import Shared, share
 from pipe_core.runtime.task import Task
+
+if TYPE_CHECKING:
+    from pipe_core.runtime.costs import Cost
 
 T = TypeVar("T")
 
@@ -57,6 +60,11 @@ class AllWorkers:
             return False
         broadcast(_frame(fn, args))
         return True
+
+    def costs(self) -> list[Cost]:
+        """What each worker process costs, where the backend says so."""
+        costs = getattr(self._backend, "costs", None)
+        return [] if costs is None else list(costs())
 
 
 def _frame(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:

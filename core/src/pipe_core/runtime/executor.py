@@ -35,6 +35,8 @@ from pipe_core.runtime.task import Attempt, Task
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from pipe_core.runtime.costs import Cost
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -232,6 +234,14 @@ class Executor(concurrent.futures.Executor):
         False where the system has no way past a call that runs.
         """
         return self._workers.broadcast(fn, args)
+
+    def costs(self) -> list[Cost]:
+        """What each worker process of a cluster costs now, beside the call that it runs. Elsewhere nothing.
+
+        Raises:
+            BackendLost: The cluster is gone.
+        """
+        return self._workers.costs()
 
     @property
     def can_give_up(self) -> bool:

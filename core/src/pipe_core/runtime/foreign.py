@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.contracts import Call, Outcome
 from pipe_core.kernel.specs import Capabilities
@@ -18,6 +18,9 @@ from pipe_core.runtime import wire
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.spool import Spool
 from pipe_core.runtime.submitting import SubmittingBackend
+
+if TYPE_CHECKING:
+    from pipe_core.runtime.costs import Cost
 
 _SLOTS_IF_UNKNOWN: Final = 2
 
@@ -59,6 +62,10 @@ class ForeignBackend(SubmittingBackend):
     def stop(self, kill: bool = False) -> None:
         """Forget what was shared. The executor itself belongs to somebody else."""
         self._spool.close()
+
+    def costs(self) -> list[Cost]:
+        """What the workers of a cluster cost, where *pool* is an executor of ours."""
+        return self._pool.costs() if isinstance(self._pool, Executor) else []
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* in a private folder of this machine."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pipe_core.kernel.errors import OptionsError, UnsupportedCapabilityError
+from pipe_core.kernel.errors import OptionsError, PipeError
 from pipe_core.runtime.cores import cores
+from pipe_core.runtime.costs import Cost, cost_of, family, resident
 
 if TYPE_CHECKING:
     from pipe_core.runtime.executor import Executor
@@ -51,84 +51,33 @@ class Usage:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._before: tuple[float, float] | None = None
+        self._before: tuple[float, dict[tuple[str, int], float]] | None = None
 
     def cpu(self) -> float:
         """Per cent of the cores that the workers can use, since the last call, or since now at the first one."""
-        now, spent = time.monotonic(), _cpu_seconds() + sum(float(one["cpu"]) for one in self._elsewhere())
+        now, spent = time.monotonic(), {(cost.machine, cost.pid): cost.cpu for cost in self._costs()}
         before, self._before = self._before, (now, spent)
         if before is None or now <= before[0]:
             return 0.0
         usable = self._executor.slots
         if self._executor.capabilities.isolation != "remote":
             usable = min(usable, cores())
-        return max(0.0, min(100.0, 100.0 * (spent - before[1]) / (now - before[0]) / usable))
+        busy = sum(max(0.0, cpu - before[1].get(process, cpu)) for process, cpu in spent.items())
+        return min(100.0, 100.0 * busy / (now - before[0]) / usable)
 
     def memory(self) -> int:
         """Bytes in memory."""
-        return resident() + sum(int(one["memory"]) for one in self._elsewhere())
+        return sum(cost.memory for cost in self._costs())
 
-    def _elsewhere(self) -> list[dict[str, float]]:
-        """What workers say that are no children of this process."""
-        if self._executor.capabilities.isolation != "remote":
-            return []
+    def _costs(self) -> list[Cost]:
+        """Of this process with its children, and of each worker elsewhere."""
+        here = cost_of()
         try:
-            outcomes = self._executor.everywhere(_look, _family())
-        except (UnsupportedCapabilityError, RuntimeError):
-            return []
-        return [outcome.value for outcome in outcomes if outcome.value]
-
-
-def resident() -> int:
-    """Bytes that this process and its children have in memory."""
-    return sum(process.memory_info().rss for process in _living())
-
-
-def _living() -> list[Any]:
-    import psutil
-
-    me = psutil.Process()
-    found = [me]
-    for child in me.children(recursive=True):
-        try:
-            child.memory_info()
-        except psutil.Error:
-            continue
-        found.append(child)
-    return found
-
-
-def _family() -> tuple[str, list[int]]:
-    """Where this process runs, and it and its children: they are counted already."""
-    import platform
-
-    return platform.node(), [process.pid for process in _living()]
-
-
-def _cpu_seconds() -> float:
-    import psutil
-
-    total: float = 0.0
-    for process in _living():
-        try:
-            times = process.cpu_times()
-        except psutil.Error:
-            continue
-        total += float(times.user + times.system)
-    return total
-
-
-def _look(family: tuple[str, list[int]]) -> dict[str, float] | None:
-    """On a worker: what it costs; None when somebody counts it already."""
-    import platform
-
-    import psutil
-
-    if family[0] == platform.node() and os.getpid() in family[1]:
-        return None
-    me = psutil.Process()
-    times = me.cpu_times()
-    return {"cpu": times.user + times.system, "memory": me.memory_info().rss}
+            workers = self._executor.costs()
+        except PipeError:  # the cluster is gone
+            workers = []
+        ours = family() if workers else set()
+        return [*([here] if here else []), *(one for one in workers if (one.machine, one.pid) not in ours)]
 
 
 def _bytes(limit: int | str) -> int:

@@ -17,11 +17,13 @@ from distributed.scheduler import KilledWorker
 
 from pipe_core import BackendLost, Call, Done, OptionsError, Outcome, Take, WorkerKilled
 from pipe_core.runtime import wire
+from pipe_core.runtime.costs import Cost
 from pipe_core.runtime.submitting import SubmittingBackend
 from pipe_dask import shelf, versions
 from pipe_dask.address import checked
 from pipe_dask.cluster import START, OwnCluster
 from pipe_dask.connection import Connection, adopt, connect
+from pipe_dask.costs import costs_of_workers
 from pipe_dask.deaths import Deaths, OthersDeaths, OwnDeaths
 from pipe_dask.worker import forget, run_beside
 
@@ -196,6 +198,10 @@ class DaskBackend(SubmittingBackend):
     def broadcast(self, frame: bytes) -> None:
         """Run *frame* in the event loop of every worker, while its threads run their calls."""
         self._there.tell(lambda client: client.run(wire.run_frame, frame, on_error="ignore"))
+
+    def costs(self) -> list[Cost]:
+        """What each worker costs, as its event loop says beside its calls. One that says nothing is left out."""
+        return self._there.ask(costs_of_workers)
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Let the scheduler keep *data*: no worker's death matters to it."""

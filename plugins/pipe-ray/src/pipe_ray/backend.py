@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core import BackendLost, Call, CodecError, Done, Outcome, PipeError, Take, VersionMismatchError, WorkerKilled
 from pipe_core.runtime.cores import cores
+from pipe_core.runtime.costs import Cost
 from pipe_core.runtime.handshake import compare
 from pipe_core.runtime.submitting import SubmittingBackend
 from pipe_ray.address import checked, connected
@@ -20,6 +21,7 @@ from pipe_ray.link import DISTRIBUTIONS, Link
 from pipe_ray.messages import (
     ANSWER,
     CALL,
+    COSTS,
     DOWN,
     FAILED,
     KILL,
@@ -42,6 +44,8 @@ _AWAY: Final = 1_000_000
 """What a slot without a worker seems to have in hand: it gets calls when no other slot is there."""
 _GATHER: Final = 5.0
 """Seconds that the first worker waits for the others at the start. A busy cluster gives them later, or never."""
+_LOOKS: Final = 10.0
+"""Seconds that the host has to say what the workers cost."""
 _PATIENCE: Final = 20.0
 """Seconds that the host has to end in order."""
 
@@ -234,6 +238,18 @@ class RayBackend(SubmittingBackend):
             self._ask(CALL, slot, with_slot(slot, frame), answers.put)
         found = [answers.get() for _ in slots]
         return [answer for answer in found if isinstance(answer, bytes)]  # the others died of it, or before
+
+    def costs(self) -> list[Cost]:
+        """What each worker costs, as others of its machine say. Those that nobody has said anything of are left out."""
+        answers: queue.SimpleQueue[Outcome | bytes] = queue.SimpleQueue()
+        self._ask(COSTS, None, b"", answers.put)
+        try:
+            answer = answers.get(timeout=_LOOKS)
+        except queue.Empty:  # the host has its hands full
+            return []
+        if isinstance(answer, Outcome):
+            raise answer.error or BackendLost("Nobody says what the workers of 'ray' cost.")
+        return [Cost(**one) for one in json.loads(answer)]
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* in Ray's object store, as long as the executor is there."""

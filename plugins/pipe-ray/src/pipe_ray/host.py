@@ -7,6 +7,7 @@ takes a second. The host ends when the driver does, and takes a cluster of our o
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.runtime.beat import Board
-from pipe_ray.messages import ANSWER, CALL, KILL, PUT, READY, REFUSED, START, STOP, Line, slot_of
+from pipe_ray.messages import ANSWER, CALL, COSTS, KILL, PUT, READY, REFUSED, START, STOP, Line, slot_of
 from pipe_ray.watch import end, end_without_driver, fail, wait_for, watch_cluster, watch_driver, watch_head
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ class Host:
             self._slots[slot].kill(number)
         elif kind == PUT:
             self._put(number, body)
+        elif kind == COSTS:
+            self._look(number)
 
     def _start(self, slots: int) -> None:
         from pipe_ray.slots import Slot  # and with it Ray
@@ -131,6 +134,19 @@ class Host:
         board = Board(Path(settings["board"]), slots)
         for number in range(slots):
             self._slots.append(Slot(number, self._make, settings, board, self._shared, self._say, self._events))
+
+    def _look(self, number: int) -> None:
+        """Say what the workers cost, from another thread: it takes its time."""
+        from pipe_ray.costs import costs_of_workers
+
+        lives = [slot.life for slot in self._slots if slot.life.up]
+        near = [life.pid for life in lives if life.near is not None]
+        far = [(life.node, life.pid) for life in lives if life.near is None]
+
+        def look() -> None:
+            self._say(ANSWER, number, json.dumps(costs_of_workers(near, far)).encode())
+
+        threading.Thread(target=look, name="pipe-ray-costs", daemon=True).start()
 
     def _put(self, number: int, body: bytes) -> None:
         digest, _, data = body.partition(b" ")

@@ -16,6 +16,8 @@ KILL: Final = b"k"
 """End the worker of a slot, should it be at the call of that number."""
 PUT: Final = b"p"
 """Keep bytes for the workers: their digest, a space, the bytes. Answered as a call."""
+COSTS: Final = b"o"
+"""Say what the workers cost. Answered as a call, as JSON: the fields of each `Cost`."""
 STOP: Final = b"q"
 """End everything in order."""
 

@@ -48,6 +48,7 @@ class Life:
         up: Whether it has said that it is there.
         near: The way to it, where it is on this machine. Then it also notes down how far it is.
         pid: Its process.
+        node: Where that is, by Ray's name.
         running: The number of the call that it was given. Only one: of several Ray might lose the answers of those that
             have ended when the next one ends the worker, and nobody could tell which one that was.
         answered: How many calls it has ended.
@@ -59,6 +60,7 @@ class Life:
     up: bool = False
     near: Near | None = None
     pid: int | None = None
+    node: str = ""
     running: int | None = None
     answered: int = 0
     killed: bool = False
@@ -120,7 +122,7 @@ class Slot:
             return
         said = ended.result()
         facts = json.loads(said)
-        life.up, life.pid = True, facts["pid"]
+        life.up, life.pid, life.node = True, facts["pid"], facts["node"]
         if facts.get("near"):
             life.near = life.door.enter(
                 lambda answer: self._events.put(partial(self._answered, life, answer)),

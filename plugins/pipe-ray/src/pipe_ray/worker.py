@@ -30,6 +30,7 @@ def worker_class() -> type:
             import os
             import platform
 
+            import ray
             from ray.util import get_node_ip_address
 
             asked = json.loads(settings)
@@ -41,6 +42,8 @@ def worker_class() -> type:
                     versions[name] = "missing"
             where: Any = get_node_ip_address  # Ray is not annotated throughout
             facts = {"versions": versions, "name": f"{where()}, process {os.getpid()}", "pid": os.getpid()}
+            context: Any = ray.get_runtime_context()
+            facts["node"] = context.get_node_id()
             if versions == asked["versions"]:
                 from pipe_ray.worker import begin, run
 

@@ -66,12 +66,14 @@ class Backend(Protocol):
 
     A class that inherits this one writes `start`, `wake` and `stop`, and of the others what its capabilities claim.
 
-    It may have five more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
+    It may have six more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
     ``inline = True`` says that `wake` runs the calls itself, also those that a running call submits.
     ``everywhere(frame) -> list[bytes]`` runs a frame once in every worker process that lives: for systems where a
     worker is not the same as a slot. Without it core hands such a call to each slot.
     ``broadcast(frame)`` runs a frame in every worker process at once, beside the call that it runs, and waits for
     nothing.
+    ``costs() -> list[Cost]`` is what each worker process costs now, also while it runs a call: for systems that have
+    workers elsewhere. It waits some seconds at most. See `pipe_core.runtime.costs`.
     ``loop`` is a running event loop of the user's, on which the async hooks of pipes run too.
     """
 
