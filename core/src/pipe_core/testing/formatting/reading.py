@@ -84,7 +84,7 @@ class ReadingTests(Ground):
     # --- splits ---
 
     @pytest.mark.parametrize("size", [1, 7, 64, 1000, 1 << 20])
-    def test_splits_of_any_size_give_allrecords_of(self, tmp_path: Path, size: int) -> None:
+    def test_splits_of_any_size_give_all_records(self, tmp_path: Path, size: int) -> None:
         """Splits, read again where they do not meet, give what reading from the beginning gives."""
         self.write(self.target(tmp_path))
         found = [record for split in self.split(self.target(tmp_path), size) for record in self._verified(split)]
