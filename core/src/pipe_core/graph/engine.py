@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.graph.errors import ItemsFailedError
 from pipe_core.graph.flow import Flow, Group
-from pipe_core.graph.inline import map_in_line, run_plan
+from pipe_core.graph.inline import each_in_line, run_plan
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
 from pipe_core.graph.plan import Plan
 from pipe_core.graph.result import ItemFailure, MapResult
-from pipe_core.graph.scope import MapLevel, OnError, Run, Scope
+from pipe_core.graph.scope import CancelToken, MapLevel, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import using_layers
 from pipe_core.runtime.select import choose_executor
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.runtime.executor import Executor
 
@@ -61,6 +64,7 @@ class Engine:
         self._sides: dict[str, Sides] = {}
         self._now: tuple[Any, Sides] = _UNKNOWN
         self._ours: list[Executor] = []
+        self._on_loops: weakref.WeakKeyDictionary[Executor, tuple[Any, dict[str, Any]]] = weakref.WeakKeyDictionary()
         self._homes: Any = None
         weakref.finalize(self, _shut_down, self._ours)
 
@@ -74,6 +78,8 @@ class Engine:
         *,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        token: CancelToken | None = None,
+        loop: AbstractEventLoop | None = None,
     ) -> dict[str, Any]:
         """See `Pipeline.run`.
 
@@ -84,6 +90,8 @@ class Engine:
             timeout: In how many seconds it must have ended. What runs then is waited for, and nothing else begins.
             on_error: ``"raise"`` ends the run with the first failure. ``"continue"`` runs all that does not depend on
                 what has failed, and gives the outputs that there are. ``"collect"`` does, and then raises all failures.
+            token: Whose ``cancel()`` ends it.
+            loop: A running event loop, of another thread, for coroutines. `Pipeline.arun` gives its own.
 
         Raises:
             TimeoutError: It has not.
@@ -92,8 +100,7 @@ class Engine:
         if bound := pipeline.bound_inputs:
             inputs = {**bound, **inputs}
         plan = pipeline.plan_for(output_name, inputs)
-        sides = self._executors()
-        with Run(timeout=timeout, on_error=on_error) as run:
+        with self._sides_on(loop) as sides, Run(loop, timeout, on_error, token) as run:
             scope = Scope(run, pipeline)
             if sides == _NOBODY:
                 values = plan.values(inputs)
@@ -104,7 +111,7 @@ class Engine:
                 outputs = plan.found(values)
             else:
                 group = Group(plan, scope, iter([dict(inputs)]))
-                self._drive(run, sides, group)
+                self._flow(run, sides).drive(group)
                 outputs, failures = group.results[0], group.errors
         if failures and on_error == "collect":
             raise _collected(failures, len(plan.steps), "nodes", outputs)
@@ -120,6 +127,8 @@ class Engine:
         *,
         timeout: float | None = None,
         on_error: OnError = "raise",
+        token: CancelToken | None = None,
+        loop: AbstractEventLoop | None = None,
     ) -> MapResult:
         """See `Pipeline.map`.
 
@@ -131,12 +140,15 @@ class Engine:
             output_name: The outputs that are wanted.
             timeout: As in `run`, for all items together.
             on_error: As in `run`. An item that has failed has None for each output, and stands in `MapResult.failed`.
+            token: As in `run`.
+            loop: As in `run`.
         """
         inputs = {**pipeline.bound_inputs, **inputs}
         plan = pipeline.plan_for(output_name, inputs)
         over = names_of(map_over)
         items = items_of(inputs, over, check_mode(map_mode))
-        return self._mapped(pipeline, plan, items, count_of(inputs, over, map_mode), timeout, on_error)
+        total = count_of(inputs, over, map_mode)
+        return self._mapped(pipeline, plan, items, total, on_error, lambda: Run(loop, timeout, on_error, token))
 
     def _mapped(
         self,
@@ -144,36 +156,81 @@ class Engine:
         plan: Plan,
         items: Iterator[dict[str, Any]],
         total: int | None,
-        timeout: float | None,
         on_error: OnError,
+        begin: Callable[[], Run],
     ) -> MapResult:
-        sides = self._executors()
-        with Run(timeout=timeout, on_error=on_error) as run:
+        with begin() as run, self._sides_on(run.given) as sides:
             scope = Scope(run, pipeline)
             around = MapLevel(scope, (), total)
             if sides == _NOBODY:
-                rows, failed = map_in_line(plan, items, around)
+                found = list(each_in_line(plan, items, around))
+                rows = [row for row, _ in found]
+                failed = [failure for _, failure in found if failure is not None]
             else:
                 group = Group(plan, scope, items, around=around)
-                self._drive(run, sides, group)
+                self._flow(run, sides).drive(group)
                 rows = group.rows()
                 failed = [ItemFailure(index, *what) for index, what in sorted(group.failed.items())]
 
         def again(inputs: list[Mapping[str, Any]]) -> MapResult:
-            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), timeout, "continue")
+            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), "continue", begin)
 
         result = MapResult(rows, plan.outputs, failed, again)
         if failed and on_error == "collect":
             raise _collected([one.error for one in failed], len(rows), "items", result)
         return result
 
-    def _drive(self, run: Run, sides: Sides, group: Group) -> None:
+    def imap(
+        self,
+        pipeline: Pipeline,
+        inputs: Mapping[str, Any],
+        map_over: str | Sequence[str],
+        map_mode: str = "zip",
+        output_name: str | Sequence[str] | None = None,
+        *,
+        ordered: bool = True,
+        window: int | None = None,
+        timeout: float | None = None,
+        on_error: OnError = "raise",
+        token: CancelToken | None = None,
+        loop: AbstractEventLoop | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """See `Pipeline.imap`.
+
+        Args:
+            pipeline: What to run.
+            inputs: By name.
+            map_over: Those that have one value for each item.
+            map_mode: ``"zip"`` or ``"product"``.
+            output_name: The outputs that are wanted.
+            ordered: Whether outputs come in the order of the items, or as soon as they are there.
+            window: How many items may have begun whose outputs nobody has taken. Default: four for each that can run.
+            timeout: As in `map`.
+            on_error: As in `map`.
+            token: As in `map`.
+            loop: As in `map`.
+        """
+        inputs = {**pipeline.bound_inputs, **inputs}
+        plan = pipeline.plan_for(output_name, inputs)
+        over = names_of(map_over)
+        items = items_of(inputs, over, check_mode(map_mode))
+        with Run(loop, timeout, on_error, token) as run, self._sides_on(loop) as sides:
+            scope = Scope(run, pipeline)
+            around = MapLevel(scope, (), count_of(inputs, over, map_mode))
+            if sides == _NOBODY:
+                yield from (row for row, _ in each_in_line(plan, items, around))
+            else:
+                wide = window or 4 * max(2 if side is None else side.slots for side in sides)
+                group = Group(plan, scope, items, around=around, window=wide)
+                yield from self._flow(run, sides).stream(group, ordered=ordered)
+
+    def _flow(self, run: Run, sides: Sides) -> Flow:
         from pipe_core.graph.layout import Layout  # most runs are in the calling thread, and need none
         from pipe_core.graph.remote import Homes
 
         if self._homes is None:
             self._homes = Homes()
-        Flow(run, Layout(*sides, self._homes)).drive(group)
+        return Flow(run, Layout(*sides, self._homes))
 
     # --- executors ---
 
@@ -184,6 +241,24 @@ class Engine:
             return sides
         with self._lock:
             return self._chosen()
+
+    @contextmanager
+    def _sides_on(self, loop: AbstractEventLoop | None) -> Iterator[Sides]:
+        """The executors of a run whose coroutines belong on *loop*: one for coroutines is another one there."""
+        sides = self._executors()
+        if loop is None or not any(side in self._on_loops for side in sides):
+            yield sides
+            return
+        there: dict[Executor, Executor] = {}
+        for side in sides:
+            if side is not None and side in self._on_loops and side not in there:
+                given, options = self._on_loops[side]
+                there[side] = choose_executor(given, {**options, "loop": loop}, default=None)[0]
+        try:
+            yield tuple(side if side is None else there.get(side, side) for side in sides)  # type: ignore[misc]  # two
+        finally:
+            for executor in there.values():
+                executor.shutdown(wait=False)
 
     def _chosen(self) -> Sides:
         layers = using_layers()
@@ -214,6 +289,8 @@ class Engine:
             return None
         if is_ours:
             self._ours.append(executor)
+            if executor.capabilities.native_async:
+                self._on_loops[executor] = given if given is not None else said, options
         return executor
 
     def close(self) -> None:

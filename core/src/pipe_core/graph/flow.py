@@ -12,23 +12,27 @@ through their nodes depth first, and few of them are open at once.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.scope import Item, Level, MapLevel, Run, Scope
+from pipe_core.kernel.errors import RunCancelledError
 
 if TYPE_CHECKING:
     from pipe_core.graph.lanes import Lane
     from pipe_core.graph.layout import Layout
 
 Inputs = dict[str, Any]
+_AHEAD: Final = 256
+"""How many items are read ahead."""
 
 
 class Group:
@@ -37,18 +41,20 @@ class Group:
     Args:
         plan: What runs for each.
         scope: Where.
-        items: Their inputs.
+        items: Their inputs. Only the thread that waits for the run goes through them.
         item: The place of what is around it in each map there.
         parent: The frame and the step that have it inside; None for what the run is about.
         around: Of a map, what is told of it; None where it is no map.
+        window: How many results may be there, or be on their way, before somebody takes them. Default: all.
 
     Attributes:
+        waiting: The inputs of items that have been read and not begun.
         results: The outputs of each item that has ended, by its index.
         failed: The items that have failed: what they were given, and what was raised, by their index.
         errors: All that was raised.
         count: How many have begun.
         open: How many of them have not ended.
-        is_read: Whether all have begun.
+        is_read: Whether there are no more items than those that wait or have begun.
         is_lost: Whether nobody needs it any more, because one of them has failed.
     """
 
@@ -67,6 +73,8 @@ class Group:
         "plan",
         "results",
         "scope",
+        "waiting",
+        "window",
     )
 
     def __init__(
@@ -77,6 +85,7 @@ class Group:
         item: Item = (),
         parent: tuple[Frame, Step] | None = None,
         around: MapLevel | None = None,
+        window: float = math.inf,
     ) -> None:
         self.plan = plan
         self.scope = scope
@@ -84,6 +93,8 @@ class Group:
         self.item = item
         self.parent = parent
         self.around = around
+        self.window = window
+        self.waiting: deque[Inputs] = deque()
         self.results: dict[int, dict[str, Any]] = {}
         self.failed: dict[int, tuple[Inputs, Exception]] = {}
         self.errors: list[Exception] = []
@@ -95,6 +106,20 @@ class Group:
     def mapped(self) -> bool:
         """Whether it is a map."""
         return self.around is not None
+
+    @property
+    def is_low(self) -> bool:
+        """Whether more items should be read."""
+        return not self.is_read and len(self.waiting) < min(_AHEAD, self.window) / 2
+
+    def read(self) -> None:
+        """Read some items."""
+        while len(self.waiting) < min(_AHEAD, self.window):
+            inputs = next(self.items, None)
+            if inputs is None:
+                self.is_read = True
+                return
+            self.waiting.append(inputs)
 
     def rows(self) -> list[dict[str, Any]]:
         """The outputs of each item, in order."""
@@ -202,8 +227,11 @@ class Flow:
         self._helped: list[Lane] = [lanes.here]
         self._running = 0
         self._is_over = False
+        self._root: Group
         self._begun: dict[Group | Frame, None] = {}  # and not ended, where somebody is told of it
+        self._has_news: Callable[[], bool] = lambda: False  # whether somebody waits for what is there now
         run.deliver = self.post
+        run.interrupt = self.fail
 
     # --- for the engine ---
 
@@ -213,15 +241,53 @@ class Flow:
         Raises:
             BaseException: What the first step raised that failed; nothing runs any more then.
         """
+        self._start(group)
+        while self._goes_on():
+            pass
+        self._finish()
+
+    def stream(self, group: Group, *, ordered: bool) -> Iterator[dict[str, Any]]:
+        """As `drive`, giving the outputs of each item as soon as they are there, and in order or not.
+
+        When nobody asks for more, what has not begun does not begin.
+        """
+        following = 0
+        self._has_news = lambda: following in group.results if ordered else bool(group.results)
+        self._start(group)
+        try:
+            while True:
+                with self._lock:
+                    index = following if ordered else next(iter(group.results), -1)
+                    outputs = group.results.pop(index, None)
+                if outputs is not None:
+                    following += 1
+                    self.ended([], None, group)
+                    yield outputs
+                elif not self._goes_on():
+                    break
+        except GeneratorExit:
+            self.fail(RunCancelledError("Nobody asks for the rest of the items any more."))
+            while self._goes_on():
+                pass
+            return
+        self._finish()
+
+    def _start(self, group: Group) -> None:
+        self._root = group
         self._helped += self._lanes.around_this_thread()
         self._begins(group)
+        group.read()
         self.ended([], None, group)
-        while True:
-            try:
-                if not self._turn():
-                    break
-            except BaseException as error:  # Ctrl-C, or the time is over
-                self.fail(error)
+
+    def _goes_on(self) -> bool:
+        """Do the next thing that is for the driver to do. False at the end."""
+        try:
+            return self._turn()
+        except BaseException as error:  # Ctrl-C, or the time is over
+            self.fail(error)
+            return True
+
+    def _finish(self) -> None:
         for one in reversed(list(self._begun)):
             one.ends()
         while self._news:
@@ -232,6 +298,9 @@ class Flow:
     def _turn(self) -> bool:
         """Do the next thing that is for the driver to do. False at the end."""
         work = None
+        if self._root.is_low and self.error is None:
+            self._root.read()
+            self.ended([], None, self._root)
         with self._lock:
             news = self._news.popleft() if self._news else None
             if news is None:
@@ -240,7 +309,7 @@ class Flow:
                     self._running += 1
                 elif not self._running and (self._is_over or self.error is not None):
                     return False
-                else:
+                elif self.error is not None or not self._has_news():
                     self._wait()
         if news is not None:
             news()
@@ -296,6 +365,7 @@ class Flow:
                 run_plan(frame.plan, frame.values, frame.group.scope, frame.level.item)
             elif isinstance(step.node, PipelineNode):
                 group = self._lanes.nested(frame, step, step.node)
+                group.read()
                 self._begins(group)
             else:
                 call_step(step, frame.values, frame.level)
@@ -408,6 +478,8 @@ class Flow:
         group = frame.group
         self._ends(frame)
         group.results[frame.index] = outputs
+        if group is self._root and self._has_news():
+            self._changed.notify()
         group.open -= 1
         self._refill(group)
 
@@ -418,13 +490,12 @@ class Flow:
 
     def _refill(self, group: Group) -> None:
         """Open as many frames as may be. Where there is none, the group has ended."""
-        while not group.is_read and group.open < self._lanes.limit(group):
-            inputs = next(group.items, None)
-            if inputs is None:
-                group.is_read = True
-            else:
-                self._open(group, inputs)
-        if group.is_read and not group.open:
+        limit = self._lanes.limit(group)
+        while group.waiting and group.open < limit and group.open + len(group.results) < group.window:
+            self._open(group, group.waiting.popleft())
+        if group.is_low:
+            self._changed.notify()
+        if group.is_read and not group.waiting and not group.open:
             self._ends(group)
             if group.parent is None:
                 self._is_over = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import CoroutineType
 from typing import Any
 
@@ -130,12 +130,10 @@ def _run_once(node: PipelineNode, inputs: dict[str, Any], scope: Scope, item: It
     return plan.results(values)
 
 
-def map_in_line(
+def each_in_line(
     plan: Plan, items: Iterable[dict[str, Any]], around: MapLevel
-) -> tuple[list[dict[str, Any]], list[ItemFailure]]:
-    """The outputs of each item, one after the other, and those that have failed where the run goes on."""
-    rows: list[dict[str, Any]] = []
-    failed: list[ItemFailure] = []
+) -> Iterator[tuple[dict[str, Any], ItemFailure | None]]:
+    """The outputs of each item, one after the other. Of one that has failed, where the run goes on, its failure too."""
     scope = around.scope
     around.begins()
     try:
@@ -144,14 +142,13 @@ def map_in_line(
             around.item_begins(index)
             try:
                 run_plan(plan, values, scope, (index,))
-                rows.append(plan.results(values))
+                found: tuple[dict[str, Any], ItemFailure | None] = plan.results(values), None
             except Exception as error:
                 if not scope.run.goes_on:
                     raise
-                failed.append(ItemFailure(index, inputs, error))
-                rows.append(dict.fromkeys(plan.outputs))
+                found = dict.fromkeys(plan.outputs), ItemFailure(index, inputs, error)
             finally:
                 around.item_ends(index)
+            yield found
     finally:
         around.ends()
-    return rows, failed

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from pipe_core.graph.async_front import in_thread, streamed
 from pipe_core.graph.errors import GraphError, InputError
 from pipe_core.graph.items import names_of
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.node import Node, Parameter
 from pipe_core.graph.plan import Plan
 from pipe_core.graph.result import MapResult
+from pipe_core.graph.scope import CancelToken
 from pipe_core.graph.wiring import Wiring
 from pipe_core.kernel.index import suggestion
 
@@ -24,6 +27,10 @@ class RunsPipelines(Protocol):
     @property
     def run(self) -> Callable[..., Any]:
         """``run(pipeline, inputs, output_name=None, **options)`` gives the outputs by name."""
+
+    @property
+    def imap(self) -> Callable[..., Any]:
+        """``imap(pipeline, inputs, map_over, map_mode="zip", output_name=None, **options)`` yields them."""
 
     @property
     def map(self) -> Callable[..., Any]:
@@ -230,6 +237,85 @@ class Pipeline:
         """
         found: MapResult = self._engine(engine).map(self, inputs, map_over, map_mode, output_name, **options)
         return found
+
+    def imap(
+        self,
+        inputs: Mapping[str, Any],
+        map_over: str | Sequence[str],
+        map_mode: str = "zip",
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+        **options: Any,
+    ) -> Iterator[dict[str, Any]]:
+        """As `map`, one item after the other as they are asked for: also of inputs without an end.
+
+        Only a window of items has begun at any time. Leave the iteration, and the rest does not begin.
+
+        Args:
+            inputs: As in `map`. What is mapped over is read as it is needed.
+            map_over: As in `map`.
+            map_mode: As in `map`.
+            output_name: As in `map`.
+            engine: What runs it this time.
+            **options: Of the engine; see `Engine.imap`.
+        """
+        found: Iterator[dict[str, Any]] = self._engine(engine).imap(
+            self, inputs, map_over, map_mode, output_name, **options
+        )
+        return found
+
+    async def arun(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+        token: CancelToken | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """As `run`, from a coroutine. The event loop goes on; coroutine nodes run on it, other nodes never do.
+
+        Cancelling the awaiting task cancels the run.
+        """
+        run, loop = self._engine(engine).run, asyncio.get_running_loop()
+        return await in_thread(
+            lambda token: run(self, inputs or {}, output_name, token=token, loop=loop, **options), token
+        )
+
+    async def amap(
+        self,
+        inputs: Mapping[str, Any],
+        map_over: str | Sequence[str],
+        map_mode: str = "zip",
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+        token: CancelToken | None = None,
+        **options: Any,
+    ) -> MapResult:
+        """As `map`, from a coroutine; see `arun`."""
+        run, loop = self._engine(engine).map, asyncio.get_running_loop()
+        return await in_thread(
+            lambda token: run(self, inputs, map_over, map_mode, output_name, token=token, loop=loop, **options), token
+        )
+
+    def astream(
+        self,
+        inputs: Mapping[str, Any],
+        map_over: str | Sequence[str],
+        map_mode: str = "zip",
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+        token: CancelToken | None = None,
+        **options: Any,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """As `imap`, from a coroutine: ``async for row in pipeline.astream(...)``; see `arun`."""
+        run, loop = self._engine(engine).imap, asyncio.get_running_loop()
+        return streamed(
+            lambda token: run(self, inputs, map_over, map_mode, output_name, token=token, loop=loop, **options), token
+        )
 
     def _engine(self, engine: RunsPipelines | None) -> RunsPipelines:
         chosen = self.engine if engine is None else engine

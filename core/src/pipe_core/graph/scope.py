@@ -26,6 +26,20 @@ Item = tuple[int, ...]
 OnError = Literal["raise", "continue", "collect"]
 
 
+class CancelToken:
+    """Cancels runs from anywhere: give it to them as ``token=``."""
+
+    def __init__(self) -> None:
+        self._runs: set[Run] = set()
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """End the runs that have it, now and later, with `RunCancelledError`. What runs in them is waited for."""
+        self.is_cancelled = True
+        for run in list(self._runs):
+            run.interrupt(RunCancelledError("The run was cancelled."))
+
+
 class Run:
     """One run, with everything that is nested in it.
 
@@ -33,25 +47,35 @@ class Run:
         loop: A running event loop to use for coroutines. Default: one of the run's own, in a thread of its own.
         timeout: In how many seconds it must have ended.
         on_error: Whether the first failure ends it, or it goes on with what does not depend on that.
+        token: Whose `CancelToken.cancel` ends it.
 
     Attributes:
+        given: The loop that it was given.
+        interrupt: Ends the run with an error, from any thread.
         deliver: Brings what callbacks are told to the thread that waits for the run.
         goes_on: Whether it goes on when something has failed.
         until: When it must have ended, by the monotonic clock.
     """
 
     def __init__(
-        self, loop: AbstractEventLoop | None = None, timeout: float | None = None, on_error: OnError = "raise"
+        self,
+        loop: AbstractEventLoop | None = None,
+        timeout: float | None = None,
+        on_error: OnError = "raise",
+        token: CancelToken | None = None,
     ) -> None:
         if on_error not in ("raise", "continue", "collect"):
             raise GraphError(f"on_error is 'raise', 'continue' or 'collect', not {on_error!r}.")
         self._stopped = False
-        self._given = loop
+        self._error: BaseException | None = None
+        self.given = loop
         self._loop: RunLoop | None = None
+        self.interrupt: Callable[[BaseException], None] = self._stop_for
         self.deliver: Callable[[Callable[[], None]], None] = _now
         self.remembered: dict[str, Any] = {}
         self.pipelines: dict[str, Pipeline] = {}
         self.goes_on = on_error != "raise"
+        self.token = token
         self.timeout = timeout
         self.until = None if timeout is None else monotonic() + timeout
 
@@ -61,8 +85,12 @@ class Run:
         if self._loop is None:
             with _making:
                 if self._loop is None:
-                    self._loop = RunLoop(self._given, stopping=lambda: self._stopped, blocks=self._given is None)
+                    self._loop = RunLoop(self.given, stopping=lambda: self._stopped, blocks=self.given is None)
         return self._loop
+
+    def _stop_for(self, error: BaseException) -> None:
+        self._error = error
+        self.stop()
 
     def stop(self) -> None:
         """Start nothing else, and cancel the coroutines that run."""
@@ -85,16 +113,22 @@ class Run:
             TimeoutError: Its time is over.
         """
         if self._stopped:
-            raise RunCancelledError("The run was cancelled.")
+            raise self._error or RunCancelledError("The run was cancelled.")
         if self.until is not None and monotonic() >= self.until:
             raise TimeoutError(f"The run did not end within its timeout of {self.timeout:g} s. Nothing else is begun.")
 
     def __enter__(self) -> Self:
         """Use it for a block."""
+        if self.token is not None:
+            self.token._runs.add(self)
+            if self.token.is_cancelled:
+                self.token.cancel()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Give back what it took."""
+        if self.token is not None:
+            self.token._runs.discard(self)
         if self._loop is not None:
             self._loop.close()
 
@@ -112,7 +146,7 @@ class Scope:
         name: Of the pipeline, for messages.
         path: The ids of the pipelines around it, and its own.
         teller: Tells the callbacks; None where there are none.
-        is_quiet: Whether nobody listens and no time is limited: functions can be called, and that is all.
+        is_quiet: Whether nobody listens and nobody may end it: functions can be called, and that is all.
     """
 
     __slots__ = ("_callbacks", "is_quiet", "name", "path", "pipeline", "run", "teller")
@@ -134,7 +168,7 @@ class Scope:
             self.teller = Teller(callbacks, lambda call: run.deliver(call))  # which changes once
             self.path = (*(() if around is None else around.path), pipeline.id)
             run.knows(pipeline)
-        self.is_quiet = run.until is None and self.teller is None
+        self.is_quiet = run.until is None and run.token is None and self.teller is None
 
     def within(self, pipeline: Pipeline) -> Scope:
         """The scope of a pipeline that is nested here."""

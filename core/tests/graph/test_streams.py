@@ -1,0 +1,145 @@
+"""Items that come one after the other, and pipelines that are run from coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipe_core import Engine, Pipeline, RunCancelledError, node
+from pipe_core.graph.scope import CancelToken
+
+
+@node
+def double(value: int) -> int:
+    return 2 * value
+
+
+@node
+async def halved(double: int) -> float:
+    await asyncio.sleep(0)
+    return double / 2
+
+
+@pytest.fixture(params=["in line", "threads"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "in line":
+        yield Engine()
+        return
+    with ThreadPoolExecutor(2) as pool, Engine(pool, pool) as engine:
+        yield engine
+
+
+def test_a_source_without_an_end_is_read_as_it_is_needed(engine: Engine) -> None:
+    read: list[int] = []
+
+    def endless() -> Iterator[int]:
+        for value in itertools.count():
+            read.append(value)
+            yield value
+
+    rows = Pipeline([double]).imap({"value": endless()}, "value", window=8, engine=engine)
+    assert [next(rows) for _ in range(100)] == [{"double": 2 * value} for value in range(100)]
+    rows.close()
+    assert len(read) <= 100 + 3 * 8
+
+
+def test_what_is_ready_first_comes_first_where_order_does_not_matter(engine: Engine) -> None:
+    rows = Pipeline([double]).imap({"value": range(50)}, "value", ordered=False, engine=engine)
+    assert sorted(row["double"] for row in rows) == [2 * value for value in range(50)]
+
+
+def test_a_source_that_breaks_ends_the_run(engine: Engine) -> None:
+    def breaking() -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(Pipeline([double]).imap({"value": breaking()}, "value", engine=engine))
+
+
+def test_the_loop_of_the_caller_goes_on_and_runs_coroutine_nodes(engine: Engine) -> None:
+    threads: set[int] = set()
+
+    @node
+    async def where(value: int) -> int:
+        threads.add(threading.get_ident())
+        await asyncio.sleep(0.05)
+        return value
+
+    async def main() -> int:
+        ticks = 0
+
+        async def ticker() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.001)
+                ticks += 1
+
+        ticking = asyncio.create_task(ticker())
+        assert await Pipeline([where]).arun({"value": 1}, engine=engine) == {"where": 1}
+        result = await Pipeline([where, double]).amap({"value": range(4)}, "value", engine=engine)
+        assert result["double"] == [0, 2, 4, 6]
+        ticking.cancel()
+        return ticks
+
+    assert asyncio.run(main()) > 10
+    assert threads == {threading.get_ident()}
+
+
+def test_rows_stream_to_a_coroutine(engine: Engine) -> None:
+    async def main() -> list[float]:
+        rows = Pipeline([double, halved]).astream({"value": range(100)}, "value", engine=engine)
+        return [row["halved"] async for row in rows]
+
+    assert asyncio.run(main()) == list(range(100))
+
+
+def test_whoever_leaves_a_stream_ends_it(engine: Engine) -> None:
+    async def main() -> None:
+        async for row in Pipeline([double, halved]).astream({"value": itertools.count()}, "value", engine=engine):
+            if row["double"] == 20:
+                break
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_cancelling_the_awaiting_task_cancels_the_run(engine: Engine) -> None:
+    ran: list[int] = []
+    began = asyncio.Event()
+
+    @node
+    async def waits(value: int) -> int:
+        ran.append(value)
+        began.set()
+        await asyncio.sleep(30)
+        return value
+
+    async def main() -> None:
+        task = asyncio.create_task(Pipeline([waits]).amap({"value": range(10)}, "value", engine=engine))
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert len(ran) < 10
+
+
+def test_a_token_cancels_from_any_thread(engine: Engine) -> None:
+    token = CancelToken()
+
+    @node
+    def stops(value: int) -> int:
+        if value == 3:
+            token.cancel()
+        return value
+
+    with pytest.raises(RunCancelledError):
+        Pipeline([stops, double]).map({"value": range(1_000)}, "value", engine=engine, token=token)
+    with pytest.raises(RunCancelledError):
+        Pipeline([double]).run({"value": 1}, engine=engine, token=token)
