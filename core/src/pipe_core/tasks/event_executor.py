@@ -223,9 +223,6 @@ class EventExecutor(Views):
 
     # --- what is asked ---
 
-    def _remembered(self) -> list[Transition]:
-        return self.history()
-
     def get_events_by_status(self, status: TaskStatus | str) -> list[Event]:
         """The events with *status*, in the order in which they came to it.
 
