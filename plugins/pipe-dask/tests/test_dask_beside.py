@@ -1,4 +1,4 @@
-"""What workers cost: asked beside the calls that they run."""
+"""What is asked of workers, and said to them, beside the calls that they run."""
 
 import ctypes
 import os
@@ -64,3 +64,17 @@ def test_one_whose_interpreter_is_held_is_left_out_in_time(
     found = executor.costs()
     assert not held.done(), "nobody has waited for it"
     assert {cost.pid for cost in found} == pids - {held.result(LIMIT)}
+
+
+def note(folder: str) -> None:
+    Path(folder, f"heard-{os.getpid()}").touch()
+
+
+def test_a_broadcast_reaches_workers_that_run_calls(executor: Executor, tmp_path: Path) -> None:
+    futures = [executor.submit(stand, str(tmp_path), n) for n in range(2)]
+    wait_until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
+    assert executor.broadcast(note, str(tmp_path))
+    wait_until(lambda: len(list(tmp_path.glob("heard-*"))) == 2)
+    assert not any(future.done() for future in futures)
+    (tmp_path / "end").touch()
+    assert {f"heard-{future.result(LIMIT)}" for future in futures} == {one.name for one in tmp_path.glob("heard-*")}
