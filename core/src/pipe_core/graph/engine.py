@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -65,6 +65,7 @@ class Engine:
         self._now: tuple[Any, Sides] = _UNKNOWN
         self._ours: list[Executor] = []
         self._on_loops: weakref.WeakKeyDictionary[Executor, tuple[Any, dict[str, Any]]] = weakref.WeakKeyDictionary()
+        self._others: dict[Hashable, Executor | None] = {}
         self._homes: Any = None
         weakref.finalize(self, _shut_down, self._ours)
 
@@ -102,7 +103,7 @@ class Engine:
         plan = pipeline.plan_for(output_name, inputs)
         with self._sides_on(loop) as sides, Run(loop, timeout, on_error, token) as run:
             scope = Scope(run, pipeline)
-            if sides == _NOBODY:
+            if sides == _NOBODY and not plan.policies:
                 values = plan.values(inputs)
                 failures: list[Exception] | None = [] if run.goes_on else None
                 run_plan(plan, values, scope, (), failures)
@@ -111,7 +112,7 @@ class Engine:
                 outputs = plan.found(values)
             else:
                 group = Group(plan, scope, iter([dict(inputs)]))
-                self._flow(run, sides).drive(group)
+                self._flow(run, sides, plan, mapped=False).drive(group)
                 outputs, failures = group.results[0], group.errors
         if failures and on_error == "collect":
             raise _collected(failures, len(plan.steps), "nodes", outputs)
@@ -162,13 +163,13 @@ class Engine:
         with begin() as run, self._sides_on(run.given) as sides:
             scope = Scope(run, pipeline)
             around = MapLevel(scope, (), total)
-            if sides == _NOBODY:
+            if sides == _NOBODY and not plan.policies:
                 found = list(each_in_line(plan, items, around))
                 rows = [row for row, _ in found]
                 failed = [failure for _, failure in found if failure is not None]
             else:
                 group = Group(plan, scope, items, around=around)
-                self._flow(run, sides).drive(group)
+                self._flow(run, sides, plan, mapped=True).drive(group)
                 rows = group.rows()
                 failed = [ItemFailure(index, *what) for index, what in sorted(group.failed.items())]
 
@@ -217,20 +218,22 @@ class Engine:
         with Run(loop, timeout, on_error, token) as run, self._sides_on(loop) as sides:
             scope = Scope(run, pipeline)
             around = MapLevel(scope, (), count_of(inputs, over, map_mode))
-            if sides == _NOBODY:
+            if sides == _NOBODY and not plan.policies:
                 yield from (row for row, _ in each_in_line(plan, items, around))
             else:
                 wide = window or 4 * max(2 if side is None else side.slots for side in sides)
                 group = Group(plan, scope, items, around=around, window=wide)
-                yield from self._flow(run, sides).stream(group, ordered=ordered)
+                yield from self._flow(run, sides, plan, mapped=True).stream(group, ordered=ordered)
 
-    def _flow(self, run: Run, sides: Sides) -> Flow:
+    def _flow(self, run: Run, sides: Sides, plan: Plan, *, mapped: bool) -> Flow:
         from pipe_core.graph.layout import Layout  # most runs are in the calling thread, and need none
         from pipe_core.graph.remote import Homes
 
         if self._homes is None:
             self._homes = Homes()
-        return Flow(run, Layout(*sides, self._homes))
+        layout = Layout(*sides, self._homes, self._places(plan))
+        layout.check(plan, mapped=mapped)
+        return Flow(run, layout)
 
     # --- executors ---
 
@@ -273,6 +276,14 @@ class Engine:
         self._now = layers, self._sides[key]
         return self._sides[key]
 
+    def _places(self, plan: Plan) -> dict[Hashable, Executor | None]:
+        """Where the nodes of *plan* run that have an executor of their own."""
+        with self._lock:
+            for policies in plan.policies:
+                if policies.executor is not None and policies.place not in self._others:
+                    self._others[policies.place] = self._started(policies.executor, None)
+            return dict(self._others)
+
     def _started(self, given: Any, said: Any) -> Executor | None:
         given = WORDS.get(given, given) if isinstance(given, str) else given
         name = said if given is None else given
@@ -296,7 +307,7 @@ class Engine:
     def close(self) -> None:
         """Shut down the executors that it has started. It may run again, and starts others then."""
         with self._lock:
-            ours, self._sides, self._now = list(self._ours), {}, _UNKNOWN
+            ours, self._sides, self._others, self._now = list(self._ours), {}, {}, _UNKNOWN
             self._ours.clear()
         for executor in ours:
             executor.shutdown()

@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.gates import Gates
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
@@ -227,6 +228,8 @@ class Flow:
         self._helped: list[Lane] = [lanes.here]
         self._running = 0
         self._is_over = False
+        self._gates = Gates()
+        self._alarms: list[tuple[float, int, Callable[[], None]]] = []
         self._root: Group
         self._begun: dict[Group | Frame, None] = {}  # and not ended, where somebody is told of it
         self._has_news: Callable[[], bool] = lambda: False  # whether somebody waits for what is there now
@@ -298,6 +301,7 @@ class Flow:
     def _turn(self) -> bool:
         """Do the next thing that is for the driver to do. False at the end."""
         work = None
+        self._ring()
         if self._root.is_low and self.error is None:
             self._root.read()
             self.ended([], None, self._root)
@@ -318,11 +322,32 @@ class Flow:
         return True
 
     def _wait(self) -> None:
-        if self.error is not None:
-            self._changed.wait()
-            return
-        self.run.check()
-        self._changed.wait(None if self.run.until is None else max(0.0, self.run.until - monotonic()))
+        alarm = self._alarms[0][0] if self._alarms else None
+        times = [alarm, *([self.run.until, self._gates.next_time] if self.error is None else [])]
+        if self.error is None:
+            self.run.check()
+        first = min((one for one in times if one is not None), default=None)
+        self._changed.wait(None if first is None else max(0.0, first - monotonic()))
+
+    def _ring(self) -> None:
+        """Do what was to be done at a time that has come."""
+        now = monotonic()
+        while self._alarms and self._alarms[0][0] <= now:
+            with self._lock:
+                call = heappop(self._alarms)[-1]
+            call()
+        if self._gates.next_time is not None and self._gates.next_time <= now and self.error is None:
+            with self._lock:
+                for frame, step in self._gates.due(now):
+                    if not frame.is_lost:
+                        self._is_ready(frame, step)
+            self.ended([], None)
+
+    def alarm(self, at: float, call: Callable[[], None]) -> None:
+        """Let the driver call *call* at that time of the monotonic clock, or soon behind."""
+        with self._lock:
+            heappush(self._alarms, (at, next(self._numbers), call))
+            self._changed.notify()
 
     def post(self, news: Callable[[], None]) -> None:
         """Let the driver call *news*: those who bring it must not be kept."""
@@ -373,17 +398,26 @@ class Flow:
             error = raised
         return self.ended([(frame, step, error)], lane, group)
 
+    def again(self, works: Sequence[Work], lane: Lane) -> Work | None:
+        """A slot of *lane* could not run *works*: they are ready as before. Gives its next work."""
+        with self._lock:
+            for frame, step in works:
+                self._push(lane, frame, step)
+        return self.ended([], lane)
+
     def ended(self, ends: Sequence[End], lane: Lane | None, group: Group | None = None) -> Work | None:
         """A slot of *lane* has run that, or has opened the *group* that is inside of it. Gives its next work."""
         for _, _, error in ends:
-            if error is not None and not (self.run.goes_on and isinstance(error, Exception)):
+            if error is not None and not isinstance(error, Exception):
                 self.fail(error)
         with self._lock:
             if self.error is None and group is not None:
                 self._refill(group)
             elif self.error is None:
                 for frame, step, error in ends:
-                    if not frame.is_lost:
+                    if frame.is_lost:
+                        self._leave_gate(frame, step)
+                    else:
                         self._advance(frame, step, error)
             following = None
             if lane is not None:
@@ -400,6 +434,7 @@ class Flow:
             frame, step = heappop(lane.ready)[-2:]
             if not frame.is_lost:
                 return frame, step
+            self._leave_gate(frame, step)
         return None
 
     def _pop_or_leave(self, lane: Lane) -> Work | None:
@@ -430,6 +465,10 @@ class Flow:
 
     def _advance(self, frame: Frame, step: Step | None, error: BaseException | None = None) -> None:
         """*step* has ended, or all of the frame."""
+        self._leave_gate(frame, step)
+        if step is not None and isinstance(error, Exception) and self._gates.again(frame, step, error, monotonic()):
+            self._changed.notify()
+            return
         if isinstance(error, Exception):
             self._lose(frame, step, error)
         elif step is None:
@@ -454,8 +493,11 @@ class Flow:
                 self._is_ready(frame, steps[follower])
 
     def _lose(self, frame: Frame, step: Step | None, error: Exception) -> None:
-        """*step* has failed, and the run goes on: with what does not need it, or without the item."""
+        """*step* has failed. If the run goes on, then with what does not need it, or without the item."""
         group = frame.group
+        if not self.run.goes_on:
+            self.fail(error)
+            return
         if group.parent is not None:
             group.is_lost = True
             for one in reversed([one for one in self._begun if one is group or getattr(one, "group", None) is group]):
@@ -484,9 +526,20 @@ class Flow:
         self._refill(group)
 
     def _is_ready(self, frame: Frame, step: Step | None) -> None:
-        lane = self._lanes.lane_of(frame, step)
+        if step is not None and step.node.policies is not None and not self._gates.admits(frame, step, monotonic()):
+            self._changed.notify()
+            return
+        self._push(self._lanes.lane_of(frame, step), frame, step)
+
+    def _push(self, lane: Lane, frame: Frame, step: Step | None) -> None:
         place = -1 if step is None else step.index
         heappush(lane.ready, (frame.level.item, place, next(self._numbers), frame, step))
+
+    def _leave_gate(self, frame: Frame, step: Step | None) -> None:
+        if step is not None and step.node.policies is not None:
+            following = self._gates.left(frame, step)
+            if following is not None:
+                self._is_ready(*following)
 
     def _refill(self, group: Group) -> None:
         """Open as many frames as may be. Where there is none, the group has ended."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
+from pipe_core.graph.calls import CallLane
 from pipe_core.graph.flow import Frame, Group
 from pipe_core.graph.lanes import Lane, LoopLane, PullLane, threads_around
 from pipe_core.graph.nesting import PipelineNode
-from pipe_core.graph.plan import Step
+from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.remote import Homes, RemoteLane
 from pipe_core.graph.scope import MapLevel
+from pipe_core.kernel.errors import UnsupportedCapabilityError
 
 if TYPE_CHECKING:
     from pipe_core.runtime.executor import Executor
@@ -22,6 +25,7 @@ class Layout:
         nodes: Where the nodes of a pipeline run; None for one after the other, wherever their item is.
         items: Where the items of a map run; None for one after the other.
         homes: Where workers find pipelines.
+        places: The executors of nodes that have one of their own, by `Policies.place`.
 
     Attributes:
         here: The lane of the thread that waits for the run.
@@ -29,18 +33,32 @@ class Layout:
         is_serial: Whether the nodes of an item run one after the other.
     """
 
-    def __init__(self, nodes: Executor | None, items: Executor | None, homes: Homes) -> None:
+    def __init__(
+        self,
+        nodes: Executor | None,
+        items: Executor | None,
+        homes: Homes,
+        places: Mapping[Hashable, Executor | None] | None = None,
+    ) -> None:
         self.here = Lane()
         self.others: list[Lane] = []
         self.is_serial = nodes is None
         self._homes = homes
+        self._made: dict[Executor, tuple[Lane, Lane]] = {}
+        self._timed: dict[Executor, Lane] = {}
         self._nodes = self._lanes(nodes)
-        self._items = self._nodes if items is nodes else self._lanes(items)
+        self._items = self._lanes(items)
+        self._places = {place: self._lanes(executor) for place, executor in (places or {}).items()}
 
     def _lanes(self, executor: Executor | None) -> tuple[Lane, Lane]:
         """The lane for functions, and the one for coroutine functions."""
         if executor is None:
             return self.here, self.here
+        if executor not in self._made:
+            self._made[executor] = self._new(executor)
+        return self._made[executor]
+
+    def _new(self, executor: Executor) -> tuple[Lane, Lane]:
         if not executor.capabilities.in_process:
             lane: Lane = RemoteLane(executor, self._homes)
             self.others.append(lane)
@@ -50,6 +68,17 @@ class Layout:
         self.others += {id(lane): lane for lane in (plain, awaited)}.values()
         return plain, awaited
 
+    def check(self, plan: Plan, *, mapped: bool) -> None:
+        """Make sure that every limit of time in *plan* can be kept.
+
+        Raises:
+            UnsupportedCapabilityError: One cannot.
+        """
+        usual = self._nodes if not self.is_serial else self._items if mapped else (self.here, self.here)
+        for policies in plan.policies:
+            if policies.timeout is not None:
+                self._limited((usual if policies.executor is None else self._places[policies.place])[0])
+
     def around_this_thread(self) -> list[Lane]:
         """The lanes whose slots the calling thread sits on: it helps, for else nobody might."""
         executors = threads_around()
@@ -57,18 +86,41 @@ class Layout:
 
     def lane_of(self, frame: Frame, step: Step | None) -> Lane:
         """Where *step* runs, or all of *frame*."""
-        if step is None or self.is_serial:
+        policies = None if step is None else step.node.policies
+        if policies is not None and policies.executor is not None:
+            plain, awaited = self._places[policies.place]
+        elif step is None or self.is_serial:
             plain, awaited = self._items if frame.level.item else (self.here, self.here)
         else:
             plain, awaited = self._nodes
         if step is not None and isinstance(step.node, PipelineNode):
             return self.here if isinstance(plain, RemoteLane) else plain  # it is opened, and runs elsewhere
+        if policies is not None and policies.timeout is not None:
+            return self._limited(plain)
         return awaited if step is not None and step.node.is_async else plain
+
+    def _limited(self, lane: Lane) -> Lane:
+        """Where a step runs whose time is limited, and that would run on *lane*."""
+        executor = lane.executor
+        if executor is None or not executor.can_give_up:
+            raise UnsupportedCapabilityError(
+                f"A node has a timeout, and {'the calling thread' if executor is None else repr(executor.name)} cannot "
+                f"end what runs. Say where it runs, as @node(executor='threads', timeout=...), or run the pipeline on "
+                f"'threads', 'asyncio' or a process executor.",
+                capability="hard_timeout",
+                executor="sync" if executor is None else executor.name,
+            )
+        if isinstance(lane, CallLane):
+            return lane
+        if executor not in self._timed:
+            self._timed[executor] = CallLane(executor)
+            self.others.append(self._timed[executor])
+        return self._timed[executor]
 
     def runs_whole(self, group: Group) -> bool:
         """Whether an item of *group* runs in one go."""
         if group.mapped and isinstance(self._items[0], RemoteLane):
-            return True
+            return not group.plan.policies  # which are kept here
         return self.is_serial and group.plan.lean is not None and group.scope.is_quiet
 
     def limit(self, group: Group) -> int:

@@ -13,6 +13,7 @@ from pipe_core.kernel.index import suggestion
 if TYPE_CHECKING:
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.plan import Plan
+    from pipe_core.graph.policies import Policies
 
 
 class PipelineNode:
@@ -27,6 +28,7 @@ class PipelineNode:
     """
 
     is_async = False
+    policies = None
     is_tuple = True
     cache = True
 
@@ -80,6 +82,11 @@ class PipelineNode:
                 f"The input_mapping of '{self.name}' gives '{twice}' to two inner inputs. Name another outer input."
             )
         return names
+
+    @property
+    def all_policies(self) -> list[Policies]:
+        """Those of all nodes inside."""
+        return [one for node in self.pipeline.nodes for one in node.all_policies]
 
     @property
     def is_mapped(self) -> bool:

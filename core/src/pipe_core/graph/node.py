@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from pipe_core.graph.errors import NodeDefinitionError
+from pipe_core.graph.policies import Policies
+from pipe_core.runtime.permits import RateLimit
+from pipe_core.runtime.retries import Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +51,13 @@ class Node(Generic[P, R]):
             function's name.
         name: What the node is called in messages and pictures. Default: the function's name.
         cache: Whether its results may be kept, where the pipeline has a cache.
+        retries: How many attempts may follow one that has failed, or a `Retry`, which also says when and for which
+            errors.
+        timeout: How many seconds an attempt may take. Then its worker is killed, or its thread left behind, where the
+            executor can do that; elsewhere the run is refused.
+        rate: How often it may start: a number a second, ``(number, seconds)`` or a `RateLimit`.
+        concurrency: How many of it may run at once in one run.
+        executor: Where it runs, whatever the engine says: anything that `get_executor` takes.
 
     Raises:
         NodeDefinitionError: It is no function, its parameters cannot be known by name, or a name is none.
@@ -60,6 +70,11 @@ class Node(Generic[P, R]):
         *,
         name: str | None = None,
         cache: bool = True,
+        retries: int | Retry | None = None,
+        timeout: float | None = None,
+        rate: float | tuple[float, float] | RateLimit | None = None,
+        concurrency: int | None = None,
+        executor: Any = None,
     ) -> None:
         if not callable(fn):
             raise NodeDefinitionError(f"A node wants a function, not {fn!r}.")
@@ -69,8 +84,14 @@ class Node(Generic[P, R]):
         self.is_tuple = isinstance(output_name, tuple | list)
         self.parameters = _parameters(self.name, fn)
         self.cache = cache
+        self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor)
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # not whether it can be called, but how
         functools.update_wrapper(self, fn)
+
+    @property
+    def all_policies(self) -> list[Policies]:
+        """Its policies, if it has some."""
+        return [] if self.policies is None else [self.policies]
 
     @property
     def output_name(self) -> str | tuple[str, ...]:
@@ -89,7 +110,15 @@ class Node(Generic[P, R]):
 def node(fn: Callable[P, R], /) -> Node[P, R]: ...
 @overload
 def node(
-    *, output_name: str | tuple[str, ...] | None = None, name: str | None = None, cache: bool = True
+    *,
+    output_name: str | tuple[str, ...] | None = None,
+    name: str | None = None,
+    cache: bool = True,
+    retries: int | Retry | None = None,
+    timeout: float | None = None,
+    rate: float | tuple[float, float] | RateLimit | None = None,
+    concurrency: int | None = None,
+    executor: Any = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]: ...
 def node(fn: Any = None, /, **options: Any) -> Any:
     """Make a function a node: ``@node``, ``@node()``, ``@node(output_name="total")``.

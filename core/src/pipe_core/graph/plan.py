@@ -63,6 +63,15 @@ class Step:
         """What it gave, by name."""
         return {name: values[slot] for name, slot in zip(self.node.outputs, self.outputs, strict=True)}
 
+    def taken(self, values: Values) -> list[Any]:
+        """What it gave, in order."""
+        return [values[slot] for slot in self.outputs]
+
+    def put(self, values: Values, found: Sequence[Any]) -> None:
+        """Keep what `taken` gave elsewhere."""
+        for slot, value in zip(self.outputs, found, strict=True):
+            values[slot] = value
+
     def store(self, values: Values, result: Any) -> None:
         """Put what its function gave where others find it.
 
@@ -81,7 +90,7 @@ class Step:
         None where there is more to it than to call a function and keep what it gives.
         """
         node = self.node
-        if not isinstance(node, Node) or node.is_async or node.is_tuple or self._keywords:
+        if not isinstance(node, Node) or node.is_async or node.is_tuple or node.policies or self._keywords:
             return None
         many = itemgetter(*self.slots) if len(self.slots) > 1 else None
         return node.fn, (self.slots[0] if len(self.slots) == 1 else None), many, self.outputs[0]
@@ -100,6 +109,7 @@ class Plan:
         inputs: The slot of each input that is taken.
         outputs: The slot of each output that is asked for.
         given: The names of the inputs that it was made for.
+        policies: Of all its nodes that have some, also of nested ones.
         lean: The steps as `run_lean` wants them; None where it cannot run them.
     """
 
@@ -135,6 +145,7 @@ class Plan:
             step.followers = tuple(followers[step.index])
         self.steps = tuple(steps)
         self.outputs = {name: slots[name] for name in wanted}
+        self.policies = [one for step in steps for one in step.node.all_policies]
         lean = [step.lean() for step in steps]
         self.lean = None if None in lean else tuple(one for one in lean if one is not None)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import weakref
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.calls import CallLane
 from pipe_core.graph.inline import call_step, run_plan
-from pipe_core.graph.lanes import Lane
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.relay import Heard, Recorder, relay
 from pipe_core.graph.scope import Item, Level, Run, Scope
@@ -50,7 +50,7 @@ class Homes:
         return found, tuple(plan.outputs), plan.given
 
 
-class RemoteLane(Lane):
+class RemoteLane(CallLane):
     """Slots in other processes.
 
     Args:
@@ -59,12 +59,11 @@ class RemoteLane(Lane):
     """
 
     def __init__(self, executor: Executor, homes: Homes) -> None:
-        super().__init__()
-        self.executor: Executor = executor
+        super().__init__(executor)
         self.slots = 2 * executor.slots  # some are on their way while the others run
         self._homes = homes
         self._seconds = 0.0
-        self._futures: set[Future[Any]] = set()
+        self._alone: set[Frame] = set()
 
     @property
     def appetite(self) -> int:
@@ -75,64 +74,42 @@ class RemoteLane(Lane):
     def _size(self) -> int:
         return min(_MOST, max(1, int(_BATCH_SECONDS / self._seconds))) if self._seconds else 1
 
-    def start(self, flow: Flow) -> None:
-        """Submit what is ready, from whatever thread."""
-        work = flow.take(self)
-        if work is not None:
-            self._submit(flow, work)
-
-    def _submit(self, flow: Flow, work: Work) -> None:
+    def _begun(self, flow: Flow, work: Work) -> tuple[list[Work], Future[Any]]:
         frame, step = work
+        home = self._homes.of(frame, self.executor)
+        listens = frame.level.scope.teller is not None
+        if step is not None:
+            inputs = [frame.values[slot] for slot in step.slots]
+            return [work], self.executor.submit(run_remote_step, home, step.index, inputs, frame.level.item, listens)
         works = [work]
-        try:
-            home = self._homes.of(frame, self.executor)
-            listens = frame.level.scope.teller is not None
-            future: Future[Any]
-            if step is not None:
-                inputs = [frame.values[slot] for slot in step.slots]
-                future = self.executor.submit(run_remote_step, home, step.index, inputs, frame.level.item, listens)
-            else:
-                share = max(1, len(self.ready) // self.slots)
-                works += flow.more(self, min(self._size, share) - 1)
-                items = [(one.values, one.level.item) for one, _ in works]
-                future = self.executor.submit(run_remote_items, home, items, flow.run.goes_on, listens)
-        except BaseException as error:  # it cannot travel, or the executor was shut down
-            flow.ended([(frame, step, error)], self)
-            return
-        self._futures.add(future)
-        future.add_done_callback(lambda done: flow.post(partial(self._take_back, flow, works, done)))
+        if frame not in self._alone:
+            share = max(1, len(self.ready) // self.slots)
+            works += flow.more(self, min(self._size, share) - 1)
+        items = [(one.values, one.level.item) for one, _ in works]
+        return works, self.executor.submit(run_remote_items, home, items, flow.run.goes_on, listens)
 
-    def _take_back(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
-        """For the driver: what came back."""
-        self._futures.discard(future)
-        try:
-            ends = self._kept(works, future.result())
-        except BaseException as error:
-            ends = [(*works[0], error)]
-        following = flow.ended(ends, self)
-        if following is not None:
-            self._submit(flow, following)
+    def _again(self, flow: Flow, works: list[Work]) -> Work | None:
+        self._alone.update(frame for frame, _ in works)
+        return flow.again(works, self)
 
-    def _kept(self, works: list[Work], answer: Answer) -> list[End]:
-        """Put what came back where it belongs."""
+    def _kept(self, works: list[Work], found: Answer) -> list[End]:
         frame, step = works[0]
-        relay(answer.events, frame.level.scope)
+        relay(found.events, frame.level.scope)
         if step is None:
-            each = answer.seconds / len(answer.found)
+            each = found.seconds / len(found.ends)
             self._seconds = (self._seconds + each) / 2 if self._seconds else each
         ends: list[End] = []
-        for (one, _), found in zip(works, answer.found, strict=False):  # behind a failure there may be none
-            error = open_error(found) if isinstance(found, bytes) else None
-            if not isinstance(found, bytes):
-                for slot, value in zip(one.plan.outputs.values() if step is None else step.outputs, found, strict=True):
+        for (one, _), end in zip(works, found.ends, strict=False):  # behind a failure there may be none
+            if isinstance(end, bytes):
+                ends.append((one, step, open_error(end)))
+                continue
+            if step is not None:
+                step.put(one.values, end)
+            else:
+                for slot, value in zip(one.plan.outputs.values(), end, strict=True):
                     one.values[slot] = value
-            ends.append((one, step, error))
+            ends.append((one, step, None))
         return ends
-
-    def cancel(self) -> None:
-        """Cancel what has not begun there."""
-        for future in list(self._futures):
-            future.cancel()
 
 
 # --- on a worker ---
@@ -143,12 +120,12 @@ class Answer:
     """What a worker sends back.
 
     Attributes:
-        found: The outputs of each item, or its error as bytes; of a step, as of one item.
+        ends: The outputs of each item, or its error as bytes; of a step, as of one item.
         seconds: How long that took.
         events: What callbacks are to be told.
     """
 
-    found: list[list[Any] | bytes]
+    ends: list[list[Any] | bytes]
     seconds: float
     events: list[Heard]
 
@@ -175,13 +152,13 @@ def run_remote_step(home: Home, index: int, inputs: list[Any], item: Item, liste
     began = monotonic()
     level = Level(scope, item)
     level.is_inside()
-    found: list[Any] | bytes
+    end: list[Any] | bytes
     try:
         call_step(step, values, level)
-        found = [values[slot] for slot in step.outputs]
+        end = step.taken(values)
     except BaseException as error:
-        found = pack_error(error)
-    return Answer([found], monotonic() - began, heard)
+        end = pack_error(error)
+    return Answer([end], monotonic() - began, heard)
 
 
 def run_remote_items(home: Home, items: list[tuple[Values, Item]], goes_on: bool, listens: bool) -> Answer:
@@ -189,14 +166,14 @@ def run_remote_items(home: Home, items: list[tuple[Values, Item]], goes_on: bool
     heard: list[Heard] = []
     plan, scope = _at(home, heard if listens else None)
     began = monotonic()
-    found: list[list[Any] | bytes] = []
+    ends: list[list[Any] | bytes] = []
     for values, item in items:
         try:
             run_plan(plan, values, scope, item)
         except BaseException as error:
-            found.append(pack_error(error))
+            ends.append(pack_error(error))
             if not (goes_on and isinstance(error, Exception)):
                 break
         else:
-            found.append([values[slot] for slot in plan.outputs.values()])
-    return Answer(found, monotonic() - began, heard)
+            ends.append([values[slot] for slot in plan.outputs.values()])
+    return Answer(ends, monotonic() - began, heard)

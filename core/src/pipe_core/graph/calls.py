@@ -1,0 +1,124 @@
+"""Lanes whose steps are calls of their own on an executor, which brings the result back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from pipe_core.graph.inline import call_step
+from pipe_core.graph.lanes import Lane
+from pipe_core.graph.plan import Step
+from pipe_core.kernel.errors import TaskTimeoutError
+
+if TYPE_CHECKING:
+    from pipe_core.graph.flow import End, Flow, Frame, Work
+    from pipe_core.runtime.executor import Executor
+
+_LOOKS: Final = 20
+"""So many times in its timeout somebody looks whether a call has begun."""
+
+
+class CallLane(Lane):
+    """Slots of an executor in this process, for steps whose time is limited: each is a call that can be given up.
+
+    Args:
+        executor: Where they are.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        super().__init__()
+        self.executor: Executor = executor
+        self.slots = executor.slots
+        self._futures: set[Future[Any]] = set()
+
+    def start(self, flow: Flow) -> None:
+        """Submit what is ready, from whatever thread."""
+        work = flow.take(self)
+        if work is not None:
+            self._submit(flow, work)
+
+    def _submit(self, flow: Flow, work: Work) -> None:
+        try:
+            works, future = self._begun(flow, work)
+        except BaseException as error:  # it cannot travel, or the executor was shut down
+            flow.ended([(*work, error)], self)
+            return
+        self._futures.add(future)
+        future.add_done_callback(lambda done: flow.post(partial(self._take_back, flow, works, done)))
+        step = work[1]
+        if step is not None and step.node.policies is not None and step.node.policies.timeout is not None:
+            _Limit(flow, self.executor, future, step).look()
+
+    def _begun(self, flow: Flow, work: Work) -> tuple[list[Work], Future[Any]]:
+        """The call that was made of *work*, and perhaps of more."""
+        frame, step = work
+        assert step is not None  # only single steps are limited in time
+        return [work], self.executor.submit(_called, frame, step)
+
+    def _take_back(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
+        """For the driver: what came back."""
+        self._futures.discard(future)
+        following: Work | None
+        try:
+            ends: Sequence[End] = self._kept(works, future.result())
+        except BaseException as error:
+            if len(works) > 1 and isinstance(error, Exception) and flow.error is None:
+                following = self._again(flow, works)  # one of them is the cause: each for itself, then
+            else:
+                following = flow.ended([(*work, error) for work in works], self)
+        else:
+            following = flow.ended(ends, self)
+        if following is not None:
+            self._submit(flow, following)
+
+    def _again(self, flow: Flow, works: list[Work]) -> Work | None:
+        return flow.again(works, self)
+
+    def _kept(self, works: list[Work], found: Any) -> Sequence[End]:
+        """Put what came back where it belongs."""
+        ((frame, step),) = works
+        assert step is not None
+        step.put(frame.values, found)
+        return [(frame, step, None)]
+
+    def cancel(self) -> None:
+        """Cancel what has not begun there."""
+        for future in list(self._futures):
+            future.cancel()
+
+
+def _called(frame: Frame, step: Step) -> list[Any]:
+    """The outputs of a step. It works on values of its own: whoever gave it up does not want to hear of it again."""
+    values = frame.plan.values_for(step, [frame.values[slot] for slot in step.slots])
+    call_step(step, values, frame.level)
+    return step.taken(values)
+
+
+class _Limit:
+    """Gives a call up when it has run for its time. It takes a moment to see that it has begun."""
+
+    def __init__(self, flow: Flow, executor: Executor, future: Future[Any], step: Step) -> None:
+        assert step.node.policies is not None
+        assert step.node.policies.timeout is not None
+        self._flow = flow
+        self._executor = executor
+        self._future = future
+        self._name = step.node.name
+        self._seconds = step.node.policies.timeout
+        self._until: float | None = None
+
+    def look(self) -> None:
+        """Whether it has begun, and whether its time is over."""
+        now = monotonic()
+        if self._future.done():
+            return
+        if self._until is None and self._future.running():
+            self._until = now + self._seconds
+        if self._until is not None and now >= self._until:
+            text = f"The node '{self._name}' ran longer than its timeout of {self._seconds:g} s, and was given up."
+            self._executor.give_up(self._future, TaskTimeoutError(text))
+            return
+        self._flow.alarm(self._until if self._until is not None else now + self._seconds / _LOOKS, self.look)

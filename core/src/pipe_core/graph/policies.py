@@ -1,0 +1,61 @@
+"""What may be said of one node alone: attempts, limits of time and of rate, and where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from pipe_core.graph.errors import NodeDefinitionError
+from pipe_core.runtime.permits import RateLimit
+from pipe_core.runtime.retries import Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """See `Node`.
+
+    Attributes:
+        retry: Which failures are followed by another attempt, and when.
+        timeout: How many seconds an attempt may take.
+        rate: How often it may start.
+        concurrency: How many of it may run at once, in one run.
+        executor: Where it runs.
+    """
+
+    retry: Retry | None = None
+    timeout: float | None = None
+    rate: RateLimit | None = None
+    concurrency: int | None = None
+    executor: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        retries: int | Retry | None,
+        timeout: float | None,
+        rate: float | tuple[float, float] | RateLimit | None,
+        concurrency: int | None,
+        executor: Any,
+    ) -> Policies | None:
+        """What was said of the node *name*; None where nothing was.
+
+        Raises:
+            NodeDefinitionError: A number is out of its range.
+            OptionsError: The retries or the rate are none.
+        """
+        if timeout is not None and (type(timeout) not in (int, float) or not timeout > 0):
+            raise NodeDefinitionError(f"The node '{name}' wants positive seconds as timeout, not {timeout!r}.")
+        if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+            raise NodeDefinitionError(
+                f"The node '{name}' wants a whole number from 1 on as concurrency, not {concurrency!r}."
+            )
+        retry = retries if retries is None or isinstance(retries, Retry) else Retry(retries)
+        made = cls(retry, timeout, RateLimit.of(rate), concurrency, executor)
+        return None if made == cls() else made
+
+    @property
+    def place(self) -> Hashable:
+        """What tells one `executor` from another one."""
+        return self.executor if isinstance(self.executor, str) else id(self.executor)

@@ -1,0 +1,124 @@
+"""What is said of one node alone holds wherever it runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipe_core import Engine, Pipeline, RateLimit, Retry, TaskTimeoutError, UnsupportedCapabilityError, node
+
+QUICK = Retry(3, delay=0.001)
+ENGINES = ["sync", "threads", "asyncio", "loky"]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    with Engine(request.param, request.param, max_workers=None if request.param == "sync" else 2) as engine:
+        yield engine
+
+
+def count(folder: Path, name: str) -> int:
+    """How often it was called with that, this time included: in files, for a process knows nothing of another one."""
+    (folder / f"{name}-{os.getpid()}-{threading.get_ident()}-{time.monotonic_ns()}").touch()
+    return len(list(folder.glob(f"{name}-*")))
+
+
+def test_what_fails_is_tried_again(engine: Engine, tmp_path: Path) -> None:
+    @node(retries=QUICK)
+    def flaky(item: int) -> int:
+        if count(tmp_path, str(item)) < 3:
+            raise ConnectionError(item)
+        return item
+
+    @node
+    def doubled(flaky: int) -> int:
+        return 2 * flaky
+
+    result = Pipeline([flaky, doubled]).map({"item": range(5)}, "item", engine=engine)
+    assert result["doubled"] == [0, 2, 4, 6, 8]
+
+
+def test_the_last_failure_counts(engine: Engine, tmp_path: Path) -> None:
+    @node(retries=Retry(2, delay=0.001))
+    def fails(item: int) -> int:
+        raise ConnectionError(count(tmp_path, "x"))
+
+    with pytest.raises(ConnectionError, match="3"):
+        Pipeline([fails]).run({"item": 1}, engine=engine)
+    result = Pipeline([fails]).map({"item": [1, 2]}, "item", engine=engine, on_error="continue")
+    assert [failure.index for failure in result.failed] == [0, 1]
+
+
+def test_only_so_many_run_at_once(engine: Engine, tmp_path: Path) -> None:
+    @node(concurrency=1)
+    def alone(item: int) -> int:
+        with (tmp_path / "here").open("x"):  # fails when somebody else is here
+            time.sleep(0.005)
+        (tmp_path / "here").unlink()
+        return item
+
+    assert Pipeline([alone]).map({"item": range(20)}, "item", engine=engine)["alone"] == list(range(20))
+
+
+def test_starts_keep_to_the_rate(engine: Engine) -> None:
+    @node(rate=RateLimit(20, per=1, burst=1))
+    def limited(item: int) -> int:
+        return item
+
+    began = time.monotonic()
+    assert Pipeline([limited]).map({"item": range(11)}, "item", engine=engine)["limited"] == list(range(11))
+    assert time.monotonic() - began >= 0.49
+
+
+@pytest.mark.parametrize("where", ["threads", "loky"])
+def test_a_node_may_have_an_executor_of_its_own(engine: Engine, where: str) -> None:
+    @node(executor=where)
+    def there(item: int) -> tuple[int, int]:
+        return os.getpid(), threading.get_ident()
+
+    @node
+    def here(there: tuple[int, int]) -> tuple[int, int]:
+        return os.getpid(), threading.get_ident()
+
+    found = Pipeline([there, here]).run({"item": 1}, engine=engine)
+    me = os.getpid(), threading.get_ident()
+    assert found["there"] != me
+    assert (found["there"][0] == me[0]) == (where == "threads")
+
+
+@pytest.mark.parametrize("where", ["threads", "asyncio", "loky"])
+def test_what_takes_too_long_is_given_up(where: str) -> None:
+    @node(timeout=0.6)
+    def slow(item: float) -> float:
+        time.sleep(item)
+        return item
+
+    @node
+    def after(slow: float) -> float:
+        return slow + 1
+
+    with Engine(where, where, max_workers=2) as engine:
+        Pipeline([after], engine=engine).map({"slow": [0.0] * 50}, "slow")  # workers take a moment to start
+        pipeline = Pipeline([slow, after], engine=engine)
+        result = pipeline.map({"item": [0.0, 8.0, 0.01]}, "item", on_error="continue")
+        assert result["after"] == [1.0, None, 1.01]
+        assert isinstance(result.failed[0].error, TaskTimeoutError)
+        assert "'slow' ran longer than its timeout of 0.6 s" in str(result.failed[0].error)
+
+
+def test_a_limit_that_nobody_can_keep_is_refused_before_anything_runs() -> None:
+    ran = []
+
+    @node(timeout=1)
+    def limited(item: int) -> int:
+        ran.append(item)
+        return item
+
+    with pytest.raises(UnsupportedCapabilityError, match="the calling thread cannot end what runs"):
+        Pipeline([limited]).run({"item": 1})
+    assert not ran
