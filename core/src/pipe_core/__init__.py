@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipe_core.graph.pipeline import Pipeline as Pipeline
     from pipe_core.graph.result import MapResult as MapResult
     from pipe_core.graph.scope import CancelToken as CancelToken
+    from pipe_core.graph.stateful import stateful as stateful
     from pipe_core.kernel.access import get_codec as get_codec
     from pipe_core.kernel.access import get_format as get_format
     from pipe_core.kernel.access import get_hook as get_hook
@@ -121,6 +122,7 @@ _PLACES = {
     "pipe_core.graph.pipeline": "Pipeline",
     "pipe_core.graph.result": "MapResult",
     "pipe_core.graph.scope": "CancelToken",
+    "pipe_core.graph.stateful": "stateful",
     "pipe_core.kernel.access": "get_codec get_format get_hook get_observer get_scheduler",
     "pipe_core.kernel.contracts": "Backend Call Codec Done Format Outcome Scheduler Sink Source Take",
     "pipe_core.kernel.errors": (

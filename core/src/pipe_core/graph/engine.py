@@ -13,9 +13,9 @@ from pipe_core.graph.errors import ItemsFailedError
 from pipe_core.graph.flow import Flow, Group
 from pipe_core.graph.inline import each_in_line, run_plan
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
-from pipe_core.graph.plan import Plan
+from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.result import ItemFailure, MapResult
-from pipe_core.graph.scope import CancelToken, MapLevel, OnError, Run, Scope
+from pipe_core.graph.scope import CancelToken, Item, MapLevel, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import using_layers
@@ -225,13 +225,23 @@ class Engine:
                 group = Group(plan, scope, items, around=around, window=wide)
                 yield from self._flow(run, sides, plan, mapped=True).stream(group, ordered=ordered)
 
+    def run_values(self, plan: Plan, values: Values, scope: Scope, item: Item) -> None:
+        """Run *plan* on *values*, which hold the results then. For workers of other processes."""
+        group = Group(plan, scope, iter([{name: values[slot] for name, slot in plan.inputs.items()}]), item)
+        self._flow(scope.run, self._executors(), plan, mapped=False).drive(group)
+        for name, value in group.results[0].items():
+            values[plan.outputs[name]] = value
+
     def _flow(self, run: Run, sides: Sides, plan: Plan, *, mapped: bool) -> Flow:
         from pipe_core.graph.layout import Layout  # most runs are in the calling thread, and need none
         from pipe_core.graph.remote import Homes
 
         if self._homes is None:
             self._homes = Homes()
-        layout = Layout(*sides, self._homes, self._places(plan))
+        inside = None
+        if isinstance(self.node_executor, str) and sides[0] is not None and sides[0].capabilities.in_process:
+            inside = WORDS.get(self.node_executor, self.node_executor), self.max_workers
+        layout = Layout(*sides, self._homes, inside, self._places(plan))
         layout.check(plan, mapped=mapped)
         return Flow(run, layout)
 

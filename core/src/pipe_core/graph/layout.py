@@ -12,6 +12,7 @@ from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.remote import Homes, RemoteLane
 from pipe_core.graph.scope import MapLevel
+from pipe_core.graph.worker import Inside
 from pipe_core.kernel.errors import UnsupportedCapabilityError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Layout:
         nodes: Where the nodes of a pipeline run; None for one after the other, wherever their item is.
         items: Where the items of a map run; None for one after the other.
         homes: Where workers find pipelines.
+        inside: The executor that workers of other processes use themselves for the nodes of an item.
         places: The executors of nodes that have one of their own, by `Policies.place`.
 
     Attributes:
@@ -38,12 +40,14 @@ class Layout:
         nodes: Executor | None,
         items: Executor | None,
         homes: Homes,
+        inside: Inside | None = None,
         places: Mapping[Hashable, Executor | None] | None = None,
     ) -> None:
         self.here = Lane()
         self.others: list[Lane] = []
         self.is_serial = nodes is None
         self._homes = homes
+        self._inside = inside
         self._made: dict[Executor, tuple[Lane, Lane]] = {}
         self._timed: dict[Executor, Lane] = {}
         self._nodes = self._lanes(nodes)
@@ -60,7 +64,7 @@ class Layout:
 
     def _new(self, executor: Executor) -> tuple[Lane, Lane]:
         if not executor.capabilities.in_process:
-            lane: Lane = RemoteLane(executor, self._homes)
+            lane: Lane = RemoteLane(executor, self._homes, self._inside)
             self.others.append(lane)
             return lane, lane
         plain = PullLane(executor)

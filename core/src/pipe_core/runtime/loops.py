@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import inspect
 import logging
 import threading
 import weakref
@@ -86,6 +87,8 @@ class LoopThread:
         try:
             value: T = future.result().get()
         except concurrent.futures.CancelledError:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()  # cancelled before its turn came: nobody awaits it any more
             if self._left:
                 raise LoopLeft("Its event loop was left behind, because a call blocks it.") from None
             raise

@@ -1,0 +1,102 @@
+"""What a worker process does for a run: steps and items of a pipeline that it was given once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.graph.inline import call_step, run_plan
+from pipe_core.graph.plan import Plan, Values
+from pipe_core.graph.relay import Heard, Recorder
+from pipe_core.graph.scope import Item, Level, Run, Scope
+from pipe_core.runtime.wire import pack_error
+
+if TYPE_CHECKING:
+    from pipe_core.graph.engine import Engine
+    from pipe_core.graph.pipeline import Pipeline
+    from pipe_core.runtime.share import Shared
+
+    Home = tuple[Shared[Pipeline], tuple[str, ...], tuple[str, ...]]
+
+Inside = tuple[str, int | None]
+"""The executor of nodes that a worker uses itself, and how many of them run at once there."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a worker sends back.
+
+    Attributes:
+        ends: The outputs of each item, or its error as bytes; of a step, as of one item.
+        seconds: How long that took.
+        events: What callbacks are to be told.
+    """
+
+    ends: list[list[Any] | bytes]
+    seconds: float
+    events: list[Heard]
+
+
+@cache
+def _run_here() -> Run:
+    """The one run of a worker process: its coroutines share a loop, which ends with it."""
+    return Run()
+
+
+@cache
+def _engine(inside: Inside) -> Engine:
+    from pipe_core.graph.engine import Engine
+
+    return Engine(inside[0], "sync", inside[1])
+
+
+def _at(home: Home, run: Run, heard: list[Heard] | None) -> tuple[Plan, Scope]:
+    shared, wanted, given = home
+    pipeline = shared.get()
+    scope = Scope(run, pipeline, callbacks=None if heard is None else [Recorder(heard)])
+    return pipeline.plan_for(wanted, given), scope
+
+
+def step_there(home: Home, index: int, inputs: list[Any], item: Item, listens: bool) -> Answer:
+    """The outputs of one step for its *inputs*."""
+    heard: list[Heard] = []
+    plan, scope = _at(home, _run_here(), heard if listens else None)
+    step = plan.steps[index]
+    values = plan.values_for(step, inputs)
+    began = monotonic()
+    level = Level(scope, item)
+    level.is_inside()
+    end: list[Any] | bytes
+    try:
+        call_step(step, values, level)
+        end = step.taken(values)
+    except BaseException as error:
+        end = pack_error(error)
+    return Answer([end], monotonic() - began, heard)
+
+
+def items_there(
+    home: Home, items: list[tuple[Values, Item]], goes_on: bool, listens: bool, inside: Inside | None
+) -> Answer:
+    """The outputs of each of these items, up to the first that fails unless the run *goes_on*."""
+    heard: list[Heard] = []
+    began = monotonic()
+    ends: list[list[Any] | bytes] = []
+    for values, item in items:
+        try:
+            if inside is None:
+                plan, scope = _at(home, _run_here(), heard if listens else None)
+                run_plan(plan, values, scope, item)
+            else:
+                with Run() as run:  # it ends with its first failure, and takes its loop along
+                    plan, scope = _at(home, run, heard if listens else None)
+                    _engine(inside).run_values(plan, values, scope, item)
+        except BaseException as error:
+            ends.append(pack_error(error))
+            if not (goes_on and isinstance(error, Exception)):
+                break
+        else:
+            ends.append([values[slot] for slot in plan.outputs.values()])
+    return Answer(ends, monotonic() - began, heard)
