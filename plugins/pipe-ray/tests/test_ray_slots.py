@@ -84,7 +84,7 @@ class Bench:
     def up(self, *, near: bool = False) -> Actor:
         """The worker that is on its way comes up."""
         actor = self.actors[-1]
-        actor.end_of("begin").set_result(json.dumps({"pid": 1, "near": near}))
+        actor.end_of("begin").set_result(json.dumps({"pid": 1, "node": "n", "near": near}))
         self.settle()
         return actor
 
