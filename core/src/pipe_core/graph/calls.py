@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.inline import call_step
 from pipe_core.graph.lanes import Lane
 from pipe_core.graph.plan import Step
-from pipe_core.kernel.errors import TaskTimeoutError
+from pipe_core.kernel.errors import CodecError, TaskTimeoutError
 
 if TYPE_CHECKING:
     from pipe_core.graph.flow import End, Flow, Frame, Work
@@ -36,19 +37,26 @@ class CallLane(Lane):
 
     def start(self, flow: Flow) -> None:
         """Submit what is ready, from whatever thread."""
-        work = flow.take(self)
-        if work is not None:
-            self._submit(flow, work)
+        self._submit(flow, flow.take(self))
 
-    def _submit(self, flow: Flow, work: Work) -> None:
-        try:
-            works, future = self._begun(flow, work)
-        except BaseException as error:  # it cannot travel, or the executor was shut down
-            flow.ended([(*work, error)], self)
-            return
+    def _submit(self, flow: Flow, work: Work | None) -> None:
+        """Submit *work*, or else what comes behind it."""
+        while work is not None:
+            try:
+                works, future = self._begun(flow, work)
+            except CodecError as error:  # it cannot travel
+                work = flow.ended([(*work, error)], self)
+            except BaseException as error:
+                flow.fail(ExecutorClosedError(self.name) if isinstance(error, RuntimeError) else error)
+                work = flow.ended([(*work, error)], self)
+            else:
+                self._follow(flow, works, future)
+                return
+
+    def _follow(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
         self._futures.add(future)
         future.add_done_callback(lambda done: flow.post(partial(self._take_back, flow, works, done)))
-        step = work[1]
+        step = works[0][1]
         if step is not None and step.node.policies is not None and step.node.policies.timeout is not None:
             _Limit(flow, self.executor, future, step).look()
 
@@ -61,6 +69,8 @@ class CallLane(Lane):
     def _take_back(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
         """For the driver: what came back."""
         self._futures.discard(future)
+        if flow.error is None and (future.cancelled() or type(future.exception()) is CancelledError):
+            flow.fail(ExecutorClosedError(self.name))
         following: Work | None
         try:
             ends: Sequence[End] = self._kept(works, future.result())
@@ -71,8 +81,7 @@ class CallLane(Lane):
                 following = flow.ended([(*work, error) for work in works], self)
         else:
             following = flow.ended(ends, self)
-        if following is not None:
-            self._submit(flow, following)
+        self._submit(flow, following)
 
     def _again(self, flow: Flow, works: list[Work]) -> Work | None:
         return flow.again(works, self)

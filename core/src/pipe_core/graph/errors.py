@@ -73,6 +73,16 @@ class OutputMismatchError(GraphError):
     """A node gave another number of values than it has outputs."""
 
 
+class ExecutorClosedError(PipeError, RuntimeError):
+    """The executor that a pipeline runs on was shut down before its end."""
+
+    def __init__(self, executor: str) -> None:
+        super().__init__(
+            f"The executor {executor!r} was shut down while a pipeline ran on it, or before. Keep it open until the "
+            f"run has ended, or give the engine its name: then it starts one of its own."
+        )
+
+
 class ItemsFailedError(ExceptionGroup[Exception]):
     """All that failed in a run with ``on_error="collect"``.
 

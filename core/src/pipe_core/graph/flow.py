@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.gates import Gates
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.nesting import PipelineNode
@@ -114,8 +115,9 @@ class Group:
         return not self.is_read and len(self.waiting) < min(_AHEAD, self.window) / 2
 
     def read(self) -> None:
-        """Read some items."""
-        while len(self.waiting) < min(_AHEAD, self.window):
+        """Read some items; of a nested map, whose items are a list, all of them."""
+        most = min(_AHEAD, self.window) if self.parent is None else math.inf
+        while len(self.waiting) < most:
             inputs = next(self.items, None)
             if inputs is None:
                 self.is_read = True
@@ -228,6 +230,7 @@ class Flow:
         self._helped: list[Lane] = [lanes.here]
         self._running = 0
         self._is_over = False
+        self._is_settling = False  # nothing begins any more, and what need not begin has been cancelled
         self._gates = Gates()
         self._alarms: list[tuple[float, int, Callable[[], None]]] = []
         self._root: Group
@@ -311,9 +314,11 @@ class Flow:
                 work = next((found for lane in self._helped if (found := self._pop(lane)) is not None), None)
                 if work is not None:
                     self._running += 1
-                elif not self._running and (self._is_over or self.error is not None):
+                elif self._has_ended and self._running <= 0:
                     return False
-                elif self.error is not None or not self._has_news():
+                elif self._has_ended and not self._is_settling:
+                    self._is_settling, news = True, self._cancel
+                elif not self._has_news():
                     self._wait()
         if news is not None:
             news()
@@ -323,8 +328,8 @@ class Flow:
 
     def _wait(self) -> None:
         alarm = self._alarms[0][0] if self._alarms else None
-        times = [alarm, *([self.run.until, self._gates.next_time] if self.error is None else [])]
-        if self.error is None:
+        times = [alarm, *([] if self._has_ended else [self.run.until, self._gates.next_time])]
+        if not self._has_ended:
             self.run.check()
         first = min((one for one in times if one is not None), default=None)
         self._changed.wait(None if first is None else max(0.0, first - monotonic()))
@@ -355,13 +360,23 @@ class Flow:
             self._news.append(news)
             self._changed.notify()
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether nothing begins any more."""
+        return self._is_over or self.error is not None
+
     def fail(self, error: BaseException) -> None:
         """Start nothing else. The first error is the run's."""
         with self._lock:
-            if self.error is None:
-                self.error = error
             self._changed.notify()
+            if self.error is not None:
+                return
+            self.error = error
         self.run.stop()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Cancel what has not begun: an executor that others use as well may take long to begin it."""
         for lane in self._lanes.others:
             lane.cancel()
 
@@ -373,11 +388,25 @@ class Flow:
             lane.coming -= 1
             return self._pop_or_leave(lane)
 
-    def more(self, lane: Lane, count: int) -> list[Work]:
-        """So many items more, for a slot of *lane* that takes them together."""
+    def missed(self, lane: Lane) -> None:
+        """A slot of *lane* that was started will not come. That is no error where it is not needed any more."""
+        if not self._has_ended:
+            self.fail(ExecutorClosedError(lane.name))
+        self.take(lane)  # nothing: the slot is free
+
+    def leave(self, lane: Lane, error: BaseException) -> None:
+        """A slot of *lane* was ended from outside."""
+        self.fail(error)
+        with self._lock:
+            self._pop_or_leave(lane)
+
+    def more(self, lane: Lane, count: int, group: Group) -> list[Work]:
+        """So many items of *group* more, for a slot of *lane* that takes them together."""
         found: list[Work] = []
         with self._lock:
             while len(found) < count and self.error is None and lane.ready and lane.ready[0][-1] is None:
+                if lane.ready[0][-2].group is not group:
+                    break
                 found.append(heappop(lane.ready)[-2:])
         return found
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import weakref
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.inline import explain
 from pipe_core.graph.plan import Step
 from pipe_core.graph.scope import Item
 
 if TYPE_CHECKING:
+    import asyncio
+
     from pipe_core.graph.flow import Flow, Frame
     from pipe_core.runtime.executor import Executor
 
@@ -18,17 +25,25 @@ _TURNS: Final = 50
 
 
 class _Around(threading.local):
-    """The executors whose slots the calling thread sits on, by way of this module."""
+    """What the calling thread does for executors, by way of this module."""
 
-    executors: tuple[Any, ...] = ()
+    def __init__(self) -> None:
+        self.executors: tuple[Executor, ...] = ()
+        self.loops: weakref.WeakKeyDictionary[Executor, Any] = weakref.WeakKeyDictionary()
 
 
 _around = _Around()
 
 
-def threads_around() -> tuple[Any, ...]:
-    """The executors whose slots the calling thread sits on."""
-    return _around.executors
+def is_around(executor: Executor | None) -> bool:
+    """Whether the calling thread sits on a slot of *executor*, or in its loop."""
+    return executor is not None and (executor in _around.executors or blocks_loop(executor))
+
+
+def blocks_loop(executor: Executor) -> bool:
+    """Whether the calling thread is in a coroutine on the loop of *executor*: who waits here, blocks it."""
+    running = sys.modules["asyncio"]._get_running_loop() if "asyncio" in sys.modules else None
+    return running is not None and (running is executor.loop or running is _around.loops.get(executor))
 
 
 class Lane:
@@ -48,11 +63,31 @@ class Lane:
         self.ready: list[tuple[Item, int, int, Frame, Step | None]] = []
         self.busy = self.coming = 0
 
+    @property
+    def name(self) -> str:
+        """Of its executor, for messages."""
+        return "" if self.executor is None else self.executor.name
+
     def start(self, flow: Flow) -> None:
         """Let one more slot take work."""
 
     def cancel(self) -> None:
-        """The run has failed: what waits in the executor's queue is not needed any more."""
+        """Nothing begins any more: what waits in the executor's queue is not needed."""
+
+
+class _Ticket:
+    """Of a slot that was started: it comes, or somebody says that it will not. Whoever is first has it."""
+
+    def __init__(self) -> None:
+        self._left = [None]
+
+    def claim(self) -> bool:
+        """Whether nobody has had it before."""
+        try:
+            self._left.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class PullLane(Lane):
@@ -62,32 +97,77 @@ class PullLane(Lane):
         super().__init__()
         self.executor: Executor = executor
         self.slots = executor.slots
+        self._futures: set[Future[Any]] = set()
 
     def start(self, flow: Flow) -> None:
         """Submit a call that pulls."""
+        ticket = _Ticket()
         try:
-            self.executor.submit(self.pull, flow)
-        except BaseException as error:  # it was shut down
-            flow.take(self)
-            flow.fail(error)
+            future: Future[Any] = self.executor.submit(self.pull, flow, ticket)
+        except BaseException as error:
+            if not isinstance(error, RuntimeError):  # which says that it was shut down
+                flow.fail(error)
+            self._missed(flow, ticket)
+            return
+        self._futures.add(future)
+        future.add_done_callback(partial(self._done, flow, ticket))
 
-    def pull(self, flow: Flow) -> None:
+    def _done(self, flow: Flow, ticket: _Ticket, future: Future[Any]) -> None:
+        self._futures.discard(future)
+        self._missed(flow, ticket)
+
+    def _missed(self, flow: Flow, ticket: _Ticket) -> None:
+        if ticket.claim():  # it was cancelled, or its executor shut down
+            flow.missed(self)
+
+    def pull(self, flow: Flow, ticket: _Ticket) -> None:
         """What a slot does. Nothing escapes: a step that raises ends the run, not the slot."""
+        if not ticket.claim():
+            return
         before, _around.executors = _around.executors, (*_around.executors, self.executor)
         try:
             work = flow.take(self)
             while work is not None:
                 work = flow.perform(work, self)
+        except BaseException as error:
+            flow.leave(self, error)
         finally:
             _around.executors = before
+
+    def cancel(self) -> None:
+        """Those that have not come need not come."""
+        for future in list(self._futures):
+            future.cancel()
 
 
 class LoopLane(PullLane):
     """Slots on an event loop, for coroutine functions."""
 
-    async def pull(self, flow: Flow) -> None:  # type: ignore[override]  # awaited by its executor
+    def __init__(self, executor: Executor) -> None:
+        super().__init__(executor)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def pull(self, flow: Flow, ticket: _Ticket) -> None:  # type: ignore[override]  # awaited by its executor
         """As `PullLane.pull`, on the loop."""
         import asyncio  # its executor has imported it
+
+        if not ticket.claim():
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        _around.loops[self.executor] = asyncio.get_running_loop()
+        try:
+            await self._pull(flow)
+        except BaseException as error:
+            flow.leave(self, error)
+        finally:
+            self._tasks.discard(task)
+
+    async def _pull(self, flow: Flow) -> None:
+        import asyncio
+
+        from pipe_core.runtime.loops import cancelled_from_outside
 
         work = flow.take(self)
         turns = 0
@@ -95,10 +175,20 @@ class LoopLane(PullLane):
             frame, step = work
             assert step is not None  # whole items are for threads
             error = await _awaited(step, frame)
+            if isinstance(error, asyncio.CancelledError) and cancelled_from_outside():
+                flow.fail(ExecutorClosedError(self.name))  # or the run has failed before
             work = flow.ended([(frame, step, error)], self)
             turns += 1
             if not turns % _TURNS:
                 await asyncio.sleep(0)  # a coroutine that never waits must not keep the loop to itself
+
+    def cancel(self) -> None:
+        """Those that have not come need not come, and coroutines that wait are cancelled."""
+        super().cancel()
+        for task in list(self._tasks):
+            loop = task.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
 
 
 async def _awaited(step: Step, frame: Frame) -> BaseException | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipe_core.graph.calls import CallLane
 from pipe_core.graph.flow import Frame, Group
-from pipe_core.graph.lanes import Lane, LoopLane, PullLane, threads_around
+from pipe_core.graph.lanes import Lane, LoopLane, PullLane, blocks_loop, is_around
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.remote import Homes, RemoteLane
@@ -68,7 +68,8 @@ class Layout:
             self.others.append(lane)
             return lane, lane
         plain = PullLane(executor)
-        awaited = LoopLane(executor) if executor.capabilities.native_async else plain
+        on_loop = executor.capabilities.native_async and not blocks_loop(executor)
+        awaited = LoopLane(executor) if on_loop else plain
         self.others += {id(lane): lane for lane in (plain, awaited)}.values()
         return plain, awaited
 
@@ -85,8 +86,7 @@ class Layout:
 
     def around_this_thread(self) -> list[Lane]:
         """The lanes whose slots the calling thread sits on: it helps, for else nobody might."""
-        executors = threads_around()
-        return [lane for lane in self.others if lane.executor in executors]
+        return [lane for lane in self.others if is_around(lane.executor)]
 
     def lane_of(self, frame: Frame, step: Step | None) -> Lane:
         """Where *step* runs, or all of *frame*."""
@@ -94,7 +94,9 @@ class Layout:
         if policies is not None and policies.executor is not None:
             plain, awaited = self._places[policies.place]
         elif step is None or self.is_serial:
-            plain, awaited = self._items if frame.level.item else (self.here, self.here)
+            plain, awaited = self._items
+            if not frame.level.item:  # here; but there is one event loop in a run
+                plain, awaited = self.here, awaited if isinstance(awaited, LoopLane) else self.here
         else:
             plain, awaited = self._nodes
         if step is not None and isinstance(step.node, PipelineNode):
@@ -125,6 +127,8 @@ class Layout:
         """Whether an item of *group* runs in one go."""
         if group.mapped and isinstance(self._items[0], RemoteLane):
             return not group.plan.policies  # which are kept here
+        if not group.mapped and group.parent is None and group.scope.run.goes_on:
+            return False  # with the steps that do not need the one that has failed
         return self.is_serial and group.plan.lean is not None and group.scope.is_quiet
 
     def limit(self, group: Group) -> int:

@@ -28,7 +28,9 @@ class Homes:
     """What workers need once, to run the steps of a pipeline: the pipeline, shared."""
 
     def __init__(self) -> None:
-        self._shared: weakref.WeakKeyDictionary[Pipeline, dict[int, Shared[Pipeline]]] = weakref.WeakKeyDictionary()
+        self._shared: weakref.WeakKeyDictionary[Pipeline, weakref.WeakKeyDictionary[Executor, Shared[Pipeline]]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def of(self, frame: Frame, executor: Executor) -> Home:
         """Where a worker of *executor* finds the plan of *frame*.
@@ -37,10 +39,10 @@ class Homes:
             CodecError: The pipeline cannot travel; says which node keeps it.
         """
         pipeline, plan = frame.level.scope.pipeline, frame.plan
-        shared = self._shared.setdefault(pipeline, {})
-        found = shared.get(id(executor))
+        shared = self._shared.setdefault(pipeline, weakref.WeakKeyDictionary())
+        found = shared.get(executor)
         if found is None:
-            found = shared[id(executor)] = executor.share(pipeline)
+            found = shared[executor] = executor.share(pipeline)
         return found, tuple(plan.outputs), plan.given
 
 
@@ -80,7 +82,7 @@ class RemoteLane(CallLane):
         works = [work]
         if frame not in self._alone:
             share = max(1, len(self.ready) // self.slots)
-            works += flow.more(self, min(self._size, share) - 1)
+            works += flow.more(self, min(self._size, share) - 1, frame.group)
         items = [(one.values, one.level.item) for one, _ in works]
         return works, self.executor.submit(items_there, home, items, flow.run.goes_on, listens, self._inside)
 
