@@ -6,9 +6,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Final
 
-from pipe_core.graph.errors import GraphError
+from pipe_core.graph.errors import GraphError, InputError
+from pipe_core.kernel.index import suggestion
 
 MODES: Final = ("zip", "product")
+
+_ENDED: Final = object()
 
 
 class MapError(GraphError):
@@ -24,8 +27,8 @@ class MapError(GraphError):
 
 
 def names_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """One name, several, or none, as a tuple."""
-    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    """One name, several, or none, as a tuple; each of them once."""
+    return () if given is None else (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
 
 
 def check_mode(mode: str) -> str:
@@ -41,8 +44,10 @@ def items_of(inputs: Mapping[str, Any], over: Sequence[str], mode: str) -> Itera
     One iterable that is mapped over is not read ahead: it may be a generator without an end.
 
     Raises:
-        MapError: The lengths differ, or a value cannot be iterated over.
+        InputError: There is no such input to map over.
+        MapError: The lengths differ, a value cannot be iterated over, or nothing is mapped over.
     """
+    _check_given(inputs, over)
     fixed = {name: value for name, value in inputs.items() if name not in over}
     columns = {name: _iterable(name, inputs[name]) for name in over}
     if len(over) == 1:
@@ -52,7 +57,7 @@ def items_of(inputs: Mapping[str, Any], over: Sequence[str], mode: str) -> Itera
         rows: Iterable[tuple[Any, ...]] = itertools.product(*columns.values())
     else:
         _check_lengths(columns)
-        rows = zip(*columns.values(), strict=True)
+        rows = _in_step(columns)
     return ({**fixed, **dict(zip(over, row, strict=True))} for row in rows)
 
 
@@ -68,6 +73,31 @@ def count_of(inputs: Mapping[str, Any], over: Sequence[str], mode: str) -> int |
     for length in lengths:
         total *= length
     return total
+
+
+def _check_given(inputs: Mapping[str, Any], over: Sequence[str]) -> None:
+    if not over:
+        raise MapError("map_over names no input. Name those that have one value for each item, or use run.")
+    for name in over:
+        if name not in inputs:
+            raise InputError(
+                f"'{name}' is to be mapped over, and was not given.{suggestion(name, inputs)} "
+                f"Given: {', '.join(inputs) or 'nothing'}",
+                missing=[name],
+            )
+
+
+def _in_step(columns: Mapping[str, Iterable[Any]]) -> Iterator[tuple[Any, ...]]:
+    """The values of equal place. What has no length shows only at its end that it is too short."""
+    for count, row in enumerate(itertools.zip_longest(*columns.values(), fillvalue=_ENDED)):
+        ended = [name for name, value in zip(columns, row, strict=True) if value is _ENDED]
+        if ended:
+            raise MapError(
+                f"All that is mapped over by 'zip' has the same length, and here {' and '.join(ended)} ended after "
+                f"{count} values, before the others.",
+                lengths=dict.fromkeys(ended, count),
+            )
+        yield row
 
 
 def _iterable(name: str, value: Any) -> Iterable[Any]:
