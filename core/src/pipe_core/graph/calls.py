@@ -78,10 +78,15 @@ class CallLane(Lane):
             if len(works) > 1 and isinstance(error, Exception) and flow.error is None:
                 following = self._again(flow, works)  # one of them is the cause: each for itself, then
             else:
+                error = self._reason(works, error)
                 following = flow.ended([(*work, error) for work in works], self)
         else:
             following = flow.ended(ends, self)
         self._submit(flow, following)
+
+    def _reason(self, works: list[Work], error: BaseException) -> BaseException:
+        """What to raise for *error*."""
+        return error
 
     def _again(self, flow: Flow, works: list[Work]) -> Work | None:
         return flow.again(works, self)

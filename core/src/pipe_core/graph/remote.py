@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.calls import CallLane
 from pipe_core.graph.relay import relay
+from pipe_core.graph.travelling import blame_inputs
 from pipe_core.graph.worker import Answer, Inside, items_there, step_there
+from pipe_core.kernel.errors import CodecError
 from pipe_core.runtime.wire import open_error
 
 if TYPE_CHECKING:
@@ -42,7 +45,10 @@ class Homes:
         shared = self._shared.setdefault(pipeline, weakref.WeakKeyDictionary())
         found = shared.get(executor)
         if found is None:
-            found = shared[executor] = executor.share(pipeline)
+            try:
+                found = shared[executor] = executor.share(pipeline)
+            except CodecError as error:
+                raise blame_nodes(pipeline) or error from None
         return found, tuple(plan.outputs), plan.given
 
 
@@ -86,11 +92,24 @@ class RemoteLane(CallLane):
         items = [(one.values, one.level.item) for one, _ in works]
         return works, self.executor.submit(items_there, home, items, flow.run.goes_on, listens, self._inside)
 
+    def _reason(self, works: list[Work], error: BaseException) -> BaseException:
+        """*error*, or one that names the input that cannot travel."""
+        if len(works) > 1 or not isinstance(error, CodecError):
+            return error
+        ((frame, step),) = works
+        values = frame.values
+        if step is not None:
+            named = [(f"the node '{step.node.name}'", name, value) for name, value in step.inputs(values).items()]
+        else:
+            named = [("the pipeline", name, values[slot]) for name, slot in frame.plan.inputs.items()]
+        return blame_inputs(named) or error
+
     def _again(self, flow: Flow, works: list[Work]) -> Work | None:
         self._alone.update(frame for frame, _ in works)
         return flow.again(works, self)
 
-    def _kept(self, works: list[Work], found: Answer) -> list[End]:
+    def _kept(self, works: list[Work], data: bytes) -> list[End]:
+        found: Answer = pickle.loads(data)  # noqa: S301  # ours, from a worker of ours
         frame, step = works[0]
         relay(found.events, frame.level.scope)
         if step is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -11,7 +12,8 @@ from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.relay import Heard, Recorder
 from pipe_core.graph.scope import Item, Level, Run, Scope
-from pipe_core.runtime.wire import pack_error
+from pipe_core.graph.travelling import blame_outputs
+from pipe_core.runtime.wire import dumps, pack_error
 
 if TYPE_CHECKING:
     from pipe_core.graph.engine import Engine
@@ -59,8 +61,28 @@ def _at(home: Home, run: Run, heard: list[Heard] | None) -> tuple[Plan, Scope]:
     return pipeline.plan_for(wanted, given), scope
 
 
-def step_there(home: Home, index: int, inputs: list[Any], item: Item, listens: bool) -> Answer:
-    """The outputs of one step for its *inputs*."""
+def _packed(answer: Answer, names: Sequence[str]) -> bytes:
+    """*answer* as bytes. An output that cannot travel is its item's error."""
+    try:
+        return dumps(answer)
+    except Exception:  # whatever somebody else's code raises
+        answer.events = []
+        for place, end in enumerate(answer.ends):
+            if not isinstance(end, bytes) and not _travels(end):
+                answer.ends[place] = pack_error(blame_outputs(names, end))
+        return dumps(answer)
+
+
+def _travels(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:  # as above
+        return False
+    return True
+
+
+def step_there(home: Home, index: int, inputs: list[Any], item: Item, listens: bool) -> bytes:
+    """The outputs of one step for its *inputs*: an `Answer`."""
     heard: list[Heard] = []
     plan, scope = _at(home, _run_here(), heard if listens else None)
     step = plan.steps[index]
@@ -74,13 +96,13 @@ def step_there(home: Home, index: int, inputs: list[Any], item: Item, listens: b
         end = step.taken(values)
     except BaseException as error:
         end = pack_error(error)
-    return Answer([end], monotonic() - began, heard)
+    return _packed(Answer([end], monotonic() - began, heard), step.node.outputs)
 
 
 def items_there(
     home: Home, items: list[tuple[Values, Item]], goes_on: bool, listens: bool, inside: Inside | None
-) -> Answer:
-    """The outputs of each of these items, up to the first that fails unless the run *goes_on*."""
+) -> bytes:
+    """The outputs of each of these items, up to the first that fails unless the run *goes_on*: an `Answer`."""
     heard: list[Heard] = []
     began = monotonic()
     ends: list[list[Any] | bytes] = []
@@ -99,4 +121,4 @@ def items_there(
                 break
         else:
             ends.append([values[slot] for slot in plan.outputs.values()])
-    return Answer(ends, monotonic() - began, heard)
+    return _packed(Answer(ends, monotonic() - began, heard), home[1])
