@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.calls import CallLane
 from pipe_core.graph.relay import relay
-from pipe_core.graph.travelling import blame_inputs
+from pipe_core.graph.travelling import blame_inputs, blame_nodes
 from pipe_core.graph.worker import Answer, Inside, items_there, step_there
 from pipe_core.kernel.errors import CodecError
 from pipe_core.runtime.wire import open_error
