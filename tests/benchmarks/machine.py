@@ -22,6 +22,9 @@ _PACKAGES: Final = (
     "zoopipe",
     "pyferris",
     "lionpride",
+    "pipefunc",
+    "hypernodes",
+    "apache-hamilton",
 )
 
 

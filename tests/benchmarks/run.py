@@ -13,9 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import chain
+import cores
 import events
 import footprint
+import holding
 import ledger
+import nodes
+import overlap
 import rate
 import retention
 import scheduling
@@ -54,6 +59,7 @@ GROUPS: Final = {
         "starts",
     ),
     "calls": ("submit", "events", "ledger", "footprint", "stealing", "scheduling", "rate", "retention"),
+    "graphs": ("chain", "nodes", "overlap", "cores", "holding"),
 }
 """Benchmarks that are asked for together."""
 
@@ -123,6 +129,11 @@ def _known(options: argparse.Namespace) -> dict[str, Benchmark]:
         "scheduling": lambda: scheduling.scheduling(size(scheduling.FULL, 1_000), rounds),
         "rate": lambda: rate.rate(size(rate.FULL, 500)),
         "retention": lambda: retention.retention(size(retention.FULL, 5_000), without),
+        "chain": lambda: chain.chain(size(chain.FULL, 50), rounds),
+        "nodes": lambda: nodes.nodes(size(nodes.FULL, 20), rounds, without),
+        "overlap": lambda: overlap.overlap(rounds, without),
+        "cores": lambda: cores.cores(size(cores.FULL, 50), rounds, without),
+        "holding": lambda: holding.holding(size(holding.FULL, 1_000)),
     }
 
 

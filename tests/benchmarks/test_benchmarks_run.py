@@ -257,6 +257,93 @@ def test_schedulers_are_compared_on_the_same_work(module: Any, monkeypatch: pyte
     assert {row[1:] for row in section.rows} == {("0.50", "1.50")}
 
 
+def test_a_chain_is_compared_with_the_best_library_of_those_that_are_there(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = module("chain")
+    took = {"pipe": 0.01, "plain calls": 0.002, "pipefunc": 0.2, "hypernodes": 0.09, "Hamilton": 0.3}
+    seconds = {(name, way): one for name, one in took.items() for way in chain.WAYS}
+    monkeypatch.setattr(chain, "interleaved", faked(module, seconds))
+    monkeypatch.setattr(chain, "installed", lambda package: True)
+    section = chain.chain(2_000, 2)
+    assert list(figures_of(section).values()) == pytest.approx([0.75, 9.0, 0.75, 9.0])
+    assert [figure.reached for figure in section.figures] == [False] * 4
+    assert [row[3] for row in section.rows] == ["", "0.20", "20.00", "9.00", "30.00", "", "0.20", "20.00", "9.00"]
+    monkeypatch.setattr(chain, "installed", lambda package: package == "hamilton")
+    section = chain.chain(2_000, 2)
+    assert list(figures_of(section).values()) == pytest.approx([0.75, 30.0, 0.75])
+    assert [row[:2] for row in section.rows][-2:] == [("pipefunc", "not installed"), ("hypernodes", "not installed")]
+    monkeypatch.setattr(chain, "installed", lambda package: False)
+    assert [figure.unit for figure in chain.chain(2_000, 2).figures] == ["µs", "µs"]
+
+
+def test_a_wrong_result_of_a_graph_ends_the_benchmark(module: Any) -> None:
+    graphs = module("graphs")
+    rows = [graphs.outputs_of("chain", x) for x in range(3)]
+    graphs.check("chain", rows, range(3))
+    graphs.check("chain", [10, 11, 12], range(3))
+    graphs.check("chain", [{"ten": 10}], range(1))
+    wrong: list[list[Any]] = [
+        rows[:2],
+        [*rows, rows[0]],
+        [rows[0], rows[2], rows[1]],
+        [10, 11, 13],
+        [{"nine": 9}, *rows[1:]],
+        [{}, *rows[1:]],
+    ]
+    for found in wrong:
+        with pytest.raises(SystemExit, match="came of"):
+            graphs.check("chain", found, range(3))
+    with pytest.raises(SystemExit, match="through the fan-out"):
+        graphs.check("fan-out", rows, range(3))
+
+
+def test_nodes_are_timed_by_executor_and_shape(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = module("nodes")
+    monkeypatch.setattr(nodes, "present", lambda names, without: [name for name in names if name not in without])
+    monkeypatch.setattr(nodes, "interleaved", faked(module, dict.fromkeys(nodes.TARGETS, 0.44)))
+    section = nodes.nodes(2_000, 2)
+    assert list(figures_of(section).values()) == pytest.approx([33.0, 30.0, 33.0, 33.0])
+    assert [figure.reached for figure in section.figures] == [False, True, False, True]
+    section = nodes.nodes(2_000, 2, ["threads"])
+    assert [row[0] for row in section.rows] == ["asyncio", "asyncio", "threads"]
+
+
+def test_nodes_that_wait_are_compared_with_the_seconds_that_are_allowed(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlap = module("overlap")
+    monkeypatch.setattr(overlap, "present", lambda names, without: list(names))
+    monkeypatch.setattr(overlap, "installed", lambda package: True)
+    seconds = {(who, graph): 0.24 for who in ("threads", "asyncio", "pipefunc") for graph in overlap.GRAPHS}
+    monkeypatch.setattr(overlap, "interleaved", faked(module, seconds))
+    section = overlap.overlap(2)
+    assert [figure.reached for figure in section.figures] == [True, True, False, False]
+    assert [row[0] for row in section.rows] == ["threads", "asyncio", "pipefunc"] * 2
+
+
+def test_a_map_on_two_cores_is_compared_with_one_and_with_pipefunc(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = module("cores")
+    monkeypatch.setattr(cores, "present", lambda names, without: list(names))
+    monkeypatch.setattr(cores, "installed", lambda package: True)
+    seconds = {"pipe on loky": 1.0, "pipe on sync": 1.9, "pipefunc on loky": 0.9}
+    monkeypatch.setattr(cores, "interleaved", faked(module, seconds))
+    assert [(figure.value, figure.reached) for figure in cores.cores(2_000, 2).figures] == [(1.9, True), (0.9, False)]
+    monkeypatch.setattr(cores, "installed", lambda package: False)
+    section = cores.cores(2_000, 2)
+    assert list(figures_of(section).values()) == [1.9]
+    assert section.rows[-1] == ("pipefunc on loky", "not installed", "", "")
+
+
+def test_what_a_map_holds_is_counted_beside_its_results(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    holding = module("holding")
+    monkeypatch.setattr(holding, "measure", told(module, {"results": 60e6, "most": 93e6, "kept": 61e6}))
+    (figure,) = holding.holding(100_000).figures
+    assert (figure.value, figure.reached) == (33.0, False)
+
+
 def test_few_records_and_protection_are_compared_with_less_of_it(
     module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -297,6 +384,7 @@ def test_what_is_not_installed_is_said(module: Any, monkeypatch: pytest.MonkeyPa
     systems = module("systems")
     for name in systems.PACKAGES:
         monkeypatch.setitem(systems.PACKAGES, name, "no_such_package")
+    monkeypatch.setattr(module("overlap"), "installed", lambda package: False)
     sections = [
         module("tasks").tasks(1, 1, 1),
         module("starts").starts(1),
@@ -305,6 +393,9 @@ def test_what_is_not_installed_is_said(module: Any, monkeypatch: pytest.MonkeyPa
         module("given").driver(tmp_path, 1, 1),
         module("submit").submit(1, 1),
         module("retention").retention(1),
+        module("nodes").nodes(1, 1),
+        module("overlap").overlap(1),
+        module("cores").cores(1, 1),
     ]
     for section in sections:
         assert section.rows
@@ -373,6 +464,7 @@ def test_benchmarks_are_chosen_by_name_or_group(module: Any) -> None:
 
     assert chosen("executors") == list(run.GROUPS["executors"])
     assert chosen("calls") == list(run.GROUPS["calls"])
+    assert chosen("graphs") == list(run.GROUPS["graphs"])
     assert chosen() == [name for group in run.GROUPS.values() for name in group if name != "large"]
     assert chosen("tasks", "csv") == ["csv", "tasks"]
     assert "large" not in chosen()
@@ -436,6 +528,34 @@ def test_a_quick_run_measures_calls(tmp_path: Path) -> None:
         assert any(name in one for one in names) == (find_spec(package) is not None)
     assert len(found["sections"]) == len(CALLS)
     for section, name in zip(found["sections"], CALLS.values(), strict=True):
+        assert any(figure["name"].startswith(name) for figure in section["figures"])
+        assert section["raw"]
+        assert all(len(row) == len(section["columns"]) for row in section["rows"])
+
+
+GRAPHS = {
+    "chain": "a node of a chain, run",
+    "nodes": "a node on asyncio, async chain",
+    "overlap": "two items through two nodes",
+    "cores": "speed of a map that computes, pipe on loky against pipe on sync",
+    "holding": "memory of a map of 1,000 items",
+}
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(
+    any(find_spec(f"pipe_{name}") is None for name in ("threads", "asyncio", "loky")),
+    reason="pipe-threads, pipe-asyncio or pipe-loky, on which graphs run, is not installed",
+)
+def test_a_quick_run_measures_graphs(tmp_path: Path) -> None:
+    found = measured_quickly(tmp_path, "graphs", seconds=140)
+    names = [figure["name"] for section in found["sections"] for figure in section["figures"]]
+    peers = {"pipefunc": "pipefunc", "hypernodes": "hypernodes", "hamilton": "Hamilton"}
+    for package, name in peers.items():
+        best = any(one.startswith("speed of a chain against the best of") and name in one for one in names)
+        assert best == (find_spec(package) is not None)
+    assert len(found["sections"]) == len(GRAPHS)
+    for section, name in zip(found["sections"], GRAPHS.values(), strict=True):
         assert any(figure["name"].startswith(name) for figure in section["figures"])
         assert section["raw"]
         assert all(len(row) == len(section["columns"]) for row in section["rows"])
