@@ -1,12 +1,14 @@
-"""Bars and tables of pages: every bar stands beside the figures that it draws."""
+"""Bars, tables and axes of pages: every bar stands beside the figures that it draws."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipe_core.looks.wording import foreign
+
+_STEPS: Final = (1, 2, 5)
 
 
 def safe(value: Any, most: int = 300) -> str:
@@ -44,3 +46,15 @@ def section(title: str, *content: str, kind: str = "") -> str:
     """A part of the page under a heading of its own. *kind* is a class of the style."""
     name = title.lower().replace(" ", "-")
     return f'<section class="{kind}" aria-labelledby="{name}"><h2 id="{name}">{title}</h2>{"".join(content)}</section>'
+
+
+def ticks(span: float) -> list[float]:
+    """Round times from 0 to *span* seconds, five to ten of them."""
+    if span <= 0:
+        return [0.0]
+    power = 1e-9
+    while True:
+        for step in _STEPS:
+            if span / (power * step) <= 10:
+                return [power * step * i for i in range(int(span / (power * step)) + 1)]
+        power *= 10

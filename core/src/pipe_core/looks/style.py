@@ -4,13 +4,52 @@ from __future__ import annotations
 
 from typing import Final
 
-STYLE: Final = """
-:root{color-scheme:light dark;--paper:#f4f6f8;--card:#fff;--ink:#17202c;--soft:#566273;--line:#dde3ea;--track:#e9edf2;
---read:#2f6fde;--expanded:#8453d6;--valid:#158a63;--failed:#d03b33;--dropped:#8793a3;--warn:#a86200;--shade:#0000001a}
-@media screen and (prefers-color-scheme:dark){:root{--paper:#10151c;--card:#19212b;--ink:#e7ecf2;--soft:#9caabb;
---line:#2c3744;--track:#26303c;--read:#5e97f6;--expanded:#a981f0;--valid:#36b68b;--failed:#f2695f;--dropped:#738195;
---warn:#e8a33d;--shade:#0006}}
-*{box-sizing:border-box}
+LIGHT: Final = {
+    "paper": "#f4f6f8",
+    "card": "#fff",
+    "ink": "#17202c",
+    "soft": "#566273",
+    "line": "#dde3ea",
+    "track": "#e9edf2",
+    "read": "#2f6fde",
+    "expanded": "#8453d6",
+    "valid": "#158a63",
+    "failed": "#d03b33",
+    "dropped": "#8793a3",
+    "warn": "#a86200",
+    "shade": "#0000001a",
+}
+"""Colours by what they are for; pictures have the same."""
+
+DARK: Final = {
+    "paper": "#10151c",
+    "card": "#19212b",
+    "ink": "#e7ecf2",
+    "soft": "#9caabb",
+    "line": "#2c3744",
+    "track": "#26303c",
+    "read": "#5e97f6",
+    "expanded": "#a981f0",
+    "valid": "#36b68b",
+    "failed": "#f2695f",
+    "dropped": "#738195",
+    "warn": "#e8a33d",
+    "shade": "#0006",
+}
+
+
+def _variables(colours: dict[str, str]) -> str:
+    return ";".join(f"--{name}:{colour}" for name, colour in colours.items())
+
+
+_COLOURS: Final = f"""
+:root{{color-scheme:light dark;{_variables(LIGHT)}}}
+@media screen and (prefers-color-scheme:dark){{:root{{{_variables(DARK)}}}}}
+"""
+
+STYLE: Final = (
+    _COLOURS
+    + """*{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
 main{max-width:66rem;margin:0 auto;padding:2.25rem 1.25rem 3rem}
@@ -63,3 +102,4 @@ footer{color:var(--soft);font-size:.875rem;margin-top:1.5rem}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.tiles{grid-template-columns:repeat(4,1fr)}
 tr,.tiles,.facts>div,.whole{break-inside:avoid}h2,caption,thead{break-after:avoid}.wide{overflow:visible}}
 """
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from pipe_core.looks.charts import safe
+from pipe_core.looks.charts import safe, ticks
 from pipe_core.looks.wording import duration
 from pipe_core.tasks.timeline import Run, Timeline
 
@@ -38,7 +38,6 @@ svg .area{fill:var(--read);fill-opacity:.16}svg .queue{fill:none;stroke:var(--re
 .key.failed{outline:1px dashed var(--ink)}.key.again{background:var(--warn);outline:1px solid var(--ink)}
 """
 
-_STEPS: Final = (1, 2, 5)
 _Row = tuple[int | None, int]
 
 
@@ -147,18 +146,6 @@ def _ticks(line: Timeline, height: float) -> Iterator[str]:
         x = place(line, line.start + after)
         yield f'<line class="grid" x1="{x:.2f}" x2="{x:.2f}" y1="{TOP - 4:g}" y2="{height:g}"/>'
         yield f'<text x="{x:.2f}" y="12" text-anchor="middle">{duration(after)}</text>'
-
-
-def ticks(span: float) -> list[float]:
-    """Round times from 0 to *span* seconds, five to ten of them."""
-    if span <= 0:
-        return [0.0]
-    power = 1e-9
-    while True:
-        for step in _STEPS:
-            if span / (power * step) <= 10:
-                return [power * step * i for i in range(int(span / (power * step)) + 1)]
-        power *= 10
 
 
 def _svg(label: str, height: float, parts: Iterable[str]) -> str:
