@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipe_core.graph.async_front import in_thread, streamed
 from pipe_core.graph.errors import GraphError, InputError
@@ -17,6 +17,11 @@ from pipe_core.graph.result import MapResult
 from pipe_core.graph.scope import CancelToken
 from pipe_core.graph.wiring import Wiring
 from pipe_core.kernel.index import suggestion
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from pipe_core.graph.pictures import Picture
 
 _numbers = itertools.count(1)
 
@@ -324,6 +329,57 @@ class Pipeline:
         from pipe_core.graph.engine import default_engine
 
         return default_engine()
+
+    # --- to look at ---
+
+    def visualize(
+        self,
+        filename: str | PathLike[str] | None = None,
+        *,
+        orient: Literal["TB", "LR"] = "TB",
+        depth: int | None = 1,
+        flatten: bool = False,
+        show_types: bool = True,
+        show_legend: bool = False,
+        style: str = "default",
+        format: str | None = None,
+        min_arg_group_size: int | None = 2,
+    ) -> Picture:
+        """Draw it. Nothing runs.
+
+        Args:
+            filename: Where to write it. Its ending says as what: ``.svg``, ``.png``, ``.html``, ``.mmd`` (Mermaid) or
+                ``.txt``. PNG needs ``pip install 'pipe-core[pictures]'``.
+            orient: ``"TB"`` from top to bottom, ``"LR"`` from left to right.
+            depth: How many levels are open: 1 shows nested pipelines as boxes, 2 shows what is in them, None shows all.
+            flatten: Draw no frames around nested pipelines that are open; with a depth of 1, all are.
+            show_types: Whether annotations are shown.
+            show_legend: Whether it is said what the shapes mean.
+            style: ``"default"``, ``"dark"``, ``"minimal"`` or ``"monochrome"``.
+            format: As what *filename* is written, whatever its ending.
+            min_arg_group_size: So many inputs that only one node takes are drawn as one; None for never.
+
+        Returns:
+            The picture: it shows itself in notebooks, has `svg`, `mermaid`, `text` and `html`, and `save(path)`.
+
+        Raises:
+            PictureError: The file cannot be written in this form; says what to install if it is that.
+            GraphError: There is no such orientation, depth or style.
+        """
+        from pipe_core.graph.pictures import picture_of
+
+        return picture_of(
+            self,
+            filename,
+            orient=orient,
+            depth=depth,
+            flatten=flatten,
+            show_types=show_types,
+            show_legend=show_legend,
+            style=style,
+            format=format,
+            min_arg_group_size=min_arg_group_size,
+        )
 
     # --- for engines ---
 
