@@ -18,9 +18,10 @@ class CallbackContext:
     Attributes:
         hierarchy_path: The ids of the pipelines around it, the outermost first.
         item: The place of the item in each map around it, the outermost first.
+        nodes_to_run: Of a pipeline and its nodes: how many of them run, without those that nobody needs. Else None.
     """
 
-    __slots__ = ("_pipelines", "_values", "hierarchy_path", "item")
+    __slots__ = ("_pipelines", "_values", "hierarchy_path", "item", "nodes_to_run")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class CallbackContext:
     ) -> None:
         self.hierarchy_path = path
         self.item = item
+        self.nodes_to_run: int | None = None
         self._values = values
         self._pipelines = pipelines
 

@@ -9,8 +9,8 @@ from pipe_core.graph.callbacks import EVENTS, CallbackContext
 if TYPE_CHECKING:
     from pipe_core.graph.scope import Scope
 
-Heard = tuple[str, tuple[Any, ...], tuple[str, ...], tuple[int, ...]]
-"""An event, what is told of it, and where it belongs: the pipelines and the items around it."""
+Heard = tuple[str, tuple[Any, ...], tuple[str, ...], tuple[int, ...], int | None]
+"""An event, what is told of it, and where it belongs: the pipelines and items around it, and how many nodes run."""
 
 
 class Recorder:
@@ -29,7 +29,7 @@ class Recorder:
 
         def hear(*facts: Any) -> None:
             context: CallbackContext = facts[-1]
-            self._heard.append((name, facts[:-1], context.hierarchy_path, context.item))
+            self._heard.append((name, facts[:-1], context.hierarchy_path, context.item, context.nodes_to_run))
 
         return hear
 
@@ -38,6 +38,7 @@ def relay(heard: list[Heard], scope: Scope) -> None:
     """Tell the callbacks of *scope* what a worker has heard."""
     if scope.teller is None:
         return
-    for event, facts, path, item in heard:
+    for event, facts, path, item, nodes in heard:
         context = CallbackContext((*scope.path[:-1], *path), item, scope.run.remembered, scope.run.pipelines)
+        context.nodes_to_run = nodes
         scope.teller.tell(event, *facts, context)

@@ -201,6 +201,7 @@ class Level:
         if teller is not None:
             self._began = monotonic()
             self._context = self.scope.context(self.item)
+            self._context.nodes_to_run = len(plan.steps)
             inputs = {name: values[slot] for name, slot in plan.inputs.items()}
             teller.tell("on_pipeline_start", self.scope.pipeline.id, inputs, self._context)
 
