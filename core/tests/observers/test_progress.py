@@ -17,7 +17,7 @@ from pipe_core import FlowReport, Pipe, get_observer
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.facts import RunInfo
 from pipe_core.kernel.hookspecs import hookimpl
-from pipe_core.observers import progress
+from pipe_core.looks.terminal import is_taken
 from pipe_core.observers.bar import Bar
 from pipe_core.observers.options import ProgressOptions
 from pipe_core.observers.progress import ProgressObserver
@@ -76,10 +76,7 @@ def live(read: int = 0, failed: int = 0, bytes_read: int = 0) -> FlowReport:
 
 
 def nothing_holds_the_terminal() -> bool:
-    free = progress._terminal.acquire(blocking=False)
-    if free:
-        progress._terminal.release()
-    return free
+    return not is_taken()
 
 
 # --- how far a run is ---

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TextIO
-
-from rich.console import Console
-from rich.file_proxy import FileProxy
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pipe_core.kernel.hookspecs import hookimpl
+from pipe_core.looks.terminal import free_terminal, take_terminal
 from pipe_core.observers.bar import Bar
 from pipe_core.observers.lines import Lines
 from pipe_core.observers.options import ProgressOptions
 
 if TYPE_CHECKING:
     from pipe_core.kernel.facts import RunInfo
-
-# A terminal shows one bar. A second run at the same time writes lines, which appear above it.
-_terminal: Final = threading.Lock()
 
 
 class ProgressObserver:
@@ -65,18 +58,15 @@ class ProgressObserver:
                 view.finish(report)
             finally:
                 if isinstance(view, Bar):
-                    _terminal.release()
+                    free_terminal()
 
     def _bar(self, run: RunInfo) -> Bar | None:
         """A bar, if there is a terminal and nothing else draws on it."""
-        stream = self._stream or sys.stderr
-        if stream is None or isinstance(stream, FileProxy) or not stream.isatty():
-            return None
-        console = Console(file=self._stream, stderr=self._stream is None)
-        if not console.is_interactive or not _terminal.acquire(blocking=False):
+        console = take_terminal(self._stream)
+        if console is None:
             return None
         try:
             return Bar(run, console, self._options.refresh)
         except BaseException:
-            _terminal.release()
+            free_terminal()
             raise
