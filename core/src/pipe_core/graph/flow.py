@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.gates import Gates
-from pipe_core.graph.inline import call_step, run_plan
+from pipe_core.graph.inline import call_step, explain, run_plan
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.scope import Item, Level, MapLevel, Run, Scope
@@ -425,6 +425,8 @@ class Flow:
                 call_step(step, frame.values, frame.level)
         except BaseException as raised:  # also SystemExit: it ends the run, not a thread
             error = raised
+            if step is not None and isinstance(step.node, PipelineNode):
+                explain(error, step, frame.values, frame.group.scope, frame.level.item)
         return self.ended([(frame, step, error)], lane, group)
 
     def again(self, works: Sequence[Work], lane: Lane) -> Work | None:

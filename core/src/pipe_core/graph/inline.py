@@ -44,11 +44,12 @@ def _run_lean(plan: Plan, values: Values, scope: Scope, item: Item) -> None:
         for call in plan.lean:
             fn, one, many, out = call
             if many is not None:
-                values[out] = fn(*many(values))
+                result = fn(*many(values))
             elif one is not None:
-                values[out] = fn(values[one])
+                result = fn(values[one])
             else:
-                values[out] = fn()
+                result = fn()
+            values[out] = scope.run.wait(result) if type(result) is CoroutineType else result
     except Exception as error:
         step = next(step for step, other in zip(plan.steps, plan.lean, strict=True) if other is call)
         explain(error, step, values, scope, item)
@@ -63,11 +64,11 @@ def _run_steps(plan: Plan, values: Values, level: Level, failures: list[Exceptio
         level.scope.run.check()
         try:
             if isinstance(step.node, PipelineNode):
-                step.store(values, _run_nested(step.node, step.inputs(values), level))
+                _run_nested(step, step.node, values, level)
             else:
                 call_step(step, values, level)
         except Exception as error:
-            if failures is None:
+            if failures is None or error is level.scope.run.ended_by:
                 raise
             failures.append(error)
             lost |= plan.downstream(step)
@@ -81,7 +82,7 @@ def call_step(step: Step, values: Values, level: Level) -> None:
     try:
         result = step.node.fn(*args, **kwargs)  # type: ignore[union-attr]  # a nested pipeline has no function
         if type(result) is CoroutineType:
-            result = level.scope.run.loop.run(result)
+            result = level.scope.run.wait(result)
         step.store(values, result)
     except BaseException as error:
         failed = error
@@ -93,26 +94,34 @@ def call_step(step: Step, values: Values, level: Level) -> None:
 
 def explain(error: BaseException, step: Step, values: Values, scope: Scope, item: Item) -> None:
     """Say on *error* in which step it was raised, and with what."""
-    if isinstance(error, Exception):
+    if isinstance(error, Exception) and error is not scope.run.ended_by:  # which is about no step
         note(error, step.node.name, step.inputs(values), item, scope.name)
 
 
-def _run_nested(node: PipelineNode, inputs: dict[str, Any], level: Level) -> tuple[Any, ...]:
+def _run_nested(step: Step, node: PipelineNode, values: Values, level: Level) -> None:
     inner = level.scope.within(node.pipeline)
+    inputs = step.inputs(values)
     began = level.nested_begins(node.pipeline)
     try:
-        if not node.is_mapped:
-            found = _run_once(node, node.inner(inputs), inner, level.item)
-            return tuple(found[name] for name in node.wanted)
-        items = node.items(inputs)
-        around = MapLevel(inner, level.item, len(items))
-        around.begins()
-        try:
-            return node.collected([_run_item(node, one, around, index) for index, one in enumerate(items)])
-        finally:
-            around.ends()
+        step.store(values, _found_inside(node, inputs, inner, level.item))
+    except Exception as error:
+        explain(error, step, values, level.scope, level.item)
+        raise
     finally:
         level.nested_ends(node.pipeline, began)
+
+
+def _found_inside(node: PipelineNode, inputs: dict[str, Any], inner: Scope, item: Item) -> tuple[Any, ...]:
+    if not node.is_mapped:
+        found = _run_once(node, node.inner(inputs), inner, item)
+        return tuple(found[name] for name in node.wanted)
+    items = node.items(inputs)
+    around = MapLevel(inner, item, len(items))
+    around.begins()
+    try:
+        return node.collected([_run_item(node, one, around, index) for index, one in enumerate(items)])
+    finally:
+        around.ends()
 
 
 def _run_item(node: PipelineNode, inputs: dict[str, Any], around: MapLevel, index: int) -> dict[str, Any]:
@@ -144,7 +153,7 @@ def each_in_line(
                 run_plan(plan, values, scope, (index,))
                 found: tuple[dict[str, Any], ItemFailure | None] = plan.results(values), None
             except Exception as error:
-                if not scope.run.goes_on:
+                if not scope.run.goes_on or error is scope.run.ended_by:
                     raise
                 found = dict.fromkeys(plan.outputs), ItemFailure(index, inputs, error)
             finally:

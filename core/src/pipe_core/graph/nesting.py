@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import GraphError, InputError
 from pipe_core.graph.items import check_mode, items_of, names_of
-from pipe_core.graph.node import Parameter
+from pipe_core.graph.node import REQUIRED, Parameter
 from pipe_core.kernel.index import suggestion
 
 if TYPE_CHECKING:
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.plan import Plan
     from pipe_core.graph.policies import Policies
+
+
+class _Several:
+    """The default of an input for which functions inside have different ones: where nobody gives it, each its own."""
+
+    def __repr__(self) -> str:
+        return "<several>"
+
+
+_SEVERAL: Final = _Several()
 
 
 class PipelineNode:
@@ -52,7 +62,7 @@ class PipelineNode:
         self._check("output", self.output_mapping, pipeline.outputs)
         inner = self._outer_names(list(free))
         self.parameters = tuple(
-            Parameter(outer, free[name].default, type=free[name].type) for name, outer in inner.items()
+            Parameter(outer, self._default(outer, free[name]), type=free[name].type) for name, outer in inner.items()
         )
         self._inner = {outer: name for name, outer in inner.items()}
         self.wanted = tuple(self.output_mapping or pipeline.outputs)
@@ -73,8 +83,21 @@ class PipelineNode:
                     f"{suggestion(name, known)} There are: {', '.join(known)}"
                 )
 
+    def _default(self, outer: str, inner: Parameter) -> Any:
+        """What an input is where nobody gives it. One value would be no list of them."""
+        if inner.is_required or outer in self.map_over:
+            return REQUIRED
+        taken = (one for node in self.pipeline.nodes for one in node.parameters if one.name == inner.name)
+        return inner.default if all(one.default is inner.default for one in taken) else _SEVERAL
+
     def _outer_names(self, free: Sequence[str]) -> dict[str, str]:
-        renamed = {inner: outer for outer, inner in self.input_mapping.items()}
+        renamed: dict[str, str] = {}
+        for outer, name in self.input_mapping.items():
+            if renamed.setdefault(name, outer) != outer:
+                raise GraphError(
+                    f"The input_mapping of '{self.name}' gives the inner input '{name}' two names, '{renamed[name]}' "
+                    f"and '{outer}'. Name one."
+                )
         names = {name: renamed.get(name, name) for name in free}
         twice = next((one for one in names.values() if list(names.values()).count(one) > 1), None)
         if twice is not None:
@@ -99,7 +122,8 @@ class PipelineNode:
 
     def inner(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """*inputs* under their inner names, with those that are bound."""
-        return {**self.pipeline.bound_inputs, **{self._inner[name]: value for name, value in inputs.items()}}
+        given = {self._inner[name]: value for name, value in inputs.items() if value is not _SEVERAL}
+        return {**self.pipeline.bound_inputs, **given}
 
     def items(self, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The inner inputs of each item.

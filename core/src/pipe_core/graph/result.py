@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, SupportsIndex, overload
 
-from pipe_core.graph.errors import OutputNotFoundError
+from pipe_core.graph.errors import GraphError, OutputNotFoundError
 from pipe_core.kernel.index import suggestion
 
 Row = dict[str, Any]
@@ -70,14 +70,28 @@ class MapResult(list[Row]):
             )
         return [row[key] for row in self]
 
+    def __copy__(self) -> MapResult:
+        return MapResult(self, self.names, self.failed, self._again)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MapResult, (list(self), self.names, self.failed)
+
     def columns(self) -> dict[str, list[Any]]:
         """Every output as a list."""
         return {name: self[name] for name in self.names}
 
     def retry_failed(self) -> MapResult:
-        """Run the items that have failed once more. Gives a new result, with all items."""
-        if not self.failed or self._again is None:
+        """Run the items that have failed once more. Gives a new result, with all items.
+
+        Raises:
+            GraphError: The result was pickled: what ran it did not come along.
+        """
+        if not self.failed:
             return self
+        if self._again is None:
+            raise GraphError(
+                "This result has been in bytes, and no longer knows what ran it. Map the inputs of its failures again."
+            )
         found = self._again([failure.inputs for failure in self.failed])
         rows = list(self)
         for failure, row in zip(self.failed, found, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -55,6 +55,7 @@ class Run:
         deliver: Brings what callbacks are told to the thread that waits for the run.
         goes_on: Whether it goes on when something has failed.
         until: When it must have ended, by the monotonic clock.
+        ended_by: What `check` has raised: it is about no node.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Run:
             raise GraphError(f"on_error is 'raise', 'continue' or 'collect', not {on_error!r}.")
         self._stopped = False
         self._error: BaseException | None = None
+        self.ended_by: BaseException | None = None
         self.given = loop
         self._loop: RunLoop | None = None
         self.interrupt: Callable[[BaseException], None] = self._stop_for
@@ -113,9 +115,22 @@ class Run:
             TimeoutError: Its time is over.
         """
         if self._stopped:
-            raise self._error or RunCancelledError("The run was cancelled.")
-        if self.until is not None and monotonic() >= self.until:
-            raise TimeoutError(f"The run did not end within its timeout of {self.timeout:g} s. Nothing else is begun.")
+            self.ended_by = self.ended_by or self._error or RunCancelledError("The run was cancelled.")
+        elif self.until is not None and monotonic() >= self.until:
+            text = f"The run did not end within its timeout of {self.timeout:g} s. Nothing else is begun."
+            self.ended_by = self.ended_by or TimeoutError(text)
+        if self.ended_by is not None:
+            raise self.ended_by
+
+    def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The result of *coroutine*, which runs on the loop of the run, and not longer than the run may take."""
+        if self.until is None:
+            return self.loop.run(coroutine)
+        try:
+            return self.loop.run(_until(coroutine, self.until))
+        except TimeoutError:  # perhaps its own
+            self.check()
+            raise
 
     def __enter__(self) -> Self:
         """Use it for a block."""
@@ -131,6 +146,15 @@ class Run:
             self.token._runs.discard(self)
         if self._loop is not None:
             self._loop.close()
+        if error is None and (self._stopped or self.until is not None):
+            self.check()  # what ran in the calling thread could not be ended
+
+
+async def _until(coroutine: Coroutine[Any, Any, Any], until: float) -> Any:
+    import asyncio  # it runs on a loop
+
+    async with asyncio.timeout(max(0.0, until - monotonic())):
+        return await coroutine
 
 
 def _now(call: Callable[[], None]) -> None:
