@@ -46,13 +46,12 @@ def keys_of(scene: Scene) -> list[Key]:
     found = {"frame" for frame in scene.frames() if frame.key}
     found |= {"mapped" for frame in scene.frames() if frame.over}
     for box in scene.boxes():
-        found.add("mapped" if box.over else "node")
         if box.kind == "input":
-            found |= {"input" if value.state == "required" else value.state for value in box.values}
+            states = {value.state for value in box.values}
+            found |= states & {"bound"}
+            found.add("optional" if box.is_optional else "input")
         else:
-            found.add(box.kind)
-    if not any(box.kind == "node" for box in scene.boxes()):
-        found.discard("node")
+            found |= {"mapped"} if box.over else {box.kind}
     return [Key(kind, (Span(words, "soft"),)) for kind, words in _MEANINGS.items() if kind in found]
 
 

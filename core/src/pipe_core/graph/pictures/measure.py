@@ -21,7 +21,7 @@ _GROUPS: Final = {
     960: "W%@→…●\u00d7",
 }
 _WIDTHS: Final = {character: width / 1000 for width, characters in _GROUPS.items() for character in characters}
-_BOLD: Final = 1.07
+_BOLD: Final = 1.12
 
 
 def width_of(text: str, size: float, *, bold: bool = False) -> float:
