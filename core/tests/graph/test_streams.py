@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipe_core import Engine, Pipeline, RunCancelledError, node
+from pipe_core import Engine, MapResult, Pipeline, RunCancelledError, node
+from pipe_core.graph.errors import ItemsFailedError
+from pipe_core.graph.result import FailedRow
 from pipe_core.graph.scope import CancelToken
 
 
@@ -143,3 +145,49 @@ def test_a_token_cancels_from_any_thread(engine: Engine) -> None:
         Pipeline([stops, double]).map({"value": range(1_000)}, "value", engine=engine, token=token)
     with pytest.raises(RunCancelledError):
         Pipeline([double]).run({"value": 1}, engine=engine, token=token)
+
+
+def test_rows_of_items_that_fail_say_so(engine: Engine) -> None:
+    @node
+    def inverse(value: int) -> float:
+        return 1 / value
+
+    rows = Pipeline([inverse]).imap({"value": [1, 0, 2]}, "value", engine=engine, on_error="continue")
+    first, failed, last = rows
+    assert (first, last) == ({"inverse": 1.0}, {"inverse": 0.5})
+    assert failed == {"inverse": None}
+    assert isinstance(failed, FailedRow)
+    assert (failed.failure.index, type(failed.failure.error)) == (1, ZeroDivisionError)
+    with pytest.raises(ItemsFailedError, match="1 of 3 items have failed"):
+        list(Pipeline([inverse]).imap({"value": [1, 0, 2]}, "value", engine=engine, on_error="collect"))
+
+
+def test_a_stream_that_has_ended_leaves_the_token_of_its_caller_alone(engine: Engine) -> None:
+    token = CancelToken()
+
+    async def main() -> None:
+        for _ in range(2):
+            rows = Pipeline([double]).astream({"value": range(5)}, "value", engine=engine, token=token)
+            assert len([row async for row in rows]) == 5
+            assert await Pipeline([double]).arun({"value": 1}, engine=engine, token=token) == {"double": 2}
+
+    asyncio.run(main())
+    assert not token.is_cancelled
+
+
+def test_what_has_failed_is_tried_again_long_behind_the_end_of_its_loop(engine: Engine) -> None:
+    tries: list[int] = []
+
+    @node
+    async def flaky(value: int) -> int:
+        tries.append(value)
+        if len(tries) == 1:
+            raise ConnectionError(value)
+        return value
+
+    async def main() -> MapResult:
+        return await Pipeline([flaky]).amap({"value": [7]}, "value", engine=engine, on_error="continue")
+
+    result = asyncio.run(main())
+    assert [failure.index for failure in result.failed] == [0]
+    assert result.retry_failed() == [{"flaky": 7}]

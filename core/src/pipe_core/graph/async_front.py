@@ -22,25 +22,30 @@ async def in_thread(call: Callable[[CancelToken], T], token: CancelToken | None)
         call: Starts the run; gets the token that ends it.
         token: The caller's own one.
     """
-    token = token or CancelToken()
+    mine = CancelToken()
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
     def work() -> None:
         found: tuple[Any, BaseException | None]
         try:
-            found = call(token), None
+            found = call(mine), None
         except BaseException as error:  # raised where it is awaited
             found = None, error
         loop.call_soon_threadsafe(ended.set_result, found)
 
     threading.Thread(target=contextvars.copy_context().run, args=[work], name="pipe-graph", daemon=True).start()
+    if token is not None:
+        token.enter(mine)
     try:
         value, error = await asyncio.shield(ended)
     except asyncio.CancelledError:
-        token.cancel()
+        mine.cancel()
         await asyncio.wait([ended])  # nothing of it goes on behind the back of who cancelled it
         raise
+    finally:
+        if token is not None:
+            token.leave(mine)
     if error is not None:
         raise error
     result: T = value
@@ -51,7 +56,9 @@ async def streamed(
     start: Callable[[CancelToken], Iterator[T]], token: CancelToken | None, ahead: int = 16
 ) -> AsyncIterator[T]:
     """What the iterator that *start* gives yields, from a thread of its own; at most *ahead* of it wait here."""
-    token = token or CancelToken()
+    mine = CancelToken()
+    if token is not None:
+        token.enter(mine)
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Any] = asyncio.Queue()
     room = threading.Semaphore(ahead)
@@ -68,7 +75,7 @@ async def streamed(
         finally:
             loop.call_soon_threadsafe(queue.put_nowait, (_END, None))
 
-    running = asyncio.ensure_future(in_thread(put, token))
+    running = asyncio.ensure_future(in_thread(put, mine))
     try:
         while (found := await queue.get())[0] is not _END:
             one, error = found
@@ -77,6 +84,8 @@ async def streamed(
             room.release()
             yield one
     finally:
-        token.cancel()
+        mine.cancel()
         room.release()
         await running
+        if token is not None:
+            token.leave(mine)

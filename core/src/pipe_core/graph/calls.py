@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.inline import call_step
+from pipe_core.graph.keeping import signatures_of, values_for
 from pipe_core.graph.lanes import Lane
 from pipe_core.graph.plan import Step
 from pipe_core.kernel.errors import CodecError, TaskTimeoutError
 
 if TYPE_CHECKING:
-    from pipe_core.graph.flow import End, Flow, Frame, Work
+    from pipe_core.graph.flow import End, Flow, Work
+    from pipe_core.graph.frames import Frame
     from pipe_core.runtime.executor import Executor
 
 _LOOKS: Final = 20
@@ -106,7 +108,8 @@ class CallLane(Lane):
 
 def _called(frame: Frame, step: Step) -> list[Any]:
     """The outputs of a step. It works on values of its own: whoever gave it up does not want to hear of it again."""
-    values = frame.plan.values_for(step, [frame.values[slot] for slot in step.slots])
+    inputs = [frame.values[slot] for slot in step.slots]
+    values = values_for(frame.plan, step, inputs, signatures_of(frame.values, step.slots))
     call_step(step, values, frame.level)
     return step.taken(values)
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.graph.errors import ItemsFailedError
-from pipe_core.graph.flow import Flow, Group
+from pipe_core.graph.flow import Flow
+from pipe_core.graph.frames import Group
 from pipe_core.graph.inline import each_in_line, run_plan
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
+from pipe_core.graph.keeping import values_of
 from pipe_core.graph.plan import Plan, Values
-from pipe_core.graph.result import ItemFailure, MapResult
-from pipe_core.graph.scope import CancelToken, Item, MapLevel, OnError, Run, Scope
+from pipe_core.graph.result import FailedRow, ItemFailure, MapResult
+from pipe_core.graph.scope import CancelToken, Item, Level, MapLevel, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import using_layers
@@ -54,6 +55,9 @@ class Engine:
         OptionsError: *max_workers* is no whole number from 1 on.
     """
 
+    is_ours = True
+    """Whether it takes ``within=``: what a nested pipeline inherits."""
+
     def __init__(self, node_executor: Any = None, map_executor: Any = None, max_workers: int | None = None) -> None:
         self.node_executor = node_executor
         self.map_executor = map_executor
@@ -81,6 +85,7 @@ class Engine:
         on_error: OnError = "raise",
         token: CancelToken | None = None,
         loop: AbstractEventLoop | None = None,
+        within: Level | None = None,
     ) -> dict[str, Any]:
         """See `Pipeline.run`.
 
@@ -93,6 +98,7 @@ class Engine:
                 what has failed, and gives the outputs that there are. ``"collect"`` does, and then raises all failures.
             token: Whose ``cancel()`` ends it.
             loop: A running event loop, of another thread, for coroutines. `Pipeline.arun` gives its own.
+            within: The activation of the pipeline around it, of which it inherits what it has not of its own.
 
         Raises:
             TimeoutError: It has not.
@@ -101,17 +107,19 @@ class Engine:
         if bound := pipeline.bound_inputs:
             inputs = {**bound, **inputs}
         plan = pipeline.plan_for(output_name, inputs)
-        with self._sides_on(loop) as sides, Run(loop, timeout, on_error, token) as run:
-            scope = Scope(run, pipeline)
+        around, item = (None, ()) if within is None else (within.scope, within.item)
+        with Run(loop, timeout, on_error, token, None if around is None else around.run) as run:
+            sides = self._sides_of(run)
+            scope = Scope(run, pipeline, around, engine=self)
             if sides == _NOBODY and not plan.policies:
-                values = plan.values(inputs)
+                values = values_of(plan, inputs, scope)
                 failures: list[Exception] | None = [] if run.goes_on else None
-                run_plan(plan, values, scope, (), failures)
+                run_plan(plan, values, scope, item, failures)
                 if failures is None:
                     return plan.results(values)
                 outputs = plan.found(values)
             else:
-                group = Group(plan, scope, iter([dict(inputs)]))
+                group = Group(plan, scope, iter([dict(inputs)]), item)
                 self._flow(run, sides, plan, mapped=False).drive(group)
                 outputs, failures = group.results[0], group.errors
         if failures and on_error == "collect":
@@ -130,6 +138,7 @@ class Engine:
         on_error: OnError = "raise",
         token: CancelToken | None = None,
         loop: AbstractEventLoop | None = None,
+        within: Level | None = None,
     ) -> MapResult:
         """See `Pipeline.map`.
 
@@ -143,13 +152,16 @@ class Engine:
             on_error: As in `run`. An item that has failed has None for each output, and stands in `MapResult.failed`.
             token: As in `run`.
             loop: As in `run`.
+            within: As in `run`.
         """
         inputs = {**pipeline.bound_inputs, **inputs}
         plan = pipeline.plan_for(output_name, inputs)
         over = names_of(map_over)
         items = items_of(inputs, over, check_mode(map_mode))
         total = count_of(inputs, over, map_mode)
-        return self._mapped(pipeline, plan, items, total, on_error, lambda: Run(loop, timeout, on_error, token))
+        around = None if within is None else within.scope.run
+        run = Run(loop, timeout, on_error, token, around)
+        return self._mapped(pipeline, plan, items, total, on_error, run, within)
 
     def _mapped(
         self,
@@ -158,23 +170,26 @@ class Engine:
         items: Iterator[dict[str, Any]],
         total: int | None,
         on_error: OnError,
-        begin: Callable[[], Run],
+        run: Run,
+        within: Level | None = None,
     ) -> MapResult:
-        with begin() as run, self._sides_on(run.given) as sides:
-            scope = Scope(run, pipeline)
-            around = MapLevel(scope, (), total)
+        with run:
+            sides = self._sides_of(run)
+            scope = Scope(run, pipeline, None if within is None else within.scope, engine=self)
+            around = MapLevel(scope, () if within is None else within.item, total)
             if sides == _NOBODY and not plan.policies:
                 found = list(each_in_line(plan, items, around))
                 rows = [row for row, _ in found]
                 failed = [failure for _, failure in found if failure is not None]
             else:
-                group = Group(plan, scope, items, around=around)
+                group = Group(plan, scope, items, around.item, around=around)
                 self._flow(run, sides, plan, mapped=True).drive(group)
                 rows = group.rows()
                 failed = [ItemFailure(index, *what) for index, what in sorted(group.failed.items())]
 
         def again(inputs: list[Mapping[str, Any]]) -> MapResult:
-            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), "continue", begin)
+            another = Run(None, run.timeout, "continue", run.token)  # perhaps long behind the end of its loop
+            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), "continue", another)
 
         result = MapResult(rows, plan.outputs, failed, again)
         if failed and on_error == "collect":
@@ -207,7 +222,8 @@ class Engine:
             ordered: Whether outputs come in the order of the items, or as soon as they are there.
             window: How many items may have begun whose outputs nobody has taken. Default: four for each that can run.
             timeout: As in `map`.
-            on_error: As in `map`.
+            on_error: As in `map`; the row of an item that has failed is a `FailedRow`. Errors that are collected are
+                raised behind the last row.
             token: As in `map`.
             loop: As in `map`.
         """
@@ -215,15 +231,28 @@ class Engine:
         plan = pipeline.plan_for(output_name, inputs)
         over = names_of(map_over)
         items = items_of(inputs, over, check_mode(map_mode))
-        with Run(loop, timeout, on_error, token) as run, self._sides_on(loop) as sides:
-            scope = Scope(run, pipeline)
+        with Run(loop, timeout, on_error, token) as run:
+            sides = self._sides_of(run)
+            scope = Scope(run, pipeline, engine=self)
             around = MapLevel(scope, (), count_of(inputs, over, map_mode))
             if sides == _NOBODY and not plan.policies:
-                yield from (row for row, _ in each_in_line(plan, items, around))
+                errors: list[Exception] = []
+                count = 0
+                for row, failure in each_in_line(plan, items, around):
+                    count += 1
+                    if failure is not None:
+                        errors.append(failure.error)
+                    yield row if failure is None else FailedRow(row, failure)
             else:
                 wide = window or 4 * max(2 if side is None else side.slots for side in sides)
                 group = Group(plan, scope, items, around=around, window=wide)
-                yield from self._flow(run, sides, plan, mapped=True).stream(group, ordered=ordered)
+                errors = group.errors
+                for index, row in self._flow(run, sides, plan, mapped=True).stream(group, ordered=ordered):
+                    failed = group.failed.pop(index, None)
+                    yield row if failed is None else FailedRow(row, ItemFailure(index, *failed))
+                count = group.count
+            if errors and on_error == "collect":
+                raise _collected(errors, count, "items", None)
 
     def run_values(self, plan: Plan, values: Values, scope: Scope, item: Item) -> None:
         """Run *plan* on *values*, which hold the results then. For workers of other processes."""
@@ -255,23 +284,21 @@ class Engine:
         with self._lock:
             return self._chosen()
 
-    @contextmanager
-    def _sides_on(self, loop: AbstractEventLoop | None) -> Iterator[Sides]:
-        """The executors of a run whose coroutines belong on *loop*: one for coroutines is another one there."""
-        sides = self._executors()
-        if loop is None or not any(side in self._on_loops for side in sides):
-            yield sides
-            return
-        there: dict[Executor, Executor] = {}
-        for side in sides:
-            if side is not None and side in self._on_loops and side not in there:
-                given, options = self._on_loops[side]
-                there[side] = choose_executor(given, {**options, "loop": loop}, default=None)[0]
-        try:
-            yield tuple(side if side is None else there.get(side, side) for side in sides)  # type: ignore[misc]  # two
-        finally:
-            for executor in there.values():
-                executor.shutdown(wait=False)
+    def _sides_of(self, run: Run) -> Sides:
+        """The executors of *run*. One for coroutines is another one where they belong on a loop of somebody's."""
+        nodes, items = self._executors()
+        if run.given is None:
+            return nodes, items
+        there = self._on_loop(run, nodes)
+        return there, there if items is nodes else self._on_loop(run, items)
+
+    def _on_loop(self, run: Run, executor: Executor | None) -> Executor | None:
+        if executor is None or executor not in self._on_loops:
+            return executor
+        given, options = self._on_loops[executor]
+        made, _ = choose_executor(given, {**options, "loop": run.given}, default=None)
+        run.executors.append(made)
+        return made
 
     def _chosen(self) -> Sides:
         layers = using_layers()

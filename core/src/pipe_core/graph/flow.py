@@ -21,8 +21,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
+from pipe_core.graph.frames import Frame, Group, Inputs
 from pipe_core.graph.gates import Gates
-from pipe_core.graph.inline import call_step, explain, run_plan
+from pipe_core.graph.inline import call_step, explain, has_own_engine, run_by_own_engine, run_plan
+from pipe_core.graph.keeping import values_of
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.scope import Item, Level, MapLevel, Run, Scope
@@ -31,179 +33,6 @@ from pipe_core.kernel.errors import RunCancelledError
 if TYPE_CHECKING:
     from pipe_core.graph.lanes import Lane
     from pipe_core.graph.layout import Layout
-
-Inputs = dict[str, Any]
-_AHEAD: Final = 256
-"""How many items are read ahead."""
-
-
-class Group:
-    """The items of one map, or the one activation of a pipeline that is not mapped.
-
-    Args:
-        plan: What runs for each.
-        scope: Where.
-        items: Their inputs. Only the thread that waits for the run goes through them.
-        item: The place of what is around it in each map there.
-        parent: The frame and the step that have it inside; None for what the run is about.
-        around: Of a map, what is told of it; None where it is no map.
-        window: How many results may be there, or be on their way, before somebody takes them. Default: all.
-
-    Attributes:
-        waiting: The inputs of items that have been read and not begun.
-        results: The outputs of each item that has ended, by its index.
-        failed: The items that have failed: what they were given, and what was raised, by their index.
-        errors: All that was raised.
-        count: How many have begun.
-        open: How many of them have not ended.
-        is_read: Whether there are no more items than those that wait or have begun.
-        is_lost: Whether nobody needs it any more, because one of them has failed.
-    """
-
-    __slots__ = (
-        "around",
-        "began",
-        "count",
-        "errors",
-        "failed",
-        "is_lost",
-        "is_read",
-        "item",
-        "items",
-        "open",
-        "parent",
-        "plan",
-        "results",
-        "scope",
-        "waiting",
-        "window",
-    )
-
-    def __init__(
-        self,
-        plan: Plan,
-        scope: Scope,
-        items: Iterator[Inputs],
-        item: Item = (),
-        parent: tuple[Frame, Step] | None = None,
-        around: MapLevel | None = None,
-        window: float = math.inf,
-    ) -> None:
-        self.plan = plan
-        self.scope = scope
-        self.items = items
-        self.item = item
-        self.parent = parent
-        self.around = around
-        self.window = window
-        self.waiting: deque[Inputs] = deque()
-        self.results: dict[int, dict[str, Any]] = {}
-        self.failed: dict[int, tuple[Inputs, Exception]] = {}
-        self.errors: list[Exception] = []
-        self.count = self.open = 0
-        self.is_read = self.is_lost = False
-        self.began = 0.0
-
-    @property
-    def mapped(self) -> bool:
-        """Whether it is a map."""
-        return self.around is not None
-
-    @property
-    def is_low(self) -> bool:
-        """Whether more items should be read."""
-        return not self.is_read and len(self.waiting) < min(_AHEAD, self.window) / 2
-
-    def read(self) -> None:
-        """Read some items; of a nested map, whose items are a list, all of them."""
-        most = min(_AHEAD, self.window) if self.parent is None else math.inf
-        while len(self.waiting) < most:
-            inputs = next(self.items, None)
-            if inputs is None:
-                self.is_read = True
-                return
-            self.waiting.append(inputs)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The outputs of each item, in order."""
-        return [self.results[index] for index in range(self.count)]
-
-    def collected(self) -> tuple[Any, ...]:
-        """What the step around it gives."""
-        if self.mapped:
-            return tuple([row[name] for row in self.rows()] for name in self.plan.outputs)
-        return tuple(self.results[0].values())
-
-    def begins(self) -> None:
-        """It begins: say so."""
-        if self.parent is not None:
-            self.began = self.parent[0].level.nested_begins(self.scope.pipeline)
-        if self.around is not None:
-            self.around.begins()
-
-    def ends(self) -> None:
-        """It has ended: say so."""
-        if self.around is not None:
-            self.around.ends()
-        if self.parent is not None:
-            self.parent[0].level.nested_ends(self.scope.pipeline, self.began)
-
-
-class Frame:
-    """One activation of a plan: its values, and what its steps still wait for.
-
-    Attributes:
-        group: Which it belongs to.
-        index: Its place there.
-        inputs: What it was given.
-        is_whole: Whether all its steps run in one go, by somebody who says what happens to them.
-        level: What is told of it.
-        values: Of its inputs and of all that has ended.
-        missing: For each step, how many others it waits for.
-        left: How many steps have not ended.
-        lost: The steps that cannot run, because one before them has failed.
-    """
-
-    __slots__ = ("group", "index", "inputs", "is_whole", "left", "level", "lost", "missing", "plan", "values")
-
-    def __init__(self, group: Group, inputs: Inputs, is_whole: bool) -> None:
-        self.group = group
-        self.plan = group.plan
-        self.index = group.count
-        self.level = Level(group.scope, (*group.item, group.count) if group.mapped else group.item)
-        self.inputs = inputs
-        self.is_whole = is_whole
-        self.values = self.plan.values(inputs)
-        self.missing = [step.needs for step in self.plan.steps]
-        self.left = len(self.plan.steps)
-        self.lost: set[int] = set()
-        group.count += 1
-
-    def begins(self) -> None:
-        """It begins: say so."""
-        if self.group.around is not None:
-            self.group.around.item_begins(self.index)
-        if not self.is_whole:
-            self.level.begins(self.plan, self.values)
-
-    def ends(self) -> None:
-        """It has ended: say so."""
-        if not self.is_whole:
-            self.level.ends(self.plan.found(self.values))
-        if self.group.around is not None:
-            self.group.around.item_ends(self.index)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether nobody needs it any more."""
-        frame: Frame | None = self
-        while frame is not None:
-            group = frame.group
-            if group.is_lost or frame.index in group.failed:
-                return True
-            frame = None if group.parent is None else group.parent[0]
-        return False
-
 
 Work = tuple[Frame, Step | None]
 """A step to run; all steps of the frame where it is None."""
@@ -236,8 +65,7 @@ class Flow:
         self._root: Group
         self._begun: dict[Group | Frame, None] = {}  # and not ended, where somebody is told of it
         self._has_news: Callable[[], bool] = lambda: False  # whether somebody waits for what is there now
-        run.deliver = self.post
-        run.interrupt = self.fail
+        run.flow = self
 
     # --- for the engine ---
 
@@ -252,8 +80,8 @@ class Flow:
             pass
         self._finish()
 
-    def stream(self, group: Group, *, ordered: bool) -> Iterator[dict[str, Any]]:
-        """As `drive`, giving the outputs of each item as soon as they are there, and in order or not.
+    def stream(self, group: Group, *, ordered: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+        """As `drive`, giving the outputs of each item, with its place, as soon as they are there, in order or not.
 
         When nobody asks for more, what has not begun does not begin.
         """
@@ -268,7 +96,7 @@ class Flow:
                 if outputs is not None:
                     following += 1
                     self.ended([], None, group)
-                    yield outputs
+                    yield index, outputs
                 elif not self._goes_on():
                     break
         except GeneratorExit:
@@ -417,12 +245,14 @@ class Flow:
         try:
             if step is None:
                 run_plan(frame.plan, frame.values, frame.group.scope, frame.level.item)
-            elif isinstance(step.node, PipelineNode):
+            elif not isinstance(step.node, PipelineNode):
+                call_step(step, frame.values, frame.level)
+            elif has_own_engine(step.node, frame.level):
+                run_by_own_engine(step, frame.values, frame.level)
+            else:
                 group = self._lanes.nested(frame, step, step.node)
                 group.read()
                 self._begins(group)
-            else:
-                call_step(step, frame.values, frame.level)
         except BaseException as raised:  # also SystemExit: it ends the run, not a thread
             error = raised
             if step is not None and isinstance(step.node, PipelineNode):

@@ -11,7 +11,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipe_core.graph.flow import Frame, Work
+    from pipe_core.graph.flow import Work
+    from pipe_core.graph.frames import Frame
     from pipe_core.graph.plan import Step
 
 

@@ -7,6 +7,7 @@ from types import CoroutineType
 from typing import Any
 
 from pipe_core.graph.errors import note
+from pipe_core.graph.keeping import Wanted, give_up, keep, look, values_of
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step, Values
 from pipe_core.graph.result import ItemFailure
@@ -15,7 +16,7 @@ from pipe_core.graph.scope import Item, Level, MapLevel, Scope
 
 def run_plan(
     plan: Plan, values: Values, scope: Scope, item: Item = (), failures: list[Exception] | None = None
-) -> None:
+) -> str | None:
     """Run all steps of *plan* on *values*, which hold the results then.
 
     Args:
@@ -24,16 +25,20 @@ def run_plan(
         scope: Where it runs.
         item: The place of the item in each map around it, the outermost first.
         failures: Gets what steps raise, and what does not depend on them runs. Default: the first one is raised.
+
+    Returns:
+        The signature of the results, if all of them were known and nothing ran.
     """
     if plan.lean is not None and scope.is_quiet and failures is None:
         _run_lean(plan, values, scope, item)
-        return
+        return None
     level = Level(scope, item)
     level.begins(plan, values)
     try:
         _run_steps(plan, values, level, failures)
     finally:
         level.ends(plan.found(values))
+    return level.known_as(plan, values)
 
 
 def _run_lean(plan: Plan, values: Values, scope: Scope, item: Item) -> None:
@@ -63,10 +68,12 @@ def _run_steps(plan: Plan, values: Values, level: Level, failures: list[Exceptio
             continue
         level.scope.run.check()
         try:
-            if isinstance(step.node, PipelineNode):
-                _run_nested(step, step.node, values, level)
-            else:
+            if not isinstance(step.node, PipelineNode):
                 call_step(step, values, level)
+            elif has_own_engine(step.node, level):
+                run_by_own_engine(step, values, level)
+            else:
+                _run_nested(step, step.node, values, level)
         except Exception as error:
             if failures is None or error is level.scope.run.ended_by:
                 raise
@@ -75,7 +82,12 @@ def _run_steps(plan: Plan, values: Values, level: Level, failures: list[Exceptio
 
 
 def call_step(step: Step, values: Values, level: Level) -> None:
-    """Call the function of a step, and keep what it gives."""
+    """Call the function of a step, unless its result is known, and keep what it gives."""
+    wanted: Wanted | bool = False
+    if level.scope.cache is not None:
+        wanted = look(step, values, level)
+        if wanted is True:
+            return
     args, kwargs = step.arguments(values)
     began = level.node_begins(step, values)
     failed: BaseException | None = None
@@ -90,12 +102,41 @@ def call_step(step: Step, values: Values, level: Level) -> None:
         raise
     finally:
         level.node_ends(step, values, began, failed)
+        if isinstance(wanted, Wanted):
+            if failed is None:
+                keep(wanted, step, values, level)
+            else:
+                give_up(wanted)
 
 
 def explain(error: BaseException, step: Step, values: Values, scope: Scope, item: Item) -> None:
     """Say on *error* in which step it was raised, and with what."""
     if isinstance(error, Exception) and error is not scope.run.ended_by:  # which is about no step
         note(error, step.node.name, step.inputs(values), item, scope.name)
+
+
+def has_own_engine(node: PipelineNode, level: Level) -> bool:
+    """Whether a nested pipeline has another engine than what is around it."""
+    return node.pipeline.engine is not None and node.pipeline.engine is not level.scope.engine
+
+
+def run_by_own_engine(step: Step, values: Values, level: Level) -> None:
+    """Run the nested pipeline of a step by the engine that it has of its own, in its slot."""
+    node: Any = step.node
+    engine, inputs = node.pipeline.engine, step.inputs(values)
+    options = {"within": level} if getattr(engine, "is_ours", False) else {}
+    began = level.nested_begins(node.pipeline)
+    try:
+        if node.is_mapped:
+            found = engine.map(
+                node.pipeline, node.inner(inputs), node.inner_map_over, node.map_mode, node.wanted, **options
+            )
+            step.store(values, tuple([row[name] for row in found] for name in node.wanted))
+        else:
+            found = engine.run(node.pipeline, node.inner(inputs), node.wanted, **options)
+            step.store(values, tuple(found[name] for name in node.wanted))
+    finally:
+        level.nested_ends(node.pipeline, began)
 
 
 def _run_nested(step: Step, node: PipelineNode, values: Values, level: Level) -> None:
@@ -126,15 +167,19 @@ def _found_inside(node: PipelineNode, inputs: dict[str, Any], inner: Scope, item
 
 def _run_item(node: PipelineNode, inputs: dict[str, Any], around: MapLevel, index: int) -> dict[str, Any]:
     around.item_begins(index)
+    known = None
     try:
-        return _run_once(node, inputs, around.scope, (*around.item, index))
+        plan = node.plan(inputs)
+        values = values_of(plan, inputs, around.scope)
+        known = run_plan(plan, values, around.scope, (*around.item, index))
+        return plan.results(values)
     finally:
-        around.item_ends(index)
+        around.item_ends(index, known)
 
 
 def _run_once(node: PipelineNode, inputs: dict[str, Any], scope: Scope, item: Item) -> dict[str, Any]:
     plan = node.plan(inputs)
-    values = plan.values(inputs)
+    values = values_of(plan, inputs, scope)
     run_plan(plan, values, scope, item)
     return plan.results(values)
 
@@ -147,17 +192,18 @@ def each_in_line(
     around.begins()
     try:
         for index, inputs in enumerate(items):
-            values = plan.values(inputs)
+            values = values_of(plan, inputs, scope)
             around.item_begins(index)
+            known = None
             try:
-                run_plan(plan, values, scope, (index,))
+                known = run_plan(plan, values, scope, (index,))
                 found: tuple[dict[str, Any], ItemFailure | None] = plan.results(values), None
             except Exception as error:
                 if not scope.run.goes_on or error is scope.run.ended_by:
                     raise
                 found = dict.fromkeys(plan.outputs), ItemFailure(index, inputs, error)
             finally:
-                around.item_ends(index)
+                around.item_ends(index, known)
             yield found
     finally:
         around.ends()

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.inline import explain
+from pipe_core.graph.keeping import Wanted, give_up, keep, look
 from pipe_core.graph.plan import Step
 from pipe_core.graph.scope import Item
 
 if TYPE_CHECKING:
     import asyncio
 
-    from pipe_core.graph.flow import Flow, Frame
+    from pipe_core.graph.flow import Flow
+    from pipe_core.graph.frames import Frame
     from pipe_core.runtime.executor import Executor
 
 _TURNS: Final = 50
@@ -194,6 +196,9 @@ class LoopLane(PullLane):
 async def _awaited(step: Step, frame: Frame) -> BaseException | None:
     """Await the coroutine function of a step, and keep what it gives. Gives what it raises."""
     values, level = frame.values, frame.level
+    wanted = look(step, values, level, waits=False)
+    if wanted is True:
+        return None
     args, kwargs = step.arguments(values)
     began = level.node_begins(step, values)
     failed: BaseException | None = None
@@ -203,4 +208,9 @@ async def _awaited(step: Step, frame: Frame) -> BaseException | None:
         failed = error
         explain(error, step, values, level.scope, level.item)
     level.node_ends(step, values, began, failed)
+    if isinstance(wanted, Wanted):
+        if failed is None:
+            keep(wanted, step, values, level)
+        else:
+            give_up(wanted)
     return failed

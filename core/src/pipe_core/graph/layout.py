@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from pipe_core.graph.calls import CallLane
-from pipe_core.graph.flow import Frame, Group
+from pipe_core.graph.frames import Frame, Group
 from pipe_core.graph.lanes import Lane, LoopLane, PullLane, blocks_loop, is_around
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step

@@ -131,8 +131,12 @@ class PipelineNode:
         Raises:
             MapError: The lists have different lengths, or one is no list.
         """
-        over = [self._inner[name] for name in self.map_over]
-        return list(items_of(self.inner(inputs), over, self.map_mode))
+        return list(items_of(self.inner(inputs), self.inner_map_over, self.map_mode))
+
+    @property
+    def inner_map_over(self) -> list[str]:
+        """What it is mapped over, under inner names."""
+        return [self._inner[name] for name in self.map_over]
 
     def collected(self, results: Sequence[Mapping[str, Any]]) -> tuple[list[Any], ...]:
         """What it gives for the results of its items: a list for each output."""

@@ -51,6 +51,8 @@ class Node(Generic[P, R]):
             function's name.
         name: What the node is called in messages and pictures. Default: the function's name.
         cache: Whether its results may be kept, where the pipeline has a cache.
+        helpers: Whether functions and classes of the same module that it uses count as its code, for the cache: when
+            one of them changes, it runs again.
         retries: How many attempts may follow one that has failed, or a `Retry`, which also says when and for which
             errors.
         timeout: How many seconds an attempt may take. Then its worker is killed, or its thread left behind, where the
@@ -70,6 +72,7 @@ class Node(Generic[P, R]):
         *,
         name: str | None = None,
         cache: bool = True,
+        helpers: bool = False,
         retries: int | Retry | None = None,
         timeout: float | None = None,
         rate: float | tuple[float, float] | RateLimit | None = None,
@@ -79,11 +82,13 @@ class Node(Generic[P, R]):
         if not callable(fn):
             raise NodeDefinitionError(f"A node wants a function, not {fn!r}.")
         self.fn = fn
-        self.name: str = name or getattr(fn, "__name__", None) or type(fn).__name__
-        self.outputs = _output_names(self.name, output_name)
+        known: str = name or getattr(fn, "__name__", None) or type(fn).__name__
+        self.outputs = _output_names(known, output_name)
+        self.name = known if known.isidentifier() or name else self.outputs[0]  # of a lambda, what it gives
         self.is_tuple = isinstance(output_name, tuple | list)
         self.parameters = _parameters(self.name, fn)
         self.cache = cache
+        self.helpers = helpers
         self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor)
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # not whether it can be called, but how
         functools.update_wrapper(self, fn)
@@ -114,6 +119,7 @@ def node(
     output_name: str | tuple[str, ...] | None = None,
     name: str | None = None,
     cache: bool = True,
+    helpers: bool = False,
     retries: int | Retry | None = None,
     timeout: float | None = None,
     rate: float | tuple[float, float] | RateLimit | None = None,

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipe_core.graph.async_front import in_thread, streamed
+from pipe_core.graph.cache import Cache
 from pipe_core.graph.errors import GraphError, InputError
 from pipe_core.graph.items import names_of
+from pipe_core.graph.keeping import Explanation, check_cache, explained
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.node import Node, Parameter
 from pipe_core.graph.plan import Plan
 from pipe_core.graph.result import MapResult
-from pipe_core.graph.scope import CancelToken
+from pipe_core.graph.scope import CancelToken, Run, Scope
 from pipe_core.graph.wiring import Wiring
 from pipe_core.kernel.index import suggestion
 
@@ -52,6 +54,7 @@ class Pipeline:
         nodes: `Node`s, functions, and other pipelines, in any order.
         engine: What runs it. Default: that of the pipeline around it, then as the settings say, then in the calling
             thread.
+        cache: Where results are kept, to be found in later runs. Default: that of the pipeline around it, or none.
         callbacks: Who hears what happens; see `PipelineCallback`. Default: those of the pipeline around it.
         name: For messages, pictures and progress.
 
@@ -64,12 +67,14 @@ class Pipeline:
         nodes: Iterable[Node[..., Any] | Pipeline | PipelineNode | Callable[..., Any]],
         *,
         engine: RunsPipelines | None = None,
+        cache: Cache | None = None,
         callbacks: Sequence[Any] | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name
         self.id = name or f"pipeline-{next(_numbers)}"
         self.engine = engine
+        self.cache = check_cache(cache)
         self.callbacks = None if callbacks is None else list(callbacks)
         self.nodes = [_as_node(one) for one in nodes]
         if not self.nodes:
@@ -135,6 +140,12 @@ class Pipeline:
         """The same pipeline, run by *engine*."""
         other = self._copy()
         other.engine = engine
+        return other
+
+    def with_cache(self, cache: Cache | None) -> Pipeline:
+        """The same pipeline, whose results are kept in *cache*."""
+        other = self._copy()
+        other.cache = check_cache(cache)
         return other
 
     def with_callbacks(self, callbacks: Sequence[Any] | None) -> Pipeline:
@@ -208,6 +219,18 @@ class Pipeline:
         """
         found: dict[str, Any] = self._engine(engine).run(self, inputs or {}, output_name, **options)
         return found
+
+    def explain(
+        self, inputs: Mapping[str, Any] | None = None, output_name: str | Sequence[str] | None = None
+    ) -> list[Explanation]:
+        """What a run with these inputs would find in the cache, and why the other nodes would run. Nothing runs.
+
+        Args:
+            inputs: As in `run`.
+            output_name: As in `run`.
+        """
+        given = {**self._bound, **(inputs or {})}
+        return explained(self.plan_for(output_name, given), given, Scope(Run(), self))
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """``pipeline(x=1)`` is ``pipeline.run({"x": 1})``."""

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.calls import CallLane
+from pipe_core.graph.keeping import Signed, signatures_of
 from pipe_core.graph.relay import relay
 from pipe_core.graph.travelling import blame_inputs, blame_nodes
 from pipe_core.graph.worker import Answer, Inside, items_there, step_there
@@ -15,7 +16,8 @@ from pipe_core.kernel.errors import CodecError
 from pipe_core.runtime.wire import open_error
 
 if TYPE_CHECKING:
-    from pipe_core.graph.flow import End, Flow, Frame, Work
+    from pipe_core.graph.flow import End, Flow, Work
+    from pipe_core.graph.frames import Frame
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.worker import Home
     from pipe_core.runtime.executor import Executor
@@ -84,7 +86,8 @@ class RemoteLane(CallLane):
         listens = frame.level.scope.teller is not None
         if step is not None:
             inputs = [frame.values[slot] for slot in step.slots]
-            return [work], self.executor.submit(step_there, home, step.index, inputs, frame.level.item, listens)
+            signed = signatures_of(frame.values, step.slots)
+            return [work], self.executor.submit(step_there, home, step.index, inputs, signed, frame.level.item, listens)
         works = [work]
         if frame not in self._alone:
             share = max(1, len(self.ready) // self.slots)
@@ -116,13 +119,16 @@ class RemoteLane(CallLane):
             each = found.seconds / len(found.ends)
             self._seconds = (self._seconds + each) / 2 if self._seconds else each
         ends: list[End] = []
-        for (one, _), end in zip(works, found.ends, strict=False):  # behind a failure there may be none
+        for place, ((one, _), end) in enumerate(zip(works, found.ends, strict=False)):  # few, behind a failure
             if isinstance(end, bytes):
                 ends.append((one, step, open_error(end)))
                 continue
             if step is not None:
                 step.put(one.values, end)
+                if isinstance(one.values, Signed):
+                    one.values.signatures.update(found.signatures)
             else:
+                one.known_as = found.known[place]
                 for slot, value in zip(one.plan.outputs.values(), end, strict=True):
                     one.values[slot] = value
             ends.append((one, step, None))

@@ -27,6 +27,18 @@ class ItemFailure:
     error: Exception
 
 
+class FailedRow(Row):
+    """What `Pipeline.imap` gives for an item that has failed: None for each output.
+
+    Attributes:
+        failure: What has failed, and why.
+    """
+
+    def __init__(self, row: Row, failure: ItemFailure) -> None:
+        super().__init__(row)
+        self.failure = failure
+
+
 class MapResult(list[Row]):
     """A dictionary of outputs for each item, in the order of the items. ``result["name"]`` is a column.
 

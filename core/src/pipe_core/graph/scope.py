@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipe_core.graph.callbacks import CallbackContext, Teller
 from pipe_core.graph.errors import GraphError
+from pipe_core.graph.keeping import Signing, signatures_of
 from pipe_core.kernel.errors import RunCancelledError
 from pipe_core.runtime.run_loop import RunLoop
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from pipe_core.graph.cache import Cache
+    from pipe_core.graph.flow import Flow
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.plan import Plan, Step, Values
+    from pipe_core.runtime.executor import Executor
 
 _making = threading.Lock()
 
@@ -30,7 +34,7 @@ class CancelToken:
     """Cancels runs from anywhere: give it to them as ``token=``."""
 
     def __init__(self) -> None:
-        self._runs: set[Run] = set()
+        self._runs: set[Run | CancelToken] = set()
         self.is_cancelled = False
 
     def cancel(self) -> None:
@@ -38,6 +42,20 @@ class CancelToken:
         self.is_cancelled = True
         for run in list(self._runs):
             run.interrupt(RunCancelledError("The run was cancelled."))
+
+    def enter(self, run: Run | CancelToken) -> None:
+        """*run* ends when this is cancelled; now, if it was before."""
+        self._runs.add(run)
+        if self.is_cancelled:
+            run.interrupt(RunCancelledError("The run was cancelled."))
+
+    def leave(self, run: Run | CancelToken) -> None:
+        """*run* has ended."""
+        self._runs.discard(run)
+
+    def interrupt(self, error: BaseException) -> None:
+        """The token around it was cancelled."""
+        self.cancel()
 
 
 class Run:
@@ -48,11 +66,13 @@ class Run:
         timeout: In how many seconds it must have ended.
         on_error: Whether the first failure ends it, or it goes on with what does not depend on that.
         token: Whose `CancelToken.cancel` ends it.
+        around: The run inside of which it is: a nested pipeline has an engine of its own.
 
     Attributes:
         given: The loop that it was given.
-        interrupt: Ends the run with an error, from any thread.
-        deliver: Brings what callbacks are told to the thread that waits for the run.
+        flow: What decides, where steps or items run at the same time.
+        executors: What was started for this run alone.
+        signing: What it has signed for the cache.
         goes_on: Whether it goes on when something has failed.
         until: When it must have ended, by the monotonic clock.
         ended_by: What `check` has raised: it is about no node.
@@ -64,18 +84,21 @@ class Run:
         timeout: float | None = None,
         on_error: OnError = "raise",
         token: CancelToken | None = None,
+        around: Run | None = None,
     ) -> None:
         if on_error not in ("raise", "continue", "collect"):
             raise GraphError(f"on_error is 'raise', 'continue' or 'collect', not {on_error!r}.")
         self._stopped = False
         self._error: BaseException | None = None
+        self.around = around
         self.ended_by: BaseException | None = None
         self.given = loop
         self._loop: RunLoop | None = None
-        self.interrupt: Callable[[BaseException], None] = self._stop_for
-        self.deliver: Callable[[Callable[[], None]], None] = _now
-        self.remembered: dict[str, Any] = {}
-        self.pipelines: dict[str, Pipeline] = {}
+        self.flow: Flow | None = None
+        self.executors: list[Executor] = []
+        self.remembered: dict[str, Any] = {} if around is None else around.remembered
+        self.pipelines: dict[str, Pipeline] = {} if around is None else around.pipelines
+        self.signing = Signing()
         self.goes_on = on_error != "raise"
         self.token = token
         self.timeout = timeout
@@ -90,9 +113,22 @@ class Run:
                     self._loop = RunLoop(self.given, stopping=lambda: self._stopped, blocks=self.given is None)
         return self._loop
 
-    def _stop_for(self, error: BaseException) -> None:
+    def deliver(self, call: Callable[[], None]) -> None:
+        """Let the thread that waits for the run call *call*: what callbacks are told."""
+        if self.around is not None:
+            self.around.deliver(call)
+        elif self.flow is None:
+            call()
+        else:
+            self.flow.post(call)
+
+    def interrupt(self, error: BaseException) -> None:
+        """End the run with *error*, from any thread."""
         self._error = error
-        self.stop()
+        if self.flow is None:
+            self.stop()
+        else:
+            self.flow.fail(error)
 
     def stop(self) -> None:
         """Start nothing else, and cancel the coroutines that run."""
@@ -114,6 +150,8 @@ class Run:
             RunCancelledError: It was stopped.
             TimeoutError: Its time is over.
         """
+        if self.around is not None:
+            self.around.check()
         if self._stopped:
             self.ended_by = self.ended_by or self._error or RunCancelledError("The run was cancelled.")
         elif self.until is not None and monotonic() >= self.until:
@@ -135,17 +173,18 @@ class Run:
     def __enter__(self) -> Self:
         """Use it for a block."""
         if self.token is not None:
-            self.token._runs.add(self)
-            if self.token.is_cancelled:
-                self.token.cancel()
+            self.token.enter(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Give back what it took."""
         if self.token is not None:
-            self.token._runs.discard(self)
+            self.token.leave(self)
+        self.flow = None
         if self._loop is not None:
             self._loop.close()
+        for executor in self.executors:
+            executor.shutdown(wait=False)
         if error is None and (self._stopped or self.until is not None):
             self.check()  # what ran in the calling thread could not be ended
 
@@ -157,10 +196,6 @@ async def _until(coroutine: Coroutine[Any, Any, Any], until: float) -> Any:
         return await coroutine
 
 
-def _now(call: Callable[[], None]) -> None:
-    call()
-
-
 class Scope:
     """A pipeline in a run, with what it has of its own and what it has inherited.
 
@@ -170,13 +205,20 @@ class Scope:
         name: Of the pipeline, for messages.
         path: The ids of the pipelines around it, and its own.
         teller: Tells the callbacks; None where there are none.
+        cache: Where results are kept; None for nowhere.
+        engine: What runs it.
         is_quiet: Whether nobody listens and nobody may end it: functions can be called, and that is all.
     """
 
-    __slots__ = ("_callbacks", "is_quiet", "name", "path", "pipeline", "run", "teller")
+    __slots__ = ("_callbacks", "cache", "engine", "is_quiet", "name", "path", "pipeline", "run", "teller")
 
     def __init__(
-        self, run: Run, pipeline: Pipeline, around: Scope | None = None, callbacks: Sequence[Any] | None = None
+        self,
+        run: Run,
+        pipeline: Pipeline,
+        around: Scope | None = None,
+        callbacks: Sequence[Any] | None = None,
+        engine: Any = None,
     ) -> None:
         self.run = run
         self.pipeline = pipeline
@@ -189,10 +231,14 @@ class Scope:
         self.teller: Teller | None = None
         self.path: tuple[str, ...] = ()
         if callbacks:
-            self.teller = Teller(callbacks, lambda call: run.deliver(call))  # which changes once
+            self.teller = Teller(callbacks, run.deliver)
             self.path = (*(() if around is None else around.path), pipeline.id)
             run.knows(pipeline)
-        self.is_quiet = run.until is None and run.token is None and self.teller is None
+        self.cache: Cache | None = pipeline.cache
+        if self.cache is None and around is not None:
+            self.cache = around.cache
+        self.engine: Any = around.engine if engine is None and around is not None else engine
+        self.is_quiet = self.cache is None and run.until is None and run.token is None and self.teller is None
 
     def within(self, pipeline: Pipeline) -> Scope:
         """The scope of a pipeline that is nested here."""
@@ -211,9 +257,10 @@ class Level:
         item: The place of the activation in the maps around it.
     """
 
-    __slots__ = ("_began", "_context", "item", "scope")
+    __slots__ = ("_began", "_context", "item", "known", "scope")
 
     def __init__(self, scope: Scope, item: Item) -> None:
+        self.known = 0  # steps that did not have to run
         self.scope = scope
         self.item = item
         self._began = 0.0
@@ -257,6 +304,19 @@ class Level:
             teller.tell("on_error", name, error, self._context)
         outputs = {} if error is not None else step.results(values)
         teller.tell("on_node_end", name, outputs, monotonic() - began, self._context)
+
+    def node_is_known(self, step: Step, signature: str) -> None:
+        """A step does not run: what it gives was found."""
+        self.known += 1
+        teller = self.scope.teller
+        if teller is not None:
+            teller.tell("on_node_cached", step.node.name, signature, self._context)
+
+    def known_as(self, plan: Plan, values: Values) -> str | None:
+        """The signature of what it gives, if no step had to run."""
+        if self.known < len(plan.steps):
+            return None
+        return (signatures_of(values, tuple(plan.outputs.values())) or {}).get(next(iter(plan.outputs.values())))
 
     def nested_begins(self, child: Pipeline) -> float:
         """A pipeline begins inside of this one. Gives when."""
@@ -307,10 +367,12 @@ class MapLevel:
             self._started[index] = monotonic()
             teller.tell("on_map_item_start", index, self.scope.context((*self.item, index)))
 
-    def item_ends(self, index: int) -> None:
-        """An item has ended."""
+    def item_ends(self, index: int, known_as: str | None = None) -> None:
+        """An item has ended; without running, if it is *known_as* something."""
         teller = self.scope.teller
         if teller is not None:
+            if known_as is not None:
+                teller.tell("on_map_item_cached", index, known_as, self.scope.context((*self.item, index)))
             lasted = monotonic() - self._started.pop(index)
             teller.tell("on_map_item_end", index, lasted, self.scope.context((*self.item, index)))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.inline import call_step, run_plan
+from pipe_core.graph.keeping import signatures_of, values_for
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.relay import Heard, Recorder
 from pipe_core.graph.scope import Item, Level, Run, Scope
@@ -34,11 +35,15 @@ class Answer:
         ends: The outputs of each item, or its error as bytes; of a step, as of one item.
         seconds: How long that took.
         events: What callbacks are to be told.
+        signatures: Of the outputs of a step, where results are kept.
+        known: The signature of each item of which nothing had to run.
     """
 
     ends: list[list[Any] | bytes]
     seconds: float
     events: list[Heard]
+    signatures: dict[int, str] = field(default_factory=dict)
+    known: list[str | None] = field(default_factory=list)
 
 
 @cache
@@ -81,12 +86,14 @@ def _travels(value: Any) -> bool:
     return True
 
 
-def step_there(home: Home, index: int, inputs: list[Any], item: Item, listens: bool) -> bytes:
+def step_there(
+    home: Home, index: int, inputs: list[Any], signed: dict[int, str] | None, item: Item, listens: bool
+) -> bytes:
     """The outputs of one step for its *inputs*: an `Answer`."""
     heard: list[Heard] = []
     plan, scope = _at(home, _run_here(), heard if listens else None)
     step = plan.steps[index]
-    values = plan.values_for(step, inputs)
+    values = values_for(plan, step, inputs, signed)
     began = monotonic()
     level = Level(scope, item)
     level.is_inside()
@@ -96,7 +103,8 @@ def step_there(home: Home, index: int, inputs: list[Any], item: Item, listens: b
         end = step.taken(values)
     except BaseException as error:
         end = pack_error(error)
-    return _packed(Answer([end], monotonic() - began, heard), step.node.outputs)
+    answer = Answer([end], monotonic() - began, heard, signatures_of(values, step.outputs) or {})
+    return _packed(answer, step.node.outputs)
 
 
 def items_there(
@@ -106,19 +114,22 @@ def items_there(
     heard: list[Heard] = []
     began = monotonic()
     ends: list[list[Any] | bytes] = []
+    known: list[str | None] = []
     for values, item in items:
         try:
             if inside is None:
                 plan, scope = _at(home, _run_here(), heard if listens else None)
-                run_plan(plan, values, scope, item)
+                known.append(run_plan(plan, values, scope, item))
             else:
                 with Run() as run:  # it ends with its first failure, and takes its loop along
                     plan, scope = _at(home, run, heard if listens else None)
                     _engine(inside).run_values(plan, values, scope, item)
+                    known.append(None)
         except BaseException as error:
             ends.append(pack_error(error))
+            known.append(None)
             if not (goes_on and isinstance(error, Exception)):
                 break
         else:
             ends.append([values[slot] for slot in plan.outputs.values()])
-    return _packed(Answer(ends, monotonic() - began, heard), home[1])
+    return _packed(Answer(ends, monotonic() - began, heard, known=known), home[1])
