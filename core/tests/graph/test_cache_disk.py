@@ -254,10 +254,6 @@ def test_pickles_are_for_those_with_the_key(path: pathlib.Path) -> None:
 
 
 def test_a_pickle_of_somebody_else_is_never_opened(path: pathlib.Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return opened.append, (1,)
-
     opened: list[int] = []
     entries = disk_cache.Entries(key=b"an attacker's own key")
     with pytest.MonkeyPatch.context() as patch:
@@ -292,6 +288,7 @@ def test_a_pickle_that_cannot_be_opened_any_more_is_not_found(path: pathlib.Path
         ({"pickle": True, "key": "text that is long enough"}, "at least 16 bytes"),
         ({"max_bytes": 0}, "above 0"),
         ({"max_age": -1}, "above 0"),
+        ({"max_in_memory": 0}, "above 0"),
     ],
 )
 def test_wrong_options_are_refused(path: pathlib.Path, options: dict[str, Any], text: str) -> None:
@@ -317,6 +314,35 @@ def test_those_go_first_that_were_used_longest_ago(path: pathlib.Path, clock: li
         assert there[-3:] == [9, 10, 11]
         assert 1 not in there
         assert cache.size().bytes <= 10_000
+
+
+@pytest.mark.parametrize(("limit", "value"), [("_MOST_USES", 1), ("_USES_SECONDS", -1), ("", 0)])
+def test_what_another_process_has_used_is_kept(
+    path: pathlib.Path, clock: list[float], monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    """Uses are written down when there are enough of them, or after a while, or at the end."""
+    if limit:
+        monkeypatch.setattr(disk_cache, limit, value)
+    with DiskCache(path, max_bytes=10_000) as cache:
+        for i in range(9):
+            clock[0] += 1
+            cache.put(str(i), "x" * 1000)
+        clock[0] += 1
+        other = DiskCache(path)
+        assert other.get("0") is not None
+        if not limit:
+            other.close()
+        clock[0] += 1
+        cache.put("9", "x" * 1000)
+        assert [cache.has(str(i)) for i in (0, 1, 9)] == [True, False, True]
+        other.close()
+
+
+def test_not_everything_is_kept_in_memory(path: pathlib.Path) -> None:
+    with DiskCache(path, max_in_memory=2) as cache:
+        for i in range(3):
+            cache.put(str(i), Foreign(i))
+        assert [cache.has(str(i)) for i in range(3)] == [False, True, True]
 
 
 def test_files_go_with_their_entries(path: pathlib.Path) -> None:
@@ -438,6 +464,18 @@ def test_a_file_that_is_gone_is_no_entry(cache: DiskCache, path: pathlib.Path) -
     assert not cache.has("s")
 
 
+def test_a_changed_index_does_not_lead_out_of_the_folder(cache: DiskCache, path: pathlib.Path) -> None:
+    victim = path.parent / "victim"
+    victim.touch()
+    for name in ("../../victim", str(victim)):
+        cache.put("s", LARGE)
+        with sqlite3.connect(path / "index.sqlite") as index:
+            index.execute("UPDATE entries SET file = ?", (name,))
+        index.close()
+        cache.remove("s")
+        assert victim.exists()
+
+
 def test_an_index_that_is_none_is_an_error_that_says_what_to_do(path: pathlib.Path) -> None:
     path.mkdir()
     (path / "index.sqlite").write_bytes(b"no database at all" * 100)
@@ -555,6 +593,8 @@ def test_one_claims_and_others_wait(cache: DiskCache) -> None:
         cache.put("s", 1)
         assert waiting.result() is Claimed.KEPT
     assert cache.claim("s") is Claimed.KEPT
+    cache.remove("s")
+    assert cache.claim("s") is Claimed.MINE
 
 
 def test_a_claim_that_is_given_up_goes_to_the_next(cache: DiskCache) -> None:

@@ -114,7 +114,8 @@ cache.put("before", 1)
 child = os.fork()
 if not child:
     cache.put("child", cache.get("before"))
-    os._exit(0 if cache.claim("s") is Claimed.MINE else 1)
+    is_own = cache._index._mine.connection.process == os.getpid()
+    os._exit(0 if cache.claim("s") is Claimed.MINE and is_own else 1)
 print(os.waitpid(child, 0)[1], cache.get("child"), cache.get("before"), cache.claim("s").value)
 """
     with started(script, cache.path) as other:

@@ -88,7 +88,13 @@ class Text(str):
 
 
 class Names(set[str]):
-    pass
+    title = ""
+
+
+def titled(title: str) -> Names:
+    names = Names({"1"})
+    names.title = title
+    return names
 
 
 class Keyed:
@@ -120,6 +126,8 @@ DIFFERENT: list[Any] = [
     "",
     "None",
     "\ud800",
+    "\udfff",
+    "?",
     b"1",
     b"",
     bytearray(b"1"),
@@ -188,6 +196,8 @@ DIFFERENT: list[Any] = [
     Text("1"),
     Names({"1"}),
     Names({"1", "2"}),
+    titled("a"),
+    titled("b"),
     Keyed(1),
     Keyed("1"),
     types.SimpleNamespace(a=1),
@@ -197,11 +207,16 @@ DIFFERENT: list[Any] = [
     datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
     datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
     datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Rome")),
+    datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=1))),
+    datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=1), "CET")),
+    datetime.UTC,
     datetime.time(1),
     datetime.timedelta(1),
     decimal.Decimal("1"),
     decimal.Decimal("1.0"),
     decimal.Decimal("NaN"),
+    "NaN",
+    decimal.Decimal("-NaN"),
     fractions.Fraction(1),
     uuid.UUID(int=1),
     pathlib.PurePosixPath("1"),
@@ -431,6 +446,7 @@ def changes(before: str, after: str, *, helpers: bool = False) -> set[str]:
         ("def f(x, k=1): return x", "def f(x, k=True): return x", {"the default of 'k'"}),
         ("def f(x, *, k=1): return x", "def f(x, *, k=2): return x", {"the default of 'k'"}),
         ("def f(x, k=[1]): return x", "def f(x, k=(1,)): return x", {"the default of 'k'"}),
+        ("def f(*x): return len(x)", "def f(**x): return len(x)", {"the code"}),
         ("async def f(x): return x", "def f(x): return x", {"the code"}),
     ],
 )

@@ -53,8 +53,8 @@ class DiskCache:
     """Keeps results in a folder. To other processes it goes as its path.
 
     What can be written: what the codec ``msgpack`` takes (plain data, dates, decimals, paths, and objects of the
-    classes in *types*), numpy arrays and arrow tables, and lists, tuples and dictionaries of these. Everything else is
-    kept in the memory of the process, unless pickles are allowed. An entry that is damaged is no entry.
+    classes in *types*), numpy arrays and arrow tables, and lists, tuples and dictionaries of these. Unless pickles are
+    allowed, everything else is kept as in a `MemoryCache`, for the process. An entry that is damaged is no entry.
 
     The folder has to be on a disk of the machine; processes of other machines have one of their own.
 
@@ -66,6 +66,8 @@ class DiskCache:
         pickle: Whether everything else is pickled. Opening a pickle runs what its writer likes, so each is signed with
             *key*, and none is opened that is not. The key goes along to worker processes.
         key: At least 16 bytes that nobody else knows. Not in the folder, please.
+        max_in_memory: How many results are kept in memory that cannot be written; then those go first that were used
+            longest ago.
 
     Raises:
         OptionsError: *path* is a file, a limit is not above 0, one of *types* cannot be written, or there is only one
@@ -81,6 +83,7 @@ class DiskCache:
         types: Sequence[type] = (),
         pickle: bool = False,
         key: bytes | None = None,
+        max_in_memory: int = 1_000,
     ) -> None:
         check_limits(max_bytes=max_bytes, max_age=max_age)
         self.path: Final = os.path.abspath(os.path.expanduser(path))
@@ -89,11 +92,11 @@ class DiskCache:
         _check_key(pickle, key)
         self.max_bytes: Final = max_bytes
         self.max_age: Final = max_age
-        self._options = (max_bytes, max_age, tuple(types), key)
+        self._options = (max_bytes, max_age, tuple(types), key, max_in_memory)
         self._entries = Entries(types, key)
         self._files = CacheFiles(self.path)
         self._index = CacheIndex(os.path.join(self.path, "index.sqlite"))
-        self._memory = MemoryCache(max_age=max_age)
+        self._memory = MemoryCache(max_in_memory, max_age=max_age)
         self._claims = Claims(self._index, self.has)
         self._lock = threading.Lock()
         self._uses: dict[str, float] = {}
@@ -326,12 +329,20 @@ class DiskCache:
 _open: WeakValueDictionary[tuple[Any, ...], DiskCache] = WeakValueDictionary()
 
 
-def _opened(path: str, max_bytes: int | None, max_age: float | None, types: tuple[type, ...], key: bytes | None) -> Any:
-    options = (path, max_bytes, max_age, types, key)
-    found = _open.get(options)
+def _opened(path: str, *options: Any) -> DiskCache:
+    found = _open.get((path, *options))
     if found is None:
-        found = DiskCache(path, max_bytes=max_bytes, max_age=max_age, types=types, pickle=key is not None, key=key)
-        _open[options] = found
+        max_bytes, max_age, types, key, max_in_memory = options
+        found = DiskCache(
+            path,
+            max_bytes=max_bytes,
+            max_age=max_age,
+            types=types,
+            pickle=key is not None,
+            key=key,
+            max_in_memory=max_in_memory,
+        )
+        _open[path, *options] = found
     return found
 
 

@@ -11,6 +11,8 @@ import marshal
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from enum import Enum
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -350,6 +352,13 @@ def _write_other(signer: Signer, value: Any) -> None:
 
 
 _WRITERS: Final[Mapping[type, Callable[[Signer, Any], None]]] = {
+    datetime: lambda signer, value: signer.tag(
+        "datetime", value.replace(tzinfo=None).isoformat(), value.fold, value.tzinfo
+    ),
+    date: lambda signer, value: signer.tag("date", value.isoformat()),
+    timezone: lambda signer, value: signer.tag("timezone", value.utcoffset(None), value.tzname(None)),
+    timedelta: lambda signer, value: signer.tag("timedelta", value.days, value.seconds, value.microseconds),
+    Decimal: lambda signer, value: signer.tag("decimal", str(value)),
     list: lambda signer, value: signer.sequence("list", value),
     tuple: lambda signer, value: signer.sequence("tuple", value),
     dict: Signer.mapping,
