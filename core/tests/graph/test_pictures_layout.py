@@ -119,6 +119,12 @@ def test_an_input_is_next_to_who_takes_it() -> None:
     assert boxes["5"].bottom >= boxes["@late"].y > boxes["4"].bottom
 
 
+def test_a_node_without_lines_stands_next_to_another() -> None:
+    nodes = [*(made(f"top_{i}", []) for i in range(8)), made("low", [f"top_{i}" for i in range(8)]), made("alone", [])]
+    boxes = picture_of(Pipeline(nodes)).layout.boxes
+    assert min(abs(boxes["9"].x - boxes[str(i)].right) for i in range(8)) < 40
+
+
 def test_a_node_alone_is_a_picture() -> None:
     picture = picture_of(Pipeline([made("only", [])]))
     assert len(picture.layout.boxes) == 1

@@ -96,6 +96,12 @@ def test_an_input_that_one_of_two_nodes_requires_is_required() -> None:
     assert arrows(scene) == {("x", "a"), ("x", "b")}
 
 
+def test_an_input_with_several_defaults_shows_none_of_them() -> None:
+    several = Pipeline([made("a", ["x = 1", "y = 1"]), made("b", ["x = 2", "y = 1"])])
+    assert [box_of(scene_of(several), name).values[0].default for name in "xy"] == ["…", "1"]
+    assert box_of(scene_of(Pipeline([several])), "x").values[0].default == "…"
+
+
 def test_inputs_of_one_node_are_grouped_from_a_number_on() -> None:
     pipeline = Pipeline([made("a", ["x", "y", "z", "both"]), made("b", ["a", "both", "w"])])
     assert inputs(scene_of(pipeline)) == [("x", "y", "z"), ("both",), ("w",)]

@@ -52,7 +52,7 @@ def placed(layers: Layers, *, space: float, limit: float) -> list[float]:
                 _settle(layers, layers.levels[level], rooms[level], middles, sides)
     for far in NEAR:
         _straighten(layers, rooms, middles, far)
-    _follow(layers, rooms, middles, out)
+    _follow(layers, rooms, middles, into, out)
     least = min((middle - item.cross / 2 for middle, item in zip(middles, layers.items, strict=True)), default=0.0)
     return [middle - least for middle in middles]
 
@@ -133,13 +133,17 @@ def _straighten(layers: Layers, rooms: list[list[float]], middles: list[float], 
                 middles[one] = min(max(mean, low), high) + offset
 
 
-def _follow(layers: Layers, rooms: list[list[float]], middles: list[float], out: list[list[Link]]) -> None:
-    """Move inputs that only one item takes to where their line is straight, or as far as there is room."""
+def _follow(
+    layers: Layers, rooms: list[list[float]], middles: list[float], into: list[list[Link]], out: list[list[Link]]
+) -> None:
+    """Move inputs that only one item takes to where their line is straight, and what has no lines to its neighbour."""
     for one, item in enumerate(layers.items):
+        lows, highs = _free(layers, rooms, middles)
         if item.role == "input" and len(out[one]) == 1:
-            lows, highs = _free(layers, rooms, middles)
-            wish = _wish(out[one][0], one, middles)
-            middles[one] = max(lows[one], min(highs[one], wish))
+            middles[one] = max(lows[one], min(highs[one], _wish(out[one][0], one, middles)))
+        elif not into[one] and not out[one]:
+            near = lows[one] if math.isfinite(lows[one]) else highs[one]
+            middles[one] = near if math.isfinite(near) else middles[one]
 
 
 def _free(layers: Layers, rooms: list[list[float]], middles: list[float]) -> tuple[dict[int, float], dict[int, float]]:

@@ -78,7 +78,8 @@ class _Reader:
         """A box for an input of *pipeline*."""
         parameter = pipeline.wiring.inputs()[name]
         state: State = "required" if parameter.is_required else "optional"
-        value = Value(name, _taken_type(pipeline, name), default_words(parameter), state)
+        default = default_words(parameter) if state == "required" or _is_one(pipeline, parameter) else "…"
+        value = Value(name, _taken_type(pipeline, name), default, state)
         if name in pipeline.bound_inputs:
             value = replace(value, default="", state="bound")
         box = Box(f"{place}@{name}", "input", "", (value,), about=_about_input(value))
@@ -186,6 +187,12 @@ def _taken_type(pipeline: Pipeline, name: str) -> str:
                 words = _inner_type(node, one) if isinstance(node, PipelineNode) else type_words(one.type)
                 return _listed(words) if isinstance(node, PipelineNode) and name in node.map_over else words
     return ""
+
+
+def _is_one(pipeline: Pipeline, parameter: Parameter) -> bool:
+    """Whether all nodes that take an input have the same default for it; else each has its own."""
+    taken = (one for node in pipeline.nodes for one in node.parameters if one.name == parameter.name)
+    return len({default_words(one) for one in taken}) == 1
 
 
 def _inner_type(node: PipelineNode, parameter: Parameter) -> str:
