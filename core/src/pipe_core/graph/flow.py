@@ -12,22 +12,20 @@ through their nodes depth first, and few of them are open at once.
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.frames import Frame, Group, Inputs
 from pipe_core.graph.gates import Gates
 from pipe_core.graph.inline import call_step, explain, has_own_engine, run_by_own_engine, run_plan
-from pipe_core.graph.keeping import values_of
 from pipe_core.graph.nesting import PipelineNode
-from pipe_core.graph.plan import Plan, Step
-from pipe_core.graph.scope import Item, Level, MapLevel, Run, Scope
+from pipe_core.graph.plan import Step
+from pipe_core.graph.scope import Run
 from pipe_core.kernel.errors import RunCancelledError
 
 if TYPE_CHECKING:
@@ -236,6 +234,7 @@ class Flow:
                 if lane.ready[0][-2].group is not group:
                     break
                 found.append(heappop(lane.ready)[-2:])
+                found[-1][0].top.running += 1
         return found
 
     def perform(self, work: Work, lane: Lane | None) -> Work | None:
@@ -263,6 +262,7 @@ class Flow:
         """A slot of *lane* could not run *works*: they are ready as before. Gives its next work."""
         with self._lock:
             for frame, step in works:
+                frame.top.running -= 1
                 self._push(lane, frame, step)
         return self.ended([], lane)
 
@@ -272,14 +272,12 @@ class Flow:
             if error is not None and not isinstance(error, Exception):
                 self.fail(error)
         with self._lock:
-            if self.error is None and group is not None:
+            if not ends and group is not None and self.error is None:
                 self._refill(group)
-            elif self.error is None:
-                for frame, step, error in ends:
-                    if frame.is_lost:
-                        self._leave_gate(frame, step)
-                    else:
-                        self._advance(frame, step, error)
+            for frame, step, error in ends:
+                frame.top.running -= 1
+                if self.error is None:
+                    self._went_on(frame, step, error, group)
             following = None
             if lane is not None:
                 following = self._pop_or_leave(lane)
@@ -294,6 +292,7 @@ class Flow:
         while self.error is None and lane.ready:
             frame, step = heappop(lane.ready)[-2:]
             if not frame.is_lost:
+                frame.top.running += 1
                 return frame, step
             self._leave_gate(frame, step)
         return None
@@ -323,6 +322,19 @@ class Flow:
         return found
 
     # --- what follows what ---
+
+    def _went_on(self, frame: Frame, step: Step | None, error: BaseException | None, group: Group | None) -> None:
+        """*step* has ended, or all of the frame, or it has opened the *group* that is inside of it."""
+        if frame.is_lost:
+            self._leave_gate(frame, step)
+        elif group is not None and error is None:
+            self._refill(group)
+        else:
+            self._advance(frame, step, error)
+        outcome = frame.top.outcome
+        if outcome is not None and not frame.top.running:
+            frame.top.outcome = None
+            self._frame_ended(frame.top, outcome)
 
     def _advance(self, frame: Frame, step: Step | None, error: BaseException | None = None) -> None:
         """*step* has ended, or all of the frame."""
@@ -361,8 +373,6 @@ class Flow:
             return
         if group.parent is not None:
             group.is_lost = True
-            for one in reversed([one for one in self._begun if one is group or getattr(one, "group", None) is group]):
-                self._ends(one)
             self._advance(*group.parent, error)
         elif group.mapped:
             group.errors.append(error)
@@ -379,6 +389,12 @@ class Flow:
 
     def _frame_ended(self, frame: Frame, outputs: dict[str, Any]) -> None:
         group = frame.group
+        if frame.running:
+            frame.outcome = outputs  # something has failed, and what else runs in it ends before it does
+            return
+        if self.run.goes_on:
+            for one in [one for one in reversed(self._begun) if frame.is_around(one)]:
+                self._ends(one)
         self._ends(frame)
         group.results[frame.index] = outputs
         if group is self._root and self._has_news():

@@ -142,6 +142,9 @@ class Frame:
         missing: For each step, how many others it waits for.
         left: How many steps have not ended.
         lost: The steps that cannot run, because one before them has failed.
+        top: The frame that it is inside of, however deep, and that is inside of none; itself where it is that.
+        running: Of such a one, how many steps run now in all that is inside.
+        outcome: Of such a one, what it gives as soon as nothing runs in it any more.
     """
 
     __slots__ = (
@@ -154,7 +157,10 @@ class Frame:
         "level",
         "lost",
         "missing",
+        "outcome",
         "plan",
+        "running",
+        "top",
         "values",
     )
 
@@ -170,7 +176,16 @@ class Frame:
         self.missing = [step.needs for step in self.plan.steps]
         self.left = len(self.plan.steps)
         self.lost: set[int] = set()
+        self.top: Frame = self if group.parent is None else group.parent[0].top
+        self.running = 0
+        self.outcome: dict[str, Any] | None = None
         group.count += 1
+
+    def is_around(self, other: Group | Frame) -> bool:
+        """Whether it is inside of nothing itself, and *other* is inside of it, however deep."""
+        if isinstance(other, Group):
+            return other.parent is not None and other.parent[0].top is self
+        return other is not self and other.top is self
 
     def begins(self) -> None:
         """It begins: say so."""

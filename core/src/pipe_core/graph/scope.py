@@ -229,10 +229,9 @@ class Scope:
             callbacks = around._callbacks
         self._callbacks: Sequence[Any] | None = callbacks
         self.teller: Teller | None = None
-        self.path: tuple[str, ...] = ()
+        self.path: tuple[str, ...] = (*(() if around is None else around.path), pipeline.id)
         if callbacks:
             self.teller = Teller(callbacks, run.deliver)
-            self.path = (*(() if around is None else around.path), pipeline.id)
             run.knows(pipeline)
         self.cache: Cache | None = pipeline.cache
         if self.cache is None and around is not None:
