@@ -101,6 +101,7 @@ class Flow:
             self.fail(RunCancelledError("Nobody asks for the rest of the items any more."))
             while self._goes_on():
                 pass
+            self._tell_ends()
             return
         self._finish()
 
@@ -120,12 +121,15 @@ class Flow:
             return True
 
     def _finish(self) -> None:
+        self._tell_ends()
+        if self.error is not None:
+            raise self.error
+
+    def _tell_ends(self) -> None:
         for one in reversed(list(self._begun)):
             one.ends()
         while self._news:
             self._news.popleft()()
-        if self.error is not None:
-            raise self.error
 
     def _turn(self) -> bool:
         """Do the next thing that is for the driver to do. False at the end."""
