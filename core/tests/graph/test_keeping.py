@@ -93,6 +93,20 @@ def test_a_node_may_refuse_to_be_kept_and_what_follows_knows_its_value(cache: Ca
     assert RAN["doubled"] == 2
 
 
+def test_an_item_that_is_the_same_object_as_the_last_one_and_has_changed_is_another_one(
+    cache: Cache,
+) -> None:
+    def changing() -> Iterator[list[int]]:
+        box: list[int] = []
+        for value in range(4):
+            box[:] = [value]
+            yield box
+
+    first = node(output_name="first")(lambda box, factor: box[0] * factor[0])
+    rows = Pipeline([first], cache=cache).imap({"box": changing(), "factor": [1]}, "box")
+    assert [row["first"] for row in rows] == [0, 1, 2, 3]
+
+
 @node
 def flaky(value: int) -> int:
     RAN["flaky"] += 1

@@ -158,10 +158,11 @@ class Engine:
         plan = pipeline.plan_for(output_name, inputs)
         over = names_of(map_over)
         items = items_of(inputs, over, check_mode(map_mode))
+        fixed = {name: value for name, value in inputs.items() if name not in over}
         total = count_of(inputs, over, map_mode)
         around = None if within is None else within.scope.run
         run = Run(loop, timeout, on_error, token, around)
-        return self._mapped(pipeline, plan, items, total, on_error, run, within)
+        return self._mapped(pipeline, plan, items, total, fixed, on_error, run, within)
 
     def _mapped(
         self,
@@ -169,6 +170,7 @@ class Engine:
         plan: Plan,
         items: Iterator[dict[str, Any]],
         total: int | None,
+        fixed: dict[str, Any],
         on_error: OnError,
         run: Run,
         within: Level | None = None,
@@ -176,7 +178,7 @@ class Engine:
         with run:
             sides = self._sides_of(run)
             scope = Scope(run, pipeline, None if within is None else within.scope, engine=self)
-            around = MapLevel(scope, () if within is None else within.item, total)
+            around = MapLevel(scope, () if within is None else within.item, total, fixed)
             if sides == _NOBODY and not plan.policies:
                 found = list(each_in_line(plan, items, around))
                 rows = [row for row, _ in found]
@@ -189,7 +191,7 @@ class Engine:
 
         def again(inputs: list[Mapping[str, Any]]) -> MapResult:
             another = Run(None, run.timeout, "continue", run.token)  # perhaps long behind the end of its loop
-            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), "continue", another)
+            return self._mapped(pipeline, plan, iter(map(dict, inputs)), len(inputs), fixed, "continue", another)
 
         result = MapResult(rows, plan.outputs, failed, again)
         if failed and on_error == "collect":
@@ -234,12 +236,12 @@ class Engine:
         with Run(loop, timeout, on_error, token) as run:
             sides = self._sides_of(run)
             scope = Scope(run, pipeline, engine=self)
-            around = MapLevel(scope, (), count_of(inputs, over, map_mode))
+            fixed = {name: value for name, value in inputs.items() if name not in over}
+            around = MapLevel(scope, (), count_of(inputs, over, map_mode), fixed)
             if sides == _NOBODY and not plan.policies:
                 errors: list[Exception] = []
                 count = 0
-                for row, failure in each_in_line(plan, items, around):
-                    count += 1
+                for count, (row, failure) in enumerate(each_in_line(plan, items, around), 1):  # noqa: B007
                     if failure is not None:
                         errors.append(failure.error)
                     yield row if failure is None else FailedRow(row, failure)

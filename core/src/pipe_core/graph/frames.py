@@ -172,7 +172,7 @@ class Frame:
         self.inputs = inputs
         self.is_whole = is_whole
         self.known_as: str | None = None
-        self.values = values_of(self.plan, inputs, group.scope)
+        self.values = values_of(self.plan, inputs, group.scope, None if group.around is None else group.around.signed)
         self.missing = [step.needs for step in self.plan.steps]
         self.left = len(self.plan.steps)
         self.lost: set[int] = set()

@@ -157,7 +157,7 @@ def _found_inside(node: PipelineNode, inputs: dict[str, Any], inner: Scope, item
         found = _run_once(node, node.inner(inputs), inner, item)
         return tuple(found[name] for name in node.wanted)
     items = node.items(inputs)
-    around = MapLevel(inner, item, len(items))
+    around = MapLevel(inner, item, len(items), node.fixed(inputs))
     around.begins()
     try:
         return node.collected([_run_item(node, one, around, index) for index, one in enumerate(items)])
@@ -170,7 +170,7 @@ def _run_item(node: PipelineNode, inputs: dict[str, Any], around: MapLevel, inde
     known = None
     try:
         plan = node.plan(inputs)
-        values = values_of(plan, inputs, around.scope)
+        values = values_of(plan, inputs, around.scope, around.signed)
         known = run_plan(plan, values, around.scope, (*around.item, index))
         return plan.results(values)
     finally:
@@ -192,7 +192,7 @@ def each_in_line(
     around.begins()
     try:
         for index, inputs in enumerate(items):
-            values = values_of(plan, inputs, scope)
+            values = values_of(plan, inputs, scope, around.signed)
             around.item_begins(index)
             known = None
             try:

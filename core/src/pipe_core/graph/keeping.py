@@ -6,8 +6,8 @@ What a step gives has the signature of the step, so that only what comes from ou
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from pipe_core.graph.cache_errors import CacheError, UnsignableError
 from pipe_core.graph.cache_parts import Parts, why
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step, Values
-from pipe_core.graph.signatures import sign, sign_code
+from pipe_core.graph.signatures import combined, sign, sign_code, signature_of
 from pipe_core.kernel.errors import OptionsError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ logger = logging.getLogger("pipe_core")
 
 _PATIENCE: Final = 60.0
 """Seconds to wait for another process that is making the same result, before making it here as well."""
-_REMEMBERED: Final = 64
-"""So many values are known by identity, so that one that is the same for all items is hashed once."""
 
 
 class Signed(list[Any]):
@@ -48,27 +46,16 @@ class Signing:
     """What a run has signed so far."""
 
     def __init__(self) -> None:
-        self._codes: dict[Any, Mapping[str, str]] = {}
-        self._values: OrderedDict[int, tuple[Any, str]] = OrderedDict()
+        self._codes: dict[Any, tuple[Mapping[str, str], str]] = {}
         self._warned: set[str] = set()
 
-    def code(self, node: Node[..., Any]) -> Mapping[str, str]:
-        """The digests of a node's code."""
+    def code(self, node: Node[..., Any]) -> tuple[Mapping[str, str], str]:
+        """The digests of a node's code, and one for all of them."""
         found = self._codes.get(node)
         if found is None:
-            found = self._codes[node] = sign_code(node.fn, node.helpers)
+            digests = sign_code(node.fn, node.helpers)
+            found = self._codes[node] = digests, combined(digests)
         return found
-
-    def value(self, value: Any) -> str:
-        """The digest of *value*."""
-        known = self._values.get(id(value))
-        if known is not None:
-            return known[1]
-        digest = sign(value)
-        self._values[id(value)] = value, digest
-        if len(self._values) > _REMEMBERED:
-            self._values.popitem(last=False)
-        return digest
 
     def warn(self, what: str, error: Exception) -> None:
         """Say, once for each *what*, why something is not kept."""
@@ -77,10 +64,21 @@ class Signing:
             logger.warning("%s is not kept: %s", what, error)
 
 
-def values_of(plan: Plan, inputs: Mapping[str, Any], scope: Scope) -> Values:
-    """The list of values that a run of *plan* begins with."""
+def values_of(plan: Plan, inputs: Mapping[str, Any], scope: Scope, signed: Mapping[str, str] | None = None) -> Values:
+    """The list of values that a run of *plan* begins with, with the signatures of inputs that are *signed*."""
     values = plan.values(inputs)
-    return values if scope.cache is None else Signed(values)
+    if scope.cache is None:
+        return values
+    return Signed(values, {plan.inputs[name]: digest for name, digest in (signed or {}).items() if name in plan.inputs})
+
+
+def signed_once(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of inputs that are the same for all items, so that each is taken apart once."""
+    found = {}
+    for name, value in inputs.items():
+        with suppress(UnsignableError):  # told where it is used
+            found[name] = sign(value)
+    return found
 
 
 def values_for(plan: Plan, step: Step, inputs: Sequence[Any], signatures: Mapping[int, str] | None) -> Values:
@@ -117,8 +115,7 @@ def look(step: Step, values: Values, level: Level, *, waits: bool = True) -> Wan
         return False
     assert isinstance(values, Signed)
     try:
-        parts = _parts(step, values, scope)
-        signature = parts.signature
+        parts, signature = _parts(step, values, scope)
         found = cache.get(signature, MISSING)
         if found is MISSING and _is_made_elsewhere(cache, signature, waits):
             found = cache.get(signature, MISSING)
@@ -139,18 +136,20 @@ def _is_made_elsewhere(cache: Any, signature: str, waits: bool) -> bool:
     return claim is not None and claim(signature, wait=_PATIENCE if waits else 0.0).value == "kept"
 
 
-def _parts(step: Step, values: Signed, scope: Scope) -> Parts:
-    signing, node = scope.run.signing, step.node
+def _parts(step: Step, values: Signed, scope: Scope) -> tuple[Parts, str]:
+    """What the signature of a step's result is made of, and the signature."""
+    node = step.node
     assert not isinstance(node, PipelineNode)
     inputs = {}
     for name, slot in zip(step.names, step.slots, strict=True):
         if slot not in values.signatures:
             try:
-                values.signatures[slot] = signing.value(values[slot])
+                values.signatures[slot] = sign(values[slot])
             except UnsignableError as error:
                 raise UnsignableError(f"its input '{name}': {error}", path=error.path) from None
         inputs[name] = values.signatures[slot]
-    return Parts(node.name, signing.code(node), inputs)
+    code, digest = scope.run.signing.code(node)
+    return Parts(node.name, code, inputs), signature_of(digest, inputs)
 
 
 def _sign_outputs(step: Step, values: Signed, signature: str) -> None:
@@ -223,14 +222,14 @@ def _explained(step: Step, values: Signed, scope: Scope, unknown: Mapping[int, s
     if before is not None:
         return Explanation(node.name, None, (f"that depends on what '{before}' gives",))
     try:
-        parts = _parts(step, values, scope)
-    except UnsignableError as error:
+        parts, signature = _parts(step, values, scope)
+        _sign_outputs(step, values, signature)
+        if cache.get(signature, MISSING) is not MISSING:
+            return Explanation(node.name, True)
+        nearest = getattr(cache, "nearest", None)
+        return Explanation(node.name, False, tuple(why(None if nearest is None else nearest(parts), parts)))
+    except CacheError as error:
         return Explanation(node.name, False, (f"its result cannot be kept: {error}",))
-    _sign_outputs(step, values, parts.signature)
-    if cache.has(parts.signature):
-        return Explanation(node.name, True)
-    nearest = getattr(cache, "nearest", None)
-    return Explanation(node.name, False, tuple(why(None if nearest is None else nearest(parts), parts)))
 
 
 def check_cache(cache: Any) -> Cache | None:

@@ -133,6 +133,11 @@ class PipelineNode:
         """
         return list(items_of(self.inner(inputs), self.inner_map_over, self.map_mode))
 
+    def fixed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inner inputs that are the same for all items."""
+        over = self.inner_map_over
+        return {name: value for name, value in self.inner(inputs).items() if name not in over}
+
     @property
     def inner_map_over(self) -> list[str]:
         """What it is mapped over, under inner names."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipe_core.graph.callbacks import CallbackContext, Teller
 from pipe_core.graph.errors import GraphError
-from pipe_core.graph.keeping import Signing, signatures_of
+from pipe_core.graph.keeping import Signing, signatures_of, signed_once
 from pipe_core.kernel.errors import RunCancelledError
 from pipe_core.runtime.run_loop import RunLoop
 
@@ -339,14 +339,16 @@ class MapLevel:
         scope: Of what runs for each item.
         item: The place of the map itself.
         total: How many items there are; None where nobody knows.
+        fixed: The inputs that are the same for all items.
     """
 
-    __slots__ = ("_began", "_context", "_started", "_total", "item", "scope")
+    __slots__ = ("_began", "_context", "_started", "_total", "item", "scope", "signed")
 
-    def __init__(self, scope: Scope, item: Item, total: int | None) -> None:
+    def __init__(self, scope: Scope, item: Item, total: int | None, fixed: dict[str, Any]) -> None:
         self.scope = scope
         self.item = item
         self._total = total
+        self.signed = {} if scope.cache is None else signed_once(fixed)
         self._started: dict[int, float] = {}
         self._began = 0.0
         self._context: CallbackContext | None = None
