@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipe_core import Engine, Pipeline, node
-from pipe_core.graph.disk_cache import DiskCache
+from pipe_core.graph.caching.disk import DiskCache
 
 
 @node

@@ -8,11 +8,11 @@ import threading
 import pytest
 
 from pipe_core import OptionsError
-from pipe_core.graph import cache as cache_module
-from pipe_core.graph.cache import MISSING, Cache, MemoryCache
-from pipe_core.graph.cache_errors import CacheError, NotKeptError
-from pipe_core.graph.cache_parts import Parts, nearest, why
-from pipe_core.graph.disk_cache import DiskCache
+from pipe_core.graph.caching import memory as cache_module
+from pipe_core.graph.caching.disk import DiskCache
+from pipe_core.graph.caching.errors import CacheError, NotKeptError
+from pipe_core.graph.caching.memory import MISSING, Cache, MemoryCache
+from pipe_core.graph.caching.parts import Parts, nearest, why
 
 
 def test_both_are_caches() -> None:

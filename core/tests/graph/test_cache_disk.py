@@ -23,14 +23,15 @@ import pytest
 from pydantic import BaseModel
 
 from pipe_core import OptionsError
-from pipe_core.graph import cache as cache_module
-from pipe_core.graph import cache_claims, disk_cache
-from pipe_core.graph.cache import MISSING
-from pipe_core.graph.cache_claims import Claimed
-from pipe_core.graph.cache_errors import CacheAccessError, NotKeptError
-from pipe_core.graph.cache_parts import Parts, why
-from pipe_core.graph.disk_cache import DiskCache
-from pipe_core.graph.signatures import sign
+from pipe_core.graph.caching import claims as cache_claims
+from pipe_core.graph.caching import disk as disk_cache
+from pipe_core.graph.caching import memory as cache_module
+from pipe_core.graph.caching.claims import Claimed
+from pipe_core.graph.caching.disk import DiskCache
+from pipe_core.graph.caching.errors import CacheAccessError, NotKeptError
+from pipe_core.graph.caching.memory import MISSING
+from pipe_core.graph.caching.parts import Parts, why
+from pipe_core.graph.caching.signatures import sign
 
 KEY = b"sixteen bytes or more"
 LARGE = "x" * 50_000

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipe_core.graph.cache import MISSING
-from pipe_core.graph.cache_claims import Claimed
-from pipe_core.graph.disk_cache import DiskCache
+from pipe_core.graph.caching.claims import Claimed
+from pipe_core.graph.caching.disk import DiskCache
+from pipe_core.graph.caching.memory import MISSING
 
 MAPPING = """
 import os, sys
 from concurrent.futures import ThreadPoolExecutor
-from pipe_core.graph.cache import MISSING
-from pipe_core.graph.disk_cache import Claimed, DiskCache
-from pipe_core.graph.signatures import sign
+from pipe_core.graph.caching.memory import MISSING
+from pipe_core.graph.caching.disk import Claimed, DiskCache
+from pipe_core.graph.caching.signatures import sign
 
 path, log, threads = sys.argv[1:]
 made = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -41,14 +41,14 @@ cache.close()
 
 CLAIMING = """
 import sys
-from pipe_core.graph.disk_cache import DiskCache
+from pipe_core.graph.caching.disk import DiskCache
 print(DiskCache(sys.argv[1]).claim("s").value, flush=True)
 sys.stdin.readline()
 """
 
 PUTTING = """
 import os, sys
-from pipe_core.graph.disk_cache import DiskCache
+from pipe_core.graph.caching.disk import DiskCache
 cache = DiskCache(sys.argv[1])
 print(flush=True)
 i = 0
@@ -108,7 +108,7 @@ def test_a_process_may_be_killed_while_it_writes(cache: DiskCache) -> None:
 def test_a_fork_has_connections_of_its_own(cache: DiskCache) -> None:
     script = """
 import os, sys
-from pipe_core.graph.disk_cache import Claimed, DiskCache
+from pipe_core.graph.caching.disk import Claimed, DiskCache
 cache = DiskCache(sys.argv[1])
 cache.put("before", 1)
 child = os.fork()

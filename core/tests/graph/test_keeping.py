@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipe_core import Engine, OptionsError, Pipeline, PipelineCallback, node
-from pipe_core.graph.cache import Cache, MemoryCache
-from pipe_core.graph.disk_cache import DiskCache
+from pipe_core.graph.caching.disk import DiskCache
+from pipe_core.graph.caching.memory import Cache, MemoryCache
 
 RAN: Counter[str] = Counter()
 

@@ -33,8 +33,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, PrivateAttr
 
-from pipe_core.graph.cache_errors import UnsignableError
-from pipe_core.graph.signatures import combined, sign, sign_code, signature_of
+from pipe_core.graph.caching.errors import UnsignableError
+from pipe_core.graph.caching.signatures import combined, sign, sign_code, signature_of
 
 
 class Color(enum.Enum):
@@ -371,7 +371,7 @@ def test_what_contains_itself_is_refused() -> None:
 SCRIPT = """
 import datetime, decimal, enum, pathlib, uuid, dataclasses
 from pydantic import BaseModel
-from pipe_core.graph.signatures import sign, sign_code, combined
+from pipe_core.graph.caching.signatures import sign, sign_code, combined
 
 class Color(enum.Enum):
     RED = "red"
@@ -762,7 +762,7 @@ def test_frames() -> None:
 
 def test_no_library_is_imported_for_a_signature() -> None:
     script = (
-        "import sys; from pipe_core.graph.signatures import sign; sign([{'a': {1}}, sign, object]);"
+        "import sys; from pipe_core.graph.caching.signatures import sign; sign([{'a': {1}}, sign, object]);"
         "print([one for one in ('numpy', 'pandas', 'pyarrow') if one in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50)

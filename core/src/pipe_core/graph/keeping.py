@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core.graph.cache import MISSING, Cache
-from pipe_core.graph.cache_errors import CacheError, UnsignableError
-from pipe_core.graph.cache_parts import Parts, why
+from pipe_core.graph.caching.errors import CacheError, UnsignableError
+from pipe_core.graph.caching.memory import MISSING, Cache
+from pipe_core.graph.caching.parts import Parts, why
+from pipe_core.graph.caching.signatures import combined, sign, sign_code, signature_of
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step, Values
-from pipe_core.graph.signatures import combined, sign, sign_code, signature_of
 from pipe_core.kernel.errors import OptionsError
 
 if TYPE_CHECKING:

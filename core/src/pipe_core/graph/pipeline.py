@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipe_core.graph.async_front import in_thread, streamed
-from pipe_core.graph.cache import Cache
+from pipe_core.graph.caching.memory import Cache
 from pipe_core.graph.errors import GraphError, InputError
 from pipe_core.graph.items import names_of
 from pipe_core.graph.keeping import Explanation, check_cache, explained

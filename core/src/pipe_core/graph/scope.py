@@ -17,7 +17,7 @@ from pipe_core.runtime.run_loop import RunLoop
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from pipe_core.graph.cache import Cache
+    from pipe_core.graph.caching.memory import Cache
     from pipe_core.graph.flow import Flow
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.plan import Plan, Step, Values

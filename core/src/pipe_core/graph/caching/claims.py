@@ -14,7 +14,7 @@ from functools import cache
 from time import monotonic, sleep, time
 from typing import Final
 
-from pipe_core.graph.cache_index import CacheIndex, Claim
+from pipe_core.graph.caching.index import CacheIndex, Claim
 
 _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.1

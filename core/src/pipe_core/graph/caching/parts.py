@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipe_core.graph.signatures import combined, signature_of
+from pipe_core.graph.caching.signatures import combined, signature_of
 
 
 @dataclass(frozen=True, slots=True)

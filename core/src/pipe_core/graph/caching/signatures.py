@@ -19,8 +19,8 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final
 
-from pipe_core.graph import array_signatures, code_signatures
-from pipe_core.graph.cache_errors import UnsignableError
+from pipe_core.graph.caching import arrays, code
+from pipe_core.graph.caching.errors import UnsignableError
 from pipe_core.kernel.error_text import error_text
 
 DIGEST_BYTES: Final = 20
@@ -60,8 +60,8 @@ def sign_code(fn: Callable[..., Any], helpers: bool = False) -> dict[str, str]:
         UnsignableError: A default, or a value around it, cannot be signed.
     """
     parts: dict[str, str] = {}
-    module = code_signatures.module_of(fn) if helpers else None
-    for part, value in code_signatures.parts_of(fn, module):
+    module = code.module_of(fn) if helpers else None
+    for part, value in code.parts_of(fn, module):
         signer = Signer(module, within=fn)
         try:
             parts[part] = signer.digest(value)
@@ -147,7 +147,7 @@ class Signer:
             self.tag("again", place)
             return
         self._open.append(fn)
-        parts = list(code_signatures.parts_of(fn, self.helpers))
+        parts = list(code.parts_of(fn, self.helpers))
         names = tuple(part for part, _ in parts)
         self.tag("function", names)
         self._members([value for _, value in parts], lambda i: f" ({names[i]})")
@@ -340,7 +340,7 @@ def _write_other(signer: Signer, value: Any) -> None:
             ) from error
         signer.tag("key", name_of(kind), found)
     elif isinstance(value, type):
-        code_signatures.write_class(signer, value)
+        code.write_class(signer, value)
     elif isinstance(value, Enum):
         _write_enum(signer, value)
     elif isinstance(value, set | frozenset):
@@ -348,7 +348,7 @@ def _write_other(signer: Signer, value: Any) -> None:
     elif kind is object:
         raise _Refused("A bare object() cannot be signed: nothing but its place in memory tells it from another one")
     else:
-        (array_signatures.writer_for(kind) or Signer.object)(signer, value)
+        (arrays.writer_for(kind) or Signer.object)(signer, value)
 
 
 _WRITERS: Final[Mapping[type, Callable[[Signer, Any], None]]] = {
@@ -367,5 +367,5 @@ _WRITERS: Final[Mapping[type, Callable[[Signer, Any], None]]] = {
     types.MappingProxyType: Signer.mapping,
     memoryview: _write_memoryview,
     types.FunctionType: Signer.function,
-    **code_signatures.WRITERS,
+    **code.WRITERS,
 }

@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
-from pipe_core.graph.cache import MISSING, MemoryCache, check_limits
-from pipe_core.graph.cache_claims import Claimed, Claims
-from pipe_core.graph.cache_entries import DamagedEntryError, Entries, ForeignEntryError, UnwritableError
-from pipe_core.graph.cache_errors import CacheAccessError
-from pipe_core.graph.cache_files import CacheFiles
-from pipe_core.graph.cache_index import CacheIndex
-from pipe_core.graph.cache_parts import Parts, nearest
+from pipe_core.graph.caching.claims import Claimed, Claims
+from pipe_core.graph.caching.entries import DamagedEntryError, Entries, ForeignEntryError, UnwritableError
+from pipe_core.graph.caching.errors import CacheAccessError
+from pipe_core.graph.caching.files import CacheFiles
+from pipe_core.graph.caching.index import CacheIndex
+from pipe_core.graph.caching.memory import MISSING, MemoryCache, check_limits
+from pipe_core.graph.caching.parts import Parts, nearest
 from pipe_core.kernel.errors import OptionsError
 
 logger = logging.getLogger("pipe_core")

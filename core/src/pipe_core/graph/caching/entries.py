@@ -32,7 +32,7 @@ from importlib import import_module
 from struct import Struct
 from typing import Any, Final
 
-from pipe_core.graph.signatures import DIGEST_BYTES, combined, name_of
+from pipe_core.graph.caching.signatures import DIGEST_BYTES, combined, name_of
 from pipe_core.kernel.access import get_codec
 from pipe_core.kernel.contracts import Codec
 from pipe_core.kernel.error_text import error_text

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from time import time
 from typing import Any, Final, Protocol, runtime_checkable
 
-from pipe_core.graph.cache_errors import NotKeptError
-from pipe_core.graph.cache_parts import Parts, nearest
+from pipe_core.graph.caching.errors import NotKeptError
+from pipe_core.graph.caching.parts import Parts, nearest
 from pipe_core.kernel.copies import detached
 from pipe_core.kernel.error_text import error_text
 from pipe_core.kernel.errors import OptionsError

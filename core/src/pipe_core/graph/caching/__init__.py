@@ -1,0 +1,1 @@
+"""Results kept for later runs: what names them, and where they are."""
