@@ -41,6 +41,22 @@ class DuplicateOutputError(GraphError):
         self.output = output
 
 
+class EdgeTypeError(GraphError, TypeError):
+    """What a node gives cannot be what another one takes, by the types that both say.
+
+    Attributes:
+        output: What is given.
+        giver: The name of the node that gives it.
+        taker: The name of the node that takes it; dotted, if that is inside of another one.
+        given: The type on the one side.
+        wanted: The type on the other side.
+    """
+
+    def __init__(self, message: str, *, output: str, giver: str, taker: str, given: Any, wanted: Any) -> None:
+        super().__init__(message)
+        self.output, self.giver, self.taker, self.given, self.wanted = output, giver, taker, given, wanted
+
+
 class InputError(GraphError):
     """Inputs are missing, unknown, or given twice.
 

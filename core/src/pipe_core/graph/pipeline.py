@@ -57,6 +57,8 @@ class Pipeline:
         cache: Where results are kept, to be found in later runs. Default: that of the pipeline around it, or none.
         callbacks: Who hears what happens; see `PipelineCallback`. Default: those of the pipeline around it.
         name: For messages, pictures and progress.
+        check_types: Whether a pipeline is refused in which a node gives what another one cannot take, by the types that
+            both say. What says none goes with everything.
 
     Raises:
         GraphError: The nodes cannot be wired; says which and why.
@@ -70,6 +72,7 @@ class Pipeline:
         cache: Cache | None = None,
         callbacks: Sequence[Any] | None = None,
         name: str | None = None,
+        check_types: bool = False,
     ) -> None:
         self.name = name
         self.id = name or f"pipeline-{next(_numbers)}"
@@ -82,6 +85,10 @@ class Pipeline:
         self._bound: dict[str, Any] = {}
         self._wiring = Wiring(self.nodes)
         self._plans: dict[Any, Plan] = {}
+        if check_types:
+            from pipe_core.graph.edge_types import check_edges  # few pipelines ask for it
+
+            check_edges(self)
 
     # --- what it is ---
 
