@@ -94,6 +94,8 @@ class Flow:
                 if outputs is not None:
                     following += 1
                     self.ended([], None, group)
+                    while self._news:  # callbacks are told what has happened, also where the next row is there already
+                        self._goes_on()
                     yield index, outputs
                 elif not self._goes_on():
                     break
