@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipe_core.graph.node import Node as Node
     from pipe_core.graph.node import node as node
     from pipe_core.graph.pipeline import Pipeline as Pipeline
+    from pipe_core.graph.progress import ProgressCallback as ProgressCallback
     from pipe_core.graph.result import MapResult as MapResult
     from pipe_core.graph.scope import CancelToken as CancelToken
     from pipe_core.graph.stateful import stateful as stateful
@@ -120,6 +121,7 @@ _PLACES = {
     "pipe_core.graph.engine": "Engine",
     "pipe_core.graph.node": "Node node",
     "pipe_core.graph.pipeline": "Pipeline",
+    "pipe_core.graph.progress": "ProgressCallback",
     "pipe_core.graph.result": "MapResult",
     "pipe_core.graph.scope": "CancelToken",
     "pipe_core.graph.stateful": "stateful",
