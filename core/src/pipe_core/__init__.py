@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipe_core.executors.sync import SyncFifoExecutor as SyncFifoExecutor
+    from pipe_core.graph.caching.disk import DiskCache as DiskCache
+    from pipe_core.graph.caching.memory import Cache as Cache
+    from pipe_core.graph.caching.memory import MemoryCache as MemoryCache
     from pipe_core.graph.callbacks import CallbackContext as CallbackContext
     from pipe_core.graph.callbacks import PipelineCallback as PipelineCallback
     from pipe_core.graph.engine import Engine as Engine
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from pipe_core.graph.node import node as node
     from pipe_core.graph.pipeline import Pipeline as Pipeline
     from pipe_core.graph.progress import ProgressCallback as ProgressCallback
+    from pipe_core.graph.recording import RunRecorder as RunRecorder
+    from pipe_core.graph.result import FailedRow as FailedRow
     from pipe_core.graph.result import MapResult as MapResult
     from pipe_core.graph.scope import CancelToken as CancelToken
     from pipe_core.graph.stateful import stateful as stateful
@@ -118,11 +123,14 @@ if TYPE_CHECKING:
 _PLACES = {
     "pipe_core.executors.sync": "SyncFifoExecutor",
     "pipe_core.graph.callbacks": "CallbackContext PipelineCallback",
+    "pipe_core.graph.caching.disk": "DiskCache",
+    "pipe_core.graph.caching.memory": "Cache MemoryCache",
     "pipe_core.graph.engine": "Engine",
     "pipe_core.graph.node": "Node node",
     "pipe_core.graph.pipeline": "Pipeline",
     "pipe_core.graph.progress": "ProgressCallback",
-    "pipe_core.graph.result": "MapResult",
+    "pipe_core.graph.recording": "RunRecorder",
+    "pipe_core.graph.result": "FailedRow MapResult",
     "pipe_core.graph.scope": "CancelToken",
     "pipe_core.graph.stateful": "stateful",
     "pipe_core.kernel.access": "get_codec get_format get_hook get_observer get_scheduler",

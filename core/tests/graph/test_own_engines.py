@@ -80,3 +80,18 @@ def test_a_token_of_the_outer_run_ends_the_inner_one() -> None:
         inner = Pipeline([cancels, node(output_name="more")(lambda cancels: cancels)], engine=Engine(pool))
         with pytest.raises(RunCancelledError):
             Pipeline([inner.as_node(map_over="value")]).run({"value": [1, 2, 3]}, token=token)
+
+
+def test_callbacks_of_it_are_told_by_the_thread_that_waits_for_the_outermost_run() -> None:
+    threads: set[threading.Thread] = set()
+
+    class Listener(PipelineCallback):
+        def on_node_start(self, node_id: str, inputs: Any, ctx: Any) -> None:
+            threads.add(threading.current_thread())
+
+    with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(1) as other:
+        for around in (Engine(), Engine(other)):
+            inner = Pipeline([where], name="inner", engine=Engine(pool, pool))
+            outer = Pipeline([inner.as_node(map_over="value")], callbacks=[Listener()], engine=around)
+            outer.run({"value": [1, 2, 3]})
+    assert threads == {threading.main_thread()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ class CallbackContext:
         hierarchy_path: The ids of the pipelines around it, the outermost first.
         item: The place of the item in each map around it, the outermost first.
         nodes_to_run: Of a pipeline and its nodes: how many of them run, without those that nobody needs. Else None.
+        time: When the event happened that is told now, by `time.monotonic` of this process. Of what happens in another
+            process, nearly.
     """
 
-    __slots__ = ("_pipelines", "_values", "hierarchy_path", "item", "nodes_to_run")
+    __slots__ = ("_pipelines", "_values", "hierarchy_path", "item", "nodes_to_run", "time")
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class CallbackContext:
         self.hierarchy_path = path
         self.item = item
         self.nodes_to_run: int | None = None
+        self.time = 0.0
         self._values = values
         self._pipelines = pipelines
 
@@ -131,11 +135,12 @@ class Teller:
         self._deliver = deliver
         self._heard = {event: _listeners(callbacks, event) for event in EVENTS}
 
-    def tell(self, event: str, *facts: Any) -> None:
-        """Tell everybody who listens to *event*."""
+    def tell(self, event: str, *facts: Any, at: float | None = None) -> None:
+        """Tell everybody who listens to *event*, which happened *at* that time. Default: now."""
         heard = self._heard[event]
         if heard:
-            self._deliver(lambda: _call(event, heard, facts))
+            happened = monotonic() if at is None else at
+            self._deliver(lambda: _call(event, heard, facts, happened))
 
 
 def _listeners(callbacks: Sequence[Any], event: str) -> tuple[Callable[..., Any], ...]:
@@ -144,7 +149,8 @@ def _listeners(callbacks: Sequence[Any], event: str) -> tuple[Callable[..., Any]
     return tuple(method for method in found if method is not None and getattr(method, "__func__", method) is not plain)
 
 
-def _call(event: str, heard: tuple[Callable[..., Any], ...], facts: tuple[Any, ...]) -> None:
+def _call(event: str, heard: tuple[Callable[..., Any], ...], facts: tuple[Any, ...], happened: float) -> None:
+    facts[-1].time = happened  # several events share a context, and are told one at a time
     for method in heard:
         try:
             method(*facts)

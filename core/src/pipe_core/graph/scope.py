@@ -115,12 +115,16 @@ class Run:
 
     def deliver(self, call: Callable[[], None]) -> None:
         """Let the thread that waits for the run call *call*: what callbacks are told."""
-        if self.around is not None:
-            self.around.deliver(call)
-        elif self.flow is None:
+        flow = self._outermost_flow()
+        if flow is None:
             call()
         else:
-            self.flow.post(call)
+            flow.post(call)
+
+    def _outermost_flow(self) -> Flow | None:
+        # A run around it that has none is in the thread that waits for the next one inside.
+        found = None if self.around is None else self.around._outermost_flow()
+        return self.flow if found is None else found
 
     def interrupt(self, error: BaseException) -> None:
         """End the run with *error*, from any thread."""
