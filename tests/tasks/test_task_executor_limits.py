@@ -126,3 +126,30 @@ def test_calls_wait_for_a_breaker_that_lets_them(one: TaskExecutor) -> None:
     assert one.submit(int, "7").result(LIMIT) == 7
     assert [future.result(LIMIT) for future in waiting] == [0, 1, 2, 3, 4]
     assert time.monotonic() - began >= 0.2
+
+
+def test_two_executors_that_share_a_breaker_try_once() -> None:
+    breaker = CircuitBreaker("api", failures=1, reset_after=0.2, waits=True)
+    lock, running, most, tried = threading.Lock(), [0], [0], []
+
+    def ask(n: int) -> None:
+        with lock:
+            running[0] += 1
+            tried.append(n)
+            number = len(tried)
+            if number <= 4:  # the last of which succeeds
+                most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+        if number <= 3:
+            raise ConnectionError("away")
+
+    with TaskExecutor(max_workers=4) as one, TaskExecutor(max_workers=4) as other:
+        first = one.submit_with(breaker=breaker)(ask, -1)
+        assert isinstance(first.exception(LIMIT), ConnectionError)
+        futures = [x.submit_with(breaker=breaker)(ask, n) for n in range(20) for x in (one, other)]
+        errors = [future.exception(LIMIT) for future in futures]
+    assert most == [1], "while it was open one call tried, and no second one beside it"
+    assert sum(error is not None for error in errors) == 2
+    assert len(tried) == 41

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -115,11 +119,12 @@ def test_a_breaker_opens_after_failures_in_a_row_and_tries_once() -> None:
     assert breaker.wait(4.0) == 7.0
     assert breaker.state(11.0) == "half-open"
     assert breaker.wait(11.0) == 0.0
-    breaker.take(11.0)
+    assert breaker.take(11.0)
+    assert not breaker.take(11.0)
     assert 0 < breaker.wait(11.0) < 1, "one tries: the others look again soon"
     breaker.tell(False, 12.0)
     assert breaker.wait(12.0) == 10.0
-    breaker.take(22.0)
+    assert breaker.take(22.0)
     breaker.tell(True, 23.0)
     assert breaker.state(23.0) == "closed"
 
@@ -139,6 +144,52 @@ def test_an_open_breaker_says_when_to_come_again() -> None:
 def test_a_wrong_breaker_is_refused(options: Any) -> None:
     with pytest.raises(OptionsError, match="'api'"):
         CircuitBreaker("api", **options)
+
+
+def test_leave_that_is_not_used_is_another_one_s() -> None:
+    breaker = CircuitBreaker("api", failures=1, reset_after=10.0)
+    breaker.tell(False, 0.0)
+    assert not breaker.take(9.0)
+    assert breaker.take(10.0)
+    breaker.leave()
+    assert breaker.refusal(10.0) is None
+    assert breaker.take(10.0)
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def together(work: Callable[[], Any], threads: int = 8) -> list[Any]:
+    """What *work* gives in so many threads that begin at once."""
+    begin = threading.Barrier(threads)
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(lambda: (begin.wait(30), work())[1]) for _ in range(threads)]
+        return [future.result(60) for future in futures]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_one_of_many_threads_tries() -> None:
+    breaker = CircuitBreaker("api", failures=1, reset_after=1.0)
+    for n in range(100):
+        breaker.tell(False, 2.0 * n)
+        assert sum(together(lambda now=2.0 * n + 1: breaker.take(now))) == 1  # type: ignore[misc]  # bound now
+        assert breaker.refusal(2.0 * n + 1) is not None
+
+
+@pytest.mark.usefixtures("hurried")
+def test_no_failure_of_many_threads_is_forgotten() -> None:
+    threads, each = 8, 5_000
+    breaker = CircuitBreaker("api", failures=threads * each + 1)
+    together(lambda: [breaker.tell(False, 0.0) for _ in range(each)], threads)
+    assert breaker.state(0.0) == "closed"
+    breaker.tell(False, 0.0)
+    assert breaker.state(0.0) == "open", "one of them was not counted"
 
 
 # --- retries ---

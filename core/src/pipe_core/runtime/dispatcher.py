@@ -32,19 +32,22 @@ class Dispatched(Protocol):
 
 
 class Permit(Protocol):
-    """Leave to start one task, for whatever it uses: a circuit breaker."""
+    """Leave to start one task, for whatever it uses: a circuit breaker. Tasks of other dispatchers may share it."""
+
+    def take(self, now: float, /) -> bool:
+        """Leave for the task to start now. False when it may not."""
 
     def wait(self, now: float, /) -> float:
-        """Seconds until the task may start; 0.0 when it may now."""
-
-    def take(self, now: float, /) -> None:
-        """The task starts."""
+        """Seconds until a task that got no leave should ask again."""
 
     def refusal(self, now: float, /) -> BaseException | None:
-        """Why a task that may not start now is refused, rather than put off."""
+        """Why a task that got no leave is refused, rather than put off."""
 
     def tell(self, ok: bool, now: float, /) -> None:
-        """A task that started has ended, well or not."""
+        """A task that had leave has ended, well or not."""
+
+    def leave(self) -> None:
+        """A task that had leave has not started, or has ended without a word."""
 
 
 class Permits(Protocol):
@@ -184,13 +187,13 @@ class Dispatcher(Generic[T]):
     def begin(self, task: T, now: float) -> bool:
         """A task that was picked starts. False when it was cancelled before, or was refused or put off."""
         permit: Permit | None = task.permit  # type: ignore[attr-defined]  # what is dispatched has one, if only None
-        if permit is not None and not self._is_permitted(task, permit, now):
+        if permit is not None and not self._has_leave(task, permit, now):
             return False
         if not task.claim():  # type: ignore[attr-defined]  # what is dispatched has one
+            if permit is not None:
+                permit.leave()
             self.end(task, CANCELLED, now)
             return False
-        if permit is not None:
-            permit.take(now)
         if self._permits is not None:
             self._permits.take(now)
         if self._listener is not None:
@@ -198,13 +201,12 @@ class Dispatcher(Generic[T]):
         self.ledger.move(task, PROCESSING)
         return True
 
-    def _is_permitted(self, task: T, permit: Permit, now: float) -> bool:
-        wait = permit.wait(now)
-        if wait <= 0:
+    def _has_leave(self, task: T, permit: Permit, now: float) -> bool:
+        if permit.take(now):
             return True
         error = permit.refusal(now)
         if error is None:
-            self.put_off(task, now + wait)
+            self.put_off(task, now + permit.wait(now))
         else:
             self.refuse(task, error, now)
         return False

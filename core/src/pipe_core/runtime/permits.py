@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, Final, Literal
 
 from pipe_core.kernel.errors import CircuitOpenError, OptionsError
@@ -114,6 +115,8 @@ class CircuitBreaker:
     Closed, it lets all of them through. After so many failures in a row it opens: nothing starts. When it has rested,
     one call may try (half-open): its success closes it, its failure opens it again.
 
+    Safe under threads: several executors may share one, for their calls use the same resource.
+
     Args:
         name: Of the resource, for messages.
         failures: How many failures in a row open it.
@@ -136,47 +139,61 @@ class CircuitBreaker:
         self._failed = 0
         self._opened: float | None = None
         self._trying = False
+        self._lock = threading.Lock()  # nothing else is taken while it is held
 
     def state(self, now: float) -> BreakerState:
         """What it would say now."""
-        if self._opened is None:
-            return "closed"
-        return "half-open" if now >= self._opened + self._rest else "open"
+        with self._lock:
+            if self._opened is None:
+                return "closed"
+            return "half-open" if now >= self._opened + self._rest else "open"
 
     def wait(self, now: float) -> float:
         """Seconds until a call may try, or somebody should look again while one does; 0.0 when one may now."""
+        with self._lock:
+            return self._wait(now)
+
+    def _wait(self, now: float) -> float:
         if self._opened is None:
             return 0.0
         if self._trying:
             return min(self._rest, _LOOK)
         return max(0.0, self._opened + self._rest - now)
 
-    def take(self, now: float) -> None:
-        """A call starts."""
-        self._trying = self._opened is not None
+    def take(self, now: float) -> bool:
+        """Leave for a call to start now: then it comes to `tell` or `leave`. False when it may not."""
+        with self._lock:
+            if self._wait(now) > 0:
+                return False
+            self._trying = self._opened is not None
+            return True
 
     def refusal(self, now: float) -> CircuitOpenError | None:
-        """Why a task that may not start now is refused; None when it waits."""
-        if self.waits:
+        """Why a task that may not start now is refused; None when it waits, or may start by now."""
+        with self._lock:
+            failed, wait = self._failed, self._wait(now)
+        if self.waits or wait <= 0:
             return None
         return CircuitOpenError(
-            f"'{self.name}' has failed {self._failed} times in a row: nothing is asked of it for another "
-            f"{self.wait(now):.3g} s. Give the breaker waits=True to let tasks wait for it.",
-            retry_after=self.wait(now),
+            f"'{self.name}' has failed {failed} times in a row: nothing is asked of it for another {wait:.3g} s. "
+            f"Give the breaker waits=True to let tasks wait for it.",
+            retry_after=wait,
         )
 
     def tell(self, ok: bool, now: float) -> None:
         """A call has ended, well or not."""
-        if ok:
-            self._failed, self._opened, self._trying = 0, None, False
-            return
-        self._failed += 1
-        if self._trying or self._failed >= self._limit:
-            self._opened, self._trying = now, False
+        with self._lock:
+            if ok:
+                self._failed, self._opened, self._trying = 0, None, False
+                return
+            self._failed += 1
+            if self._trying or self._failed >= self._limit:
+                self._opened, self._trying = now, False
 
     def leave(self) -> None:
-        """A call that started has ended without a word on the resource: it was cancelled."""
-        self._trying = False
+        """A call that had leave has not started, or has ended without a word on the resource: it was cancelled."""
+        with self._lock:
+            self._trying = False
 
 
 def _is_positive(value: Any) -> bool:
