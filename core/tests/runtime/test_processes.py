@@ -4,6 +4,9 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,3 +286,33 @@ def test_a_value_shared_in_one_process_cannot_leave_it(threads: Executor, proces
 def test_a_value_that_cannot_travel_cannot_be_shared(processes: Executor) -> None:
     with pytest.raises(CodecError, match=r"a lock.*cannot be shared"):
         processes.share(LOCK)
+
+
+def test_an_executor_over_one_of_ours_shares_as_that_one_does(processes: Executor) -> None:
+    from pipe_core.runtime.foreign import foreign_parts
+
+    backend, parameters = foreign_parts(processes)
+    with Executor(backend, **parameters) as over:
+        shared = over.share("value")
+        assert over.submit(lambda: shared.get()).result() == "value"
+    other = processes.share("another value")
+    assert processes.submit(lambda: (shared.get(), other.get())).result() == ("value", "another value")
+    folder = processes._backend._spool._folder  # type: ignore[attr-defined]  # a foreign backend
+    assert shared.digest in {path.name for path in folder.iterdir()}
+
+
+def test_a_shared_value_out_of_reach_says_so(pool: ProcessPoolExecutor) -> None:
+    with get_executor(pool) as executor:
+        shared = executor.share("a value of its own")
+    with get_executor(pool) as executor:
+        error = executor.submit(lambda: shared.get()).exception()
+    assert isinstance(error, CodecError)
+    assert "out of reach of a worker of ProcessPoolExecutor: its folder is not there" in str(error)
+
+
+def test_a_worker_far_away_is_told_where_a_shared_value_is(tmp_path: Path) -> None:
+    from pipe_core.runtime import foreign
+    from pipe_core.runtime.spool import pull
+
+    with pytest.raises(CodecError, match="in a folder of elsewhere, and this worker runs on"):
+        foreign._pull(partial(pull, str(tmp_path / "gone")), "ClientExecutor", "elsewhere", "00")

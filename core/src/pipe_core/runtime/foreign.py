@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.contracts import Call, Outcome
+from pipe_core.kernel.errors import CodecError
 from pipe_core.kernel.specs import Capabilities
 from pipe_core.runtime import wire
 from pipe_core.runtime.executor import Executor
@@ -68,8 +69,38 @@ class ForeignBackend(SubmittingBackend):
         return self._pool.costs() if isinstance(self._pool, Executor) else []
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
-        """Keep *data* in a private folder of this machine."""
-        return self._spool.put(digest, data)
+        """Keep *data* where an executor of ours keeps it, and else in a private folder of this machine.
+
+        Nobody else's executor says how bytes come to workers of other machines: there whoever asks is told so.
+        """
+        if isinstance(self._pool, Executor):
+            return self._pool._backend.put(digest, data)
+        import platform  # only who shares needs it
+
+        return partial(_pull, self._spool.put(digest, data), self.name, platform.node())
+
+
+def _pull(pull: Callable[[str], bytes], name: str, home: str, digest: str) -> bytes:
+    """The bytes under *digest*, on a worker.
+
+    Raises:
+        CodecError: They are not there.
+    """
+    try:
+        return pull(digest)
+    except FileNotFoundError as error:
+        import platform
+
+        here = platform.node()
+        why = (
+            f"it is in a folder of {home}, and this worker runs on {here}"
+            if here != home
+            else "its folder is not there: the executor over it was shut down, or this worker has files of its own"
+        )
+        raise CodecError(
+            f"A shared value is out of reach of a worker of {name}: {why}. With an executor of somebody else share() "
+            f"reaches workers on the same machine only. Give it as an argument, or name the system, such as 'dask'."
+        ) from error
 
 
 def adopt(pool: concurrent.futures.Executor) -> Executor:
