@@ -62,7 +62,7 @@ def at_the_very_end():
     try:
         executor.submit(abs, -1)
     except RuntimeError as error:
-        print(error)
+        print(str(error).partition(":")[0])
 from pipe_core import get_executor
 executor = get_executor({name!r}, max_workers=1)
 print(executor.submit(abs, -1).result())

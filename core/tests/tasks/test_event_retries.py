@@ -45,7 +45,7 @@ def test_an_event_that_fails_is_tried_again_and_all_of_it_is_known() -> None:
             ("completed", 3),
         ]
         reasons = [move.reason for move in executor.history(event)]
-        assert reasons[2] == "ConnectionError('no 1')"
+        assert reasons[2] == "ConnectionError: no 1"
         assert reasons[3].startswith("again after 0.00")
         ledger, tracked = replay(executor.history())
         assert ledger.count(EventStatus.COMPLETED) == 1

@@ -30,7 +30,7 @@ from pipe_core.runtime.giving_up import GivingUp
 from pipe_core.runtime.held_ready import HeldReady
 from pipe_core.runtime.ledger import Ledger, TaskStatus
 from pipe_core.runtime.share import Shared
-from pipe_core.runtime.task import Attempt, Task
+from pipe_core.runtime.task import Attempt, Task, no_function
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -42,6 +42,9 @@ T = TypeVar("T")
 
 _MANY: Final = 1_000
 """So many futures may have told everybody before they are counted, which takes the lock."""
+
+AFTER_SHUTDOWN: Final = "cannot schedule new futures after shutdown: this executor was shut down; make another one."
+"""The first part is what the standard library says."""
 
 
 class Executor(concurrent.futures.Executor):
@@ -138,11 +141,11 @@ class Executor(concurrent.futures.Executor):
             TypeError: *fn* cannot be called.
         """
         if not callable(fn):
-            raise TypeError(f"submit() wants something to call, not {fn!r}.")
+            raise no_function(fn)
         task = Task(next(self._numbers), fn, args, kwargs)
         with self._lock:
             if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
+                raise RuntimeError(AFTER_SHUTDOWN)
             self._dispatcher.add(task, monotonic())
             sleeper = self._asleep.pop() if self._asleep else None
         if sleeper is None:
@@ -210,7 +213,7 @@ class Executor(concurrent.futures.Executor):
         tasks = [Task(next(self._numbers), fn, args, {}) for _ in range(self._slots)]
         with self._lock:
             if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
+                raise RuntimeError(AFTER_SHUTDOWN)
             for slot, task in enumerate(tasks):
                 self._dispatcher.pin(task, slot, monotonic())
             self._rouse()
@@ -292,6 +295,8 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             returned = self._dispatcher.recall_all()
             for task in returned:
+                if task.permit is not None:
+                    task.permit.leave()
                 self._end(task, TaskStatus.CANCELLED)
             self._rouse()
         for task in returned:
@@ -361,18 +366,33 @@ class Executor(concurrent.futures.Executor):
     def _done(self, call: Any, outcome: Outcome | bytes) -> None:
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
         task: Task = call if type(call) is not Attempt else call.task
+        why = "" if ended.error is None else self._explain(task, ended.error)
         with self._lock:
             if task.attempt != (1 if task is call else call.number) or not self._dispatcher.release(task):
                 return  # given up before: its caller has been told something else
-            final = self._decide(task, ended)
+            final = self._decide(task, ended, why)
             hand = self._hands[task.slot]
             if hand and hand[0].given_up is not None:
                 self._giving_up.kill(task.slot)  # its turn has come
         self._fulfil(task, final)
 
-    def _decide(self, task: Task, ended: Outcome) -> Outcome | None:
-        """Decide what follows an attempt that is in no hand any more. None when it is not the end of the task."""
+    def _explain(self, task: Task, error: BaseException) -> str:
+        """What the log says of why an attempt failed. For subclasses that have one. Without the lock: as in user code.
+
+        Whatever the error's own code does, it must come back with a text, or the call is lost.
+        """
+        return ""
+
+    def _decide(self, task: Task, ended: Outcome, why: str = "") -> Outcome | None:
+        """Decide what follows an attempt that is in no hand any more. None when it is not the end of the task.
+
+        Args:
+            task: It.
+            ended: How the attempt ended.
+            why: What `_explain` said of its error.
+        """
         if task.given_up is not None and (ended.unstarted or ended.error is not None):
+            why = self._explain(task, task.given_up)  # whoever gives calls up gives an error of ours
             ended, task.given_up = Outcome(error=task.given_up), None
         if task.permit is not None and not ended.unstarted:
             task.permit.tell(ended.error is None, monotonic())
@@ -381,6 +401,8 @@ class Executor(concurrent.futures.Executor):
                 self._dispatcher.give_back(task)
                 self._rouse()
                 return None
+            if task.permit is not None:
+                task.permit.leave()
             ended = Outcome(error=concurrent.futures.CancelledError())
         elif ended.error is not None and task.retry is not None:
             after = task.retry.after(task.attempt, ended.error)
@@ -388,10 +410,10 @@ class Executor(concurrent.futures.Executor):
                 now = monotonic()
                 task.unclaim()
                 task.context = task.context.copy()  # a thread that was left behind may still be in this one
-                self._dispatcher.retry(task, now, after, repr(ended.error))
+                self._dispatcher.retry(task, now, after, why)
                 self._alarm.set(now + after)
                 return None
-        self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED)
+        self._end(task, TaskStatus.FAILED if ended.error is not None else TaskStatus.COMPLETED, why)
         return ended
 
     def _fulfil(self, task: Task, final: Outcome | None) -> None:
@@ -407,9 +429,9 @@ class Executor(concurrent.futures.Executor):
         if self._closed:
             self._stop_when_idle()
 
-    def _end(self, task: Task, to: TaskStatus) -> None:
+    def _end(self, task: Task, to: TaskStatus, why: str = "") -> None:
         """*task* has ended. Once everybody has been told, it comes to `_settle`."""
-        self._dispatcher.end(task, to, monotonic())
+        self._dispatcher.end(task, to, monotonic(), why)
         self._ended += 1
 
     def _settle(self, task: Task) -> None:

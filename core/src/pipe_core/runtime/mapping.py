@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 from pipe_core.kernel.contracts import Outcome
+from pipe_core.kernel.error_text import short_repr
 from pipe_core.runtime import wire
 
 Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -27,6 +28,8 @@ def mapped(
     packed: bool,
 ) -> Iterator[Any]:
     """See `Executor.map`. The first calls are submitted now, the results come as they are asked for."""
+    if not callable(fn):
+        raise TypeError(f"map() wants something to call first, not {short_repr(fn)}.")
     if chunksize < 1:
         raise ValueError("chunksize must be >= 1.")
     if buffersize is not None and buffersize < 1:

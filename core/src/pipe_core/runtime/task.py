@@ -10,11 +10,20 @@ from types import CoroutineType
 from typing import Any
 
 from pipe_core.kernel.contracts import Outcome
+from pipe_core.kernel.error_text import short_repr
 from pipe_core.runtime import wire
 from pipe_core.runtime.call_future import CallFuture
 from pipe_core.runtime.dispatcher import Permit
 from pipe_core.runtime.ledger import Tracked
 from pipe_core.runtime.retries import Retry
+
+
+def no_function(fn: object) -> TypeError:
+    """Why *fn* is not submitted."""
+    return TypeError(
+        f"submit() wants something to call, not {short_repr(fn)}. "
+        f"Give the function and its arguments apart: submit(fn, x), not submit(fn(x))."
+    )
 
 
 class Task(Tracked):

@@ -21,10 +21,11 @@ from pipe_core.tasks.event import Event
 from pipe_core.tasks.execution import OPEN, Ending, is_retryable
 from pipe_core.tasks.policies import Retention
 from pipe_core.tasks.record import EventRecord
-from pipe_core.tasks.terms import Terms, Tries
+from pipe_core.tasks.terms import Terms, Tries, why_failed
 from pipe_core.tasks.waiters import Waiters
 
 PENDING, PROCESSING = TaskStatus.PENDING, TaskStatus.PROCESSING
+FAILED, CANCELLED = TaskStatus.FAILED, TaskStatus.CANCELLED
 
 OnFull = Literal["wait", "raise", "drop_oldest"]
 
@@ -254,6 +255,8 @@ class Book:
             again = terms.again(record.attempt, to, record.ending.error)
             if again is not None:
                 to, reason = TaskStatus.FAILED, again[1]
+        if not reason and (to is FAILED or to is CANCELLED):
+            reason = why_failed(to, record.ending.error)
         with self.lock:
             before, now = record.status, monotonic()
             if before is None or event is None or to not in TRANSITIONS[before]:

@@ -15,7 +15,7 @@ from pipe_core.kernel.errors import DeadlockError
 from pipe_core.runtime.call_future import CallFuture
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.permits import CircuitBreaker
-from pipe_core.runtime.task import Task
+from pipe_core.runtime.task import Task, no_function
 from pipe_core.tasks import in_line
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class TaskCall(Task):
         elif callable(fn):
             self.name = name_of(fn)
         else:
-            raise TypeError(f"submit() wants something to call, not {fn!r}.")
+            raise no_function(fn)
         self.future: TaskFuture = TaskFuture(self)
 
     @property

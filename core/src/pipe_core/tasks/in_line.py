@@ -44,6 +44,7 @@ def run(executor: TaskExecutor, task: TaskCall) -> None:
     executor._fail_refused()
     if begun:
         outcome = task.run()
+        why = "" if outcome.error is None else executor._explain(task, outcome.error)
         with executor._lock:
-            final = executor._decide(task, outcome)
+            final = executor._decide(task, outcome, why)
         executor._fulfil(task, final)

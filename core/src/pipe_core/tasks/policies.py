@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pipe_core.kernel.access import get_scheduler
 from pipe_core.kernel.contracts import Backend, Scheduler
-from pipe_core.kernel.errors import OptionsError, UnsupportedCapabilityError
+from pipe_core.kernel.error_text import short_repr
+from pipe_core.kernel.errors import (
+    OptionsError,
+    PluginBlockedError,
+    PluginNotFoundError,
+    UnsupportedCapabilityError,
+)
 from pipe_core.kernel.priority import TaskPriority
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.ledger import TaskStatus, Tracked
 from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.select import executor_parts
+from pipe_core.tasks.reasons import has_parameter
 
 T = TypeVar("T", bound=Tracked)
+_DEFAULT: Final = "threads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +74,23 @@ def start_parts(
         options["max_workers"] = max_workers[1] if isinstance(max_workers, tuple) else max_workers
     if stack_size is not None:
         options["thread_stack_size"] = stack_size
-    return executor_parts(executor, options, default="threads")
+    try:
+        return executor_parts(executor, options, default=_DEFAULT)
+    except PluginNotFoundError as error:
+        if executor is not None or error.name != _DEFAULT or isinstance(error, PluginBlockedError):
+            raise
+        raise PluginNotFoundError(
+            "TaskExecutor() runs calls in threads, for which pipe-threads is not installed: pip install pipe-threads. "
+            "Or say TaskExecutor('sync').",
+            family=error.family,
+            name=error.name,
+            installed=error.installed,
+        ) from error
 
 
 def waiting_order(scheduler: Any) -> Scheduler:
     """A scheduler: one that was given, or one by its name. Default: ``priority``."""
-    if isinstance(scheduler, Scheduler):
-        return scheduler
-    if isinstance(scheduler, tuple):
-        name, options = scheduler
-        return get_scheduler(name, **options)
-    return get_scheduler(scheduler or "priority")
+    return get_scheduler("priority" if scheduler is None else scheduler)
 
 
 def needs_priorities(scheduler: Scheduler) -> bool:
@@ -95,12 +108,7 @@ def makes_priority(fn: Callable[..., Any], value: Any) -> bool:
     if type(fn) is FunctionType and not fn.__dict__:  # neither wrapped nor with a signature of its own: most are
         code = fn.__code__
         return "priority" not in code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
-    try:
-        parameters = inspect.signature(fn).parameters
-    except (TypeError, ValueError):  # a function in C without a signature
-        return True
-    found = parameters.get("priority")
-    return found is None or found.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    return not has_parameter(fn, "priority")
 
 
 def check_count(name: str, value: Any) -> None:
@@ -147,9 +155,20 @@ def call_options(
     if isinstance(tags, str | bytes) or not isinstance(tags, Iterable):
         tags = (tags,)
     if tags := tuple(tags):
-        hash(tags)
+        _check_tags(tags)
         options["tags"] = tags
     return options
+
+
+def _check_tags(tags: tuple[Any, ...]) -> None:
+    for tag in tags:
+        try:
+            hash(tag)
+        except TypeError as error:
+            raise OptionsError(
+                f"A tag wants to be hashable, as text and numbers are, not {short_repr(tag)}.",
+                problems={"tags": "are not all hashable"},
+            ) from error
 
 
 def _check_endings(executor: Executor, option: str) -> None:

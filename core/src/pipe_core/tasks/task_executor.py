@@ -9,15 +9,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pipe_core.kernel.contracts import Scheduler
+from pipe_core.kernel.error_text import short_repr
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.priority import TaskPriority, priority_key
 from pipe_core.runtime.dispatcher import Dispatcher
-from pipe_core.runtime.executor import Executor
+from pipe_core.runtime.executor import AFTER_SHUTDOWN, Executor
 from pipe_core.runtime.history import Transition
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.mapping import begin
 from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.retries import Retry
+from pipe_core.runtime.task import Task
 from pipe_core.tasks import in_line, waiting
 from pipe_core.tasks.admission import Admission, OnFull
 from pipe_core.tasks.audit import Log, remembered
@@ -34,6 +36,7 @@ from pipe_core.tasks.policies import (
     start_parts,
     waiting_order,
 )
+from pipe_core.tasks.reasons import hint_at_options, reason_of
 from pipe_core.tasks.statistics import ExecutorStats, percentiles
 from pipe_core.tasks.status import as_status
 from pipe_core.tasks.time_limits import TimeLimits
@@ -209,7 +212,7 @@ class TaskExecutor(Views, Executor):
                 else:
                     self._admission.wait()
             if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
+                raise RuntimeError(AFTER_SHUTDOWN)
             if instead is not None:
                 self._records.forget(instead)
             self._dispatcher.add(task, monotonic(), waits=policy is None)
@@ -230,6 +233,10 @@ class TaskExecutor(Views, Executor):
         else:
             sleeper.release()
         return task.future
+
+    def _explain(self, task: Task, error: BaseException) -> str:
+        hint_at_options(task, error)
+        return reason_of(error)
 
     def _drop_oldest(self) -> None:
         oldest = next(iter(self.ledger.tasks(PENDING)))
@@ -402,7 +409,13 @@ class TaskExecutor(Views, Executor):
             IllegalTransitionError: It is not here, or no more; has not ended; or is completed.
             QueueFullError: The queue is full, and the policy is not to wait.
             RuntimeError: The executor was shut down.
+            TypeError: It is no call.
         """
+        if not isinstance(call, TaskCall):
+            raise TypeError(
+                f"requeue() wants a call that has ended, such as one of dead_letters, not {short_repr(call)}."
+                + isinstance(call, TaskFuture) * " The call of a future has its number as id."
+            )
         task = TaskCall(self, next(self._numbers), call.fn, call.args, call.kwargs)
         vars(task).update(vars(call))  # what was said of it
         if call.deadline is not None:

@@ -9,6 +9,7 @@ from pipe_core.kernel.errors import CircuitOpenError, OptionsError, TaskTimeoutE
 from pipe_core.runtime.ledger import TaskStatus
 from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.retries import Retry
+from pipe_core.tasks.reasons import reason_of
 
 
 class Terms(NamedTuple):
@@ -30,10 +31,10 @@ class Terms(NamedTuple):
         if self.retry is None or not _failed(to, error):
             return None
         after = self.retry.after(attempt, error)
-        return None if after is None else (after, _text(error))
+        return None if after is None else (after, reason_of(error))
 
     def tell(self, to: TaskStatus, error: Any, now: float) -> None:
-        """An attempt has ended so. Called as the breaker is: by one thread at a time."""
+        """An attempt has ended so."""
         if self.breaker is None:
             return
         if to is TaskStatus.COMPLETED or _failed(to, error):
@@ -71,11 +72,9 @@ def _failed(to: TaskStatus, error: Any) -> bool:
     return to is TaskStatus.FAILED or (to is TaskStatus.CANCELLED and isinstance(error, TaskTimeoutError))
 
 
-def _text(error: BaseException) -> str:
-    try:
-        return repr(error)
-    except BaseException:  # the user's code
-        return type(error).__name__
+def why_failed(to: TaskStatus, error: Any) -> str:
+    """What the log says of why an event failed; nothing where it ended in another way."""
+    return reason_of(error) if isinstance(error, BaseException) and _failed(to, error) else ""
 
 
 class Tries:
@@ -89,10 +88,10 @@ class Tries:
 
     def wait(self, record: object, breaker: CircuitBreaker, now: float) -> float | CircuitOpenError:
         """Seconds until the event may begin, 0.0 for now; or why it is refused."""
-        wait = breaker.wait(now)
-        if wait > 0:
-            return breaker.refusal(now) or wait
-        breaker.take(now)
+        while not breaker.take(now):
+            wait = breaker.wait(now)
+            if wait > 0:  # otherwise it has changed its mind meanwhile: others use it too
+                return breaker.refusal(now) or wait
         self._open[record] = breaker
         return 0.0
 

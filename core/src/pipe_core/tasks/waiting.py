@@ -26,6 +26,7 @@ class Done(list[Future[Any]]):
 
 def wait(executor: Executor, futures: Iterable[Future[Any]], timeout: float | None) -> Done:
     """Return when all *futures* have ended, or after *timeout* seconds."""
+    _check_several("wait", futures)
     given = list(futures)
     with _helping(executor, given, timeout):
         concurrent.futures.wait(given, timeout)
@@ -40,6 +41,7 @@ def as_completed(executor: Executor, futures: Iterable[Future[Any]], timeout: fl
     Raises:
         TimeoutError: Not all have ended within *timeout* seconds of the call.
     """
+    _check_several("as_completed", futures)
     given = list(dict.fromkeys(futures))
     with _helping(executor, given, timeout):
         ended = concurrent.futures.as_completed(given, timeout)
@@ -47,6 +49,11 @@ def as_completed(executor: Executor, futures: Iterable[Future[Any]], timeout: fl
     while first is not None:
         yield first
         first = next(ended, None)
+
+
+def _check_several(name: str, futures: Any) -> None:
+    if isinstance(futures, Future):
+        raise TypeError(f"{name}() wants a list of futures; write [future].")
 
 
 @contextmanager
