@@ -62,6 +62,37 @@ def nested() -> Pipeline:
     return Pipeline([crawl, mapped, best, search], name="search")
 
 
+def training() -> Pipeline:
+    """Fifteen nodes, with long lines between some of them."""
+    scaled = ["scaled_train: Array"]
+    both = [*scaled, "features"]
+    return Pipeline(
+        [
+            made("load", ["path: str", "sep: str = ','"], gives="Frame"),
+            made("clean", ["load: Frame", "columns: list[str]"], gives="Frame"),
+            made(
+                "split",
+                ["clean: Frame", "share: float = 0.2", "seed: int = 42"],
+                ("train", "test"),
+                "tuple[Frame, Frame]",
+            ),
+            made("scaler", ["train: Frame"]),
+            made("scaled_train", ["scaler", "train: Frame"], gives="Array"),
+            made("scaled_test", ["scaler", "test: Frame"], gives="Array"),
+            made("features", [*scaled, "k: int = 20"], gives="list[int]"),
+            made("forest", [*both, "trees: int = 500", "depth: int = 8", "seed: int = 42"], gives="Forest"),
+            made("linear", [*both, "alpha: float = 0.1"], gives="Linear"),
+            made("boosting", [*both, "rate: float = 0.05", "rounds: int = 200"], gives="Boosting"),
+            made("ensemble", ["forest", "linear", "boosting"], gives="Ensemble"),
+            made("predict", ["ensemble", "scaled_test", "features"], gives="Array"),
+            made("metrics", ["predict: Array", "test: Frame"], gives="dict[str, float]"),
+            made("plot", ["predict: Array", "test: Frame"], gives="Figure"),
+            made("report", ["metrics", "plot", "title: str"], gives="Path"),
+        ],
+        name="training",
+    )
+
+
 def any_pipeline(seed: int, size: int) -> Pipeline:
     """Some pipeline of *size* nodes, some of them pipelines."""
     chance = random.Random(seed)

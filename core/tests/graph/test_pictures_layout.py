@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+import random
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
-from picture_samples import along, any_pipeline, chain, diamond, fan, inside, made, nested, overlap
+from picture_samples import along, any_pipeline, chain, diamond, fan, inside, made, nested, overlap, training
 
 from pipe_core import Pipeline
-from pipe_core.graph.pictures import Picture, picture_of
+from pipe_core.graph.pictures import Picture, layers, picture_of
+from pipe_core.graph.pictures.layers import Item, Link, layered
 from pipe_core.graph.pictures.layout import LIMIT, Rect
 from pipe_core.graph.pictures.model import Box, Frame
 
-PIPELINES = [diamond, chain, fan, nested, *(lambda seed=seed: any_pipeline(seed, 3 + 2 * seed) for seed in range(14))]
+SAMPLES = [diamond, chain, fan, nested, training]
+PIPELINES = [*SAMPLES, *(lambda seed=seed: any_pipeline(seed, 3 + 2 * seed) for seed in range(14))]
 
 
 @pytest.fixture(params=["TB", "LR"])
@@ -116,13 +119,95 @@ def test_the_same_pipeline_looks_the_same() -> None:
 def test_an_input_is_next_to_who_takes_it() -> None:
     nodes = [*(made(f"step_{i}", [f"step_{i - 1}"] if i else []) for i in range(6)), made("end", ["step_5", "late"])]
     boxes = picture_of(Pipeline(nodes)).layout.boxes
-    assert boxes["5"].bottom >= boxes["@late"].y > boxes["4"].bottom
+    assert boxes["@late"].bottom == boxes["5"].bottom
 
 
 def test_a_node_without_lines_stands_next_to_another() -> None:
-    nodes = [*(made(f"top_{i}", []) for i in range(8)), made("low", [f"top_{i}" for i in range(8)]), made("alone", [])]
-    boxes = picture_of(Pipeline(nodes)).layout.boxes
-    assert min(abs(boxes["9"].x - boxes[str(i)].right) for i in range(8)) < 40
+    picture = picture_of(any_pipeline(7, 17), depth=None)
+    ends = {key for arrow in picture.scene.arrows for key in (arrow.source, arrow.target)}
+    boxes = picture.layout.boxes
+    alone = next(rect for key, rect in boxes.items() if key not in ends)
+    level = [rect for rect in boxes.values() if rect.y == alone.y and rect is not alone]
+    assert min(abs(alone.x - rect.right) for rect in level) < 60
+
+
+def test_a_node_that_needs_nothing_stands_above_who_takes_it() -> None:
+    nodes = [*(made(f"step_{i}", [f"step_{i - 1}"] if i else []) for i in range(5)), made("late", [])]
+    boxes = picture_of(Pipeline([*nodes, made("end", ["step_4", "late"])])).layout.boxes
+    assert boxes["5"].y == boxes["4"].y
+
+
+def test_lines_are_straight_or_go_aside_clearly() -> None:
+    for pipeline in (diamond(), nested(), training()):
+        for _, points in picture_of(pipeline, depth=None).layout.routes:
+            aside = [abs(x - right) for (x, _), (right, _) in pairwise(points)]
+            assert not [far for far in aside if 0.02 < far < 3]
+    long = next(points for _, points in picture_of(training()).layout.routes if len(points) > 12)
+    assert len({x for x, _ in long[2:-2]}) == 1
+
+
+def test_levels_are_ordered_by_means_and_by_swaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crossings() -> int:
+        count = 0
+        for seed in range(12):
+            chance = random.Random(seed)
+            items = [Item("box", 10, 10) for _ in range(40)]
+            links = {Link(a, b) for a, b in (sorted(chance.sample(range(40), 2)) for _ in range(55))}
+            found = layered(items, sorted(links, key=lambda link: (link.source, link.target)), limit=400, space=5)
+            count += layers._crossings(found, found.neighbours()[1])
+        return count
+
+    both = crossings()
+    for one in ("_swap", "_by_means"):
+        with monkeypatch.context() as patched:
+            patched.setattr(layers, one, lambda *_: None)
+            assert both < 0.9 * crossings()
+
+
+def test_crossings_are_counted() -> None:
+    def count(*links: Link) -> int:
+        found = layers.Layers([Item("box", 10, 10) for _ in range(4)], [[0, 1], [2, 3]], [], list(links), [0, 0, 1, 1])
+        return layers._crossings(found, found.neighbours()[1])
+
+    assert count(Link(0, 2), Link(1, 3)) == 0
+    assert count(Link(0, 3), Link(1, 2)) == 1
+    assert count(Link(0, 2), Link(0, 3), Link(1, 2), Link(1, 3)) == 1
+    assert count(Link(0, 2, -2), Link(0, 2, 2)) == 0
+    assert count(Link(0, 3, -2), Link(0, 2, 2)) == 1
+
+
+def test_inputs_follow_where_nodes_stand() -> None:
+    inner = Pipeline([made("embed", ["x"]), made("score", ["embed"])], name="inner")
+    nodes = [made("best", ["score", "top = 5"]), made("index", ["embed"]), made("end", ["index", "best", "query"])]
+    picture = picture_of(Pipeline([inner, *nodes]), depth=None)
+    key = {box.title: box.key for box in picture.scene.boxes()}
+    lines = {arrow.target: points for arrow, points in picture.layout.routes if arrow.names[0] in ("embed", "score")}
+    best, index = lines[key["best"]], lines[key["index"]]
+    assert (best[-2][0] < index[-2][0]) is (best[-1][0] < index[-1][0])  # from the border of the frame to the boxes
+
+
+def test_a_title_makes_room_for_lines_where_it_can() -> None:
+    inner = Pipeline([made("a", ["x"]), *(made(f"b_{i}", []) for i in range(4))], name="inner")
+    picture = picture_of(Pipeline([made("x", []), inner]), depth=None)
+    title = picture.layout.frames[0].title_at
+    (_, points), *_ = picture.layout.routes
+    assert not [1 for x, y in along(picture, points) if overlap(Rect(x, y, 0.1, 0.1), title)]
+    assert points[-1][0] < title.x
+
+
+def test_many_lines_share_tracks() -> None:
+    picture = picture_of(fan())
+    key = {box.title: box.key for box in picture.scene.boxes()}
+    out = [points for arrow, points in picture.layout.routes if arrow.source == key["source"]]
+    into = [points for arrow, points in picture.layout.routes if arrow.target == key["merge"]]
+    first = {y for points in out for (x, y), (right, low) in pairwise(points) if y == low and x != right}
+    last = {y for points in into for (x, y), (right, low) in pairwise(points) if y == low and x != right}
+    rows = sorted({picture.layout.boxes[key[f"page_{i}"]].y for i in range(30)})
+    assert len(first) == len(last) == len(rows)
+    for row, feed, collect in zip(rows, sorted(first), sorted(last), strict=True):
+        assert feed < row < collect
+    # Between two rows, lines to what comes last lie above those to the next row: so they do not cross.
+    assert all(collect < feed for feed, collect in zip(sorted(first)[1:], sorted(last), strict=False))
 
 
 def test_a_node_alone_is_a_picture() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from typing import Any
 from xml.etree import ElementTree
@@ -55,6 +56,30 @@ def test_every_box_and_every_arrow_is_drawn_once(seed: int, depth: int | None) -
     drawn = Counter((one.get("data-source"), one.get("data-target")) for one in of_class(root, "arrow"))
     assert drawn == Counter((arrow.source, arrow.target) for arrow in picture.scene.arrows)
     assert len(of_class(root, "frame")) == len(of_class(root, "heading")) == len(list(picture.scene.frames())) - 1
+
+
+@pytest.mark.parametrize("orient", ["TB", "LR"])
+def test_lines_and_their_heads_end_where_boxes_begin(orient: Any) -> None:
+    picture = picture_of(nested(), orient=orient, depth=None)
+    root = parsed(picture)
+    ends = {tuple(points[-1]) for _, points in picture.layout.routes}
+    tips = [one.get("d", "")[1:].split("L")[0].split(" ") for one in of_class(root, "head")]
+    assert sorted((float(x), float(y)) for x, y in tips) == [pytest.approx(end, abs=0.01) for end in sorted(ends)]
+    for one, (_, points) in zip(of_class(root, "arrow"), picture.layout.routes, strict=True):
+        numbers = [float(number) for number in re.findall(r"-?[\d.]+", one.get("d", ""))]
+        assert numbers[:2] == pytest.approx(points[0], abs=0.01)
+        assert numbers[-2:] == pytest.approx(points[-1], abs=0.01)
+
+
+def test_lines_of_inputs_with_a_default_are_dashed() -> None:
+    picture = picture_of(diamond(), min_arg_group_size=None)
+    dashed = [one.get("data-source") for one in of_class(parsed(picture), "arrow") if one.get("stroke-dasharray")]
+    assert dashed == ["@limit"]
+
+
+def test_flattened_pipelines_are_all_open() -> None:
+    assert len(of_class(parsed(picture_of(nested(), flatten=True)), "node")) == 7
+    assert len(of_class(parsed(picture_of(nested(), flatten=True, depth=2)), "pipeline")) == 1
 
 
 def test_a_node_says_its_name_and_what_it_gives() -> None:
