@@ -12,9 +12,9 @@ import pytest
 
 import pipe_core
 from pipe_core import Capabilities, Kernel
-from pipe_core.cli import exits
 from pipe_core.kernel.families import FAMILIES
 from pipe_core.kernel.settings import KINDS
+from pipe_core.looks import exits
 
 ISOLATION = {
     "none": "in the thread that calls",

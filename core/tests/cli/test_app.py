@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from pipe_core.cli import exits
 from pipe_core.cli.app import COMMANDS, app
+from pipe_core.looks import exits
 
 Pipe = Callable[..., Result]
 

@@ -1,26 +1,12 @@
-"""Exit codes of the command `pipe`, for people who write scripts.
-
-| code | meaning |
-|---|---|
-| 0 | fine |
-| 1 | the run ended well, and some records failed; `pipe plugins check`: a plugin failed |
-| 2 | usage: a wrong switch, a name typed that nothing has, a source that is not there, a target that exists already |
-| 3 | configuration: a broken file, schema, setting or plugin; `pipe doctor`: it found a problem |
-| 4 | the run failed: the source cannot be read, the target cannot be written, too many records failed, a bug |
-| 130 | stopped by Ctrl-C (SIGINT); targets are as they were |
-| 141 | whoever read standard output has gone (SIGPIPE) |
-| 143 | stopped by SIGTERM; targets are as they were |
-"""
+"""Exit codes of the command `pipe`: see `pipe_core.looks.exits`, which a pipeline's own command line has as well."""
 
 from __future__ import annotations
 
-from typing import Final
-
-OK: Final = 0
-RECORDS_FAILED: Final = 1
-USAGE: Final = 2
-CONFIGURATION: Final = 3
-RUN_FAILED: Final = 4
-INTERRUPTED: Final = 130
-PIPE_CLOSED: Final = 141
-TERMINATED: Final = 143
+from pipe_core.looks.exits import CONFIGURATION as CONFIGURATION
+from pipe_core.looks.exits import INTERRUPTED as INTERRUPTED
+from pipe_core.looks.exits import OK as OK
+from pipe_core.looks.exits import PIPE_CLOSED as PIPE_CLOSED
+from pipe_core.looks.exits import RECORDS_FAILED as RECORDS_FAILED
+from pipe_core.looks.exits import RUN_FAILED as RUN_FAILED
+from pipe_core.looks.exits import TERMINATED as TERMINATED
+from pipe_core.looks.exits import USAGE as USAGE

@@ -1,1 +1,1 @@
-"""How things look to people: numbers in words, foreign text made harmless, and pages that need nothing beside them."""
+"""How things look to people: numbers in words, tables, harmless text, pages that load nothing, and mistakes in a line."""
