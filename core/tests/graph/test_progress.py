@@ -17,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from pipe_core import (
+    CallbackContext,
     CancelToken,
     Engine,
     OptionsError,
@@ -620,6 +621,26 @@ def test_what_others_listen_to_counts_as_one_node(drawing: Drawing) -> None:
     Pipeline([inner, text], name="outer", callbacks=[drawing.callback])(value=1)
 
     assert drawing.last == "outer completed: 2 nodes in 0 s"
+
+
+def test_an_item_of_which_nothing_is_heard_has_failed_where_the_run_goes_on(drawing: Drawing) -> None:
+    pipeline = Pipeline([half], name="halves")
+    around, callback = (pipeline.id,), drawing.callback
+    ctx = CallbackContext(around, (), remembered := {}, {pipeline.id: pipeline})
+    callback.on_map_start(3, ctx)
+    for index in range(3):
+        item = CallbackContext(around, (index,), remembered, {})
+        item.nodes_to_run = 1
+        callback.on_map_item_start(index, item)
+        if index != 1:  # the process of the second one is killed
+            callback.on_pipeline_start(pipeline.id, {}, item)
+            callback.on_node_start("half", {}, item)
+            callback.on_node_end("half", {"half": 1}, 0.0, item)
+            callback.on_pipeline_end(pipeline.id, {"half": 1}, 0.0, item)
+        callback.on_map_item_end(index, 0.0, item)
+    callback.on_map_end(0.0, ctx)
+
+    assert drawing.last == "halves ended: 3 items in 0 s, 1 failed"
 
 
 def test_what_happens_in_other_processes_is_counted() -> None:

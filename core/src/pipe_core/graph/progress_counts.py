@@ -58,6 +58,12 @@ class Count:
         elif how == "cached":
             self.cached += 1
 
+    def settle(self) -> None:
+        """The run goes on, so what seemed to be lost has failed: its worker was killed, and could not say so."""
+        self.done += self.lost
+        self.failed += self.lost
+        self.lost = 0
+
     def rate(self, now: float) -> float:
         """So many a second, lately. For one thread."""
         seen, done = self._seen, self.done
@@ -338,6 +344,9 @@ class Counts:
         if ends is None:
             ends = self._items[key] = Ends()
         ends.open += 1
+        items = self._places[ctx.hierarchy_path].items
+        if items is not None and items.lost:
+            items.settle()
 
     def item_ends(self, ctx: CallbackContext) -> None:
         """It has ended."""

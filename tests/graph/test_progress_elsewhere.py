@@ -1,0 +1,36 @@
+"""The progress of runs whose items are in other processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+
+import pytest
+
+from pipe_core import Engine, Pipeline, ProgressCallback, node
+
+
+@pytest.mark.parametrize("side", ["node_executor", "map_executor"])
+def test_items_are_counted_also_when_a_process_dies(side: str) -> None:
+    @node
+    def dangerous(value: int) -> int:
+        if value == 3:
+            os._exit(3)
+        if value == 5:
+            raise ValueError("five")
+        return value
+
+    @node
+    def behind(dangerous: int) -> int:
+        return dangerous
+
+    stream = io.StringIO()
+    pipeline = Pipeline([dangerous, behind], name="numbers", callbacks=[ProgressCallback(stream=stream)])
+    with Engine(**{side: "loky"}, max_workers=2) as engine:  # type: ignore[arg-type]  # one of its names
+        pipeline.map({"value": range(60)}, "value", engine=engine, on_error="continue")
+
+    last = stream.getvalue().splitlines()[-1]
+    assert re.fullmatch(
+        r"numbers ended: 60 items in .*, 2 failed; ValueError: five \(.*node 'dangerous' of item 5\)", last
+    )
