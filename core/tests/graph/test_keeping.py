@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,3 +212,10 @@ def test_without_a_cache_nothing_is_signed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_something_else_is_no_cache() -> None:
     with pytest.raises(OptionsError, match=r"such as MemoryCache\(\) or DiskCache\(path\), not 'folder'"):
         Pipeline([doubled], cache="folder")  # type: ignore[arg-type]  # that is the point
+
+
+def test_what_follows_a_result_without_a_signature_depends_on_it() -> None:
+    pipeline = Pipeline([node(output_name="value")(lambda lock: 1), doubled], cache=MemoryCache())
+    first, second = pipeline.explain({"lock": threading.Lock()})
+    assert (first.is_kept, second.is_kept) == (False, None)
+    assert second.reasons == ("that depends on what 'value' gives",)

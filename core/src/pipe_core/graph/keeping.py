@@ -204,7 +204,7 @@ def explained(plan: Plan, inputs: Mapping[str, Any], scope: Scope) -> list[Expla
     found = []
     for step in plan.steps:
         one = _explained(step, values, scope, unknown)
-        if one.is_kept is None or not step.node.cache:
+        if any(slot not in values.signatures for slot in step.outputs):
             unknown |= dict.fromkeys(step.outputs, step.node.name)
         found.append(one)
     return found
