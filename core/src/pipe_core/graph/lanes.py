@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from concurrent.futures import Future
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ from pipe_core.graph.scope import Item
 
 if TYPE_CHECKING:
     import asyncio
+    from asyncio import AbstractEventLoop
 
     from pipe_core.graph.flow import Flow
     from pipe_core.graph.frames import Frame
@@ -26,26 +27,21 @@ _TURNS: Final = 50
 """After so many coroutines in a row a slot lets the loop look at what else there is."""
 
 
-class _Around(threading.local):
-    """What the calling thread does for executors, by way of this module."""
-
-    def __init__(self) -> None:
-        self.executors: tuple[Executor, ...] = ()
-        self.loops: weakref.WeakKeyDictionary[Executor, Any] = weakref.WeakKeyDictionary()
-
-
-_around = _Around()
+_around: ContextVar[tuple[Executor, ...]] = ContextVar("_around", default=())
+"""The executors of which a slot waits for what runs here: also where that is a coroutine, which has other threads."""
+_loops: weakref.WeakKeyDictionary[Executor, AbstractEventLoop] = weakref.WeakKeyDictionary()
+"""The loops of executors, as far as coroutines of pipelines have run there."""
 
 
 def is_around(executor: Executor | None) -> bool:
-    """Whether the calling thread sits on a slot of *executor*, or in its loop."""
-    return executor is not None and (executor in _around.executors or blocks_loop(executor))
+    """Whether a slot of *executor*, or its loop, waits for the caller."""
+    return executor is not None and (executor in _around.get() or blocks_loop(executor))
 
 
 def blocks_loop(executor: Executor) -> bool:
     """Whether the calling thread is in a coroutine on the loop of *executor*: who waits here, blocks it."""
     running = sys.modules["asyncio"]._get_running_loop() if "asyncio" in sys.modules else None
-    return running is not None and (running is executor.loop or running is _around.loops.get(executor))
+    return running is not None and (running is executor.loop or running is _loops.get(executor))
 
 
 class Lane:
@@ -126,7 +122,7 @@ class PullLane(Lane):
         """What a slot does. Nothing escapes: a step that raises ends the run, not the slot."""
         if not ticket.claim():
             return
-        before, _around.executors = _around.executors, (*_around.executors, self.executor)
+        before = _around.set((*_around.get(), self.executor))
         try:
             work = flow.take(self)
             while work is not None:
@@ -134,7 +130,7 @@ class PullLane(Lane):
         except BaseException as error:
             flow.leave(self, error)
         finally:
-            _around.executors = before
+            _around.reset(before)
 
     def cancel(self) -> None:
         """Those that have not come need not come."""
@@ -158,7 +154,8 @@ class LoopLane(PullLane):
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        _around.loops[self.executor] = asyncio.get_running_loop()
+        _loops[self.executor] = asyncio.get_running_loop()
+        _around.set((*_around.get(), self.executor))
         try:
             await self._pull(flow)
         except BaseException as error:
