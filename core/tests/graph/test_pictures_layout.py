@@ -12,8 +12,9 @@ from picture_samples import along, any_pipeline, chain, diamond, fan, inside, ma
 from pipe_core import Pipeline
 from pipe_core.graph.pictures import Picture, layers, picture_of
 from pipe_core.graph.pictures.layers import Item, Link, layered
-from pipe_core.graph.pictures.layout import LIMIT, Rect
+from pipe_core.graph.pictures.layout import Rect
 from pipe_core.graph.pictures.model import Box, Frame
+from pipe_core.graph.pictures.sheets import LIMIT
 
 SAMPLES = [diamond, chain, fan, nested, training]
 PIPELINES = [*SAMPLES, *(lambda seed=seed: any_pipeline(seed, 3 + 2 * seed) for seed in range(14))]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from pipe_core.graph.errors import GraphError
 from pipe_core.graph.pictures.errors import PictureError
 from pipe_core.graph.pictures.faces import face_of
-from pipe_core.graph.pictures.layout import Orient, lay_out
+from pipe_core.graph.pictures.layout import Layout, lay_out
 from pipe_core.graph.pictures.mermaid import mermaid_of
 from pipe_core.graph.pictures.png import png_of
 from pipe_core.graph.pictures.reading import scene_of
+from pipe_core.graph.pictures.sheets import Orient
 from pipe_core.graph.pictures.styles import style_called
 from pipe_core.graph.pictures.svg import draw
 from pipe_core.graph.pictures.text import text_of
@@ -114,7 +115,7 @@ class Picture(Drawing):
         self._faces = {box.key: face_of(box, show_types=show_types) for box in scene.boxes()}
 
     @cached_property
-    def layout(self) -> Any:
+    def layout(self) -> Layout:
         """Where everything stands."""
         return lay_out(self.scene, self._faces, self.orient)
 

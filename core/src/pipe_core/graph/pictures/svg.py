@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Final
 
 from pipe_core.graph.pictures.faces import ROW, Face, Line
-from pipe_core.graph.pictures.layout import STACK, Layout, Orient, PlacedFrame, Point, Rect
+from pipe_core.graph.pictures.layout import Layout, PlacedFrame, Rect
 from pipe_core.graph.pictures.legend import Key, keys_of, widths_of
 from pipe_core.graph.pictures.measure import FONT
 from pipe_core.graph.pictures.model import Arrow, Box, Scene
+from pipe_core.graph.pictures.sheets import STACK, Orient, Point
 from pipe_core.graph.pictures.styles import Paint, Style
 from pipe_core.looks.wording import foreign
 
