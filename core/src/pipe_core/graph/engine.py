@@ -328,10 +328,7 @@ class Engine:
         name = said if given is None else given
         if name in (None, "sync"):
             return None
-        options = {} if self.max_workers is None else {"max_workers": self.max_workers}
-        if name == "asyncio":
-            options = {"max_workers": ASYNC_SLOTS, "concurrency": ASYNC_SLOTS, **options}
-            options["concurrency"] = options["max_workers"]
+        options = self.options_for(name)
         executor, is_ours = choose_executor(given, options, default="sync")
         if executor.capabilities.isolation == "none":
             if is_ours:
@@ -342,6 +339,14 @@ class Engine:
             if executor.capabilities.native_async:
                 self._on_loops[executor] = given if given is not None else said, options
         return executor
+
+    def options_for(self, executor: Any) -> dict[str, Any]:
+        """The options with which it starts an executor that is asked for as *executor*."""
+        options = {} if self.max_workers is None else {"max_workers": self.max_workers}
+        if executor == "asyncio":
+            options = {"max_workers": ASYNC_SLOTS, "concurrency": ASYNC_SLOTS, **options}
+            options["concurrency"] = options["max_workers"]
+        return options
 
     def close(self) -> None:
         """Shut down the executors that it has started. It may run again, and starts others then."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from pipe_core.graph.pictures import Picture
+    from pipe_core.graph.preview import Preview
 
 _numbers = itertools.count(1)
 
@@ -238,6 +239,32 @@ class Pipeline:
         """
         given = {**self._bound, **(inputs or {})}
         return explained(self.plan_for(output_name, given), given, Scope(Run(), self))
+
+    def plan(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        output_name: str | Sequence[str] | None = None,
+        *,
+        engine: RunsPipelines | None = None,
+    ) -> Preview:
+        """What a run would do: which nodes, where, and what of it is in the cache. Nothing runs, nothing is started.
+
+        Args:
+            inputs: As in `run`. Those that are missing are named, and what depends on them is not known.
+            output_name: As in `run`.
+            engine: As in `run`.
+
+        Returns:
+            The nodes by level. Print it: as text it is a table.
+
+        Raises:
+            InputError: An input is unknown.
+            OutputNotFoundError: There is no such output.
+            PluginError: An executor cannot be used; says what to install.
+        """
+        from pipe_core.graph.preview import preview_of
+
+        return preview_of(self, inputs, output_name, self._engine(engine))
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """``pipeline(x=1)`` is ``pipeline.run({"x": 1})``."""

@@ -1,1 +1,1 @@
-"""How things look to people: numbers in words, tables, harmless text, pages that load nothing, and mistakes in a line."""
+"""How things look to people: numbers in words, tables, harmless text, pages of their own, and mistakes in a line."""

@@ -1,0 +1,117 @@
+"""Where nodes would run, by name: as an engine would choose, with nothing started."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+from pipe_core.graph.nesting import PipelineNode
+from pipe_core.kernel.kernel import Choice, current_kernel
+from pipe_core.kernel.specs import ExecutorSpec
+from pipe_core.runtime.executor import Executor
+from pipe_core.runtime.select import check_executor
+
+if TYPE_CHECKING:
+    from pipe_core.graph.engine import Engine
+    from pipe_core.graph.node import Node
+    from pipe_core.graph.plan import Plan
+
+HERE: Final = "sync"
+"""The calling thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An executor that has not been started.
+
+    Attributes:
+        name: Of the executor.
+        in_process: Whether what runs there sees the objects of this process.
+        has_loop: Whether coroutines run on an event loop of its own.
+    """
+
+    name: str
+    in_process: bool = True
+    has_loop: bool = False
+
+
+_HERE: Final = Place(HERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where the nodes of one pipeline run.
+
+    Attributes:
+        nodes: Where nodes do.
+        items: Where the items of its maps do.
+        engine: Somebody else's engine, which does all of it in its own way.
+        whole: The place of the worker that has all of an item.
+        is_item: Whether it is about an item of a map.
+    """
+
+    nodes: Place = _HERE
+    items: Place = _HERE
+    engine: Any = None
+    whole: str = ""
+    is_item: bool = False
+
+    @classmethod
+    def of(cls, engine: Any) -> Self:
+        """Where *engine* runs nodes.
+
+        Raises:
+            PluginError: The plugin of an executor cannot be used.
+            OptionsError: An option of it is wrong.
+        """
+        if not getattr(engine, "is_ours", False):
+            return cls(engine=engine)
+        return cls(_place(engine, engine.node_executor), _place(engine, engine.map_executor), engine)
+
+    def item(self, plan: Plan) -> Placing:
+        """Where the nodes of an item run, with the pipeline of *plan* mapped."""
+        whole = self.whole
+        if not whole and not self.items.in_process and not plan.policies:
+            whole = self.items.name
+            if self.nodes is not _HERE and self.nodes.in_process and isinstance(self.engine.node_executor, str):
+                whole = f"{self.nodes.name} in {whole}"
+        return Placing(self.nodes, self.items, self.engine, whole, is_item=True)
+
+    def runs_on(self, node: Node[..., Any] | PipelineNode) -> str:
+        """Where *node* runs. Nothing for a pipeline, whose nodes run here and there."""
+        if isinstance(node, PipelineNode):
+            return ""
+        if not getattr(self.engine, "is_ours", False):
+            return type(self.engine).__name__
+        if self.whole:
+            return self.whole
+        if node.policies is not None and node.policies.executor is not None:
+            return _place(self.engine, node.policies.executor).name
+        if self.nodes is not _HERE:
+            return self.nodes.name
+        if self.is_item or (node.is_async and self.items.has_loop):
+            return self.items.name
+        return HERE
+
+
+def _place(engine: Engine, given: Any) -> Place:
+    """The place that is meant by *given*; where it is None, as the settings say."""
+    from pipe_core.graph.engine import WORDS
+
+    given = WORDS.get(given, given) if isinstance(given, str) else given
+    name = current_kernel().settings.get("executor").value if given is None else given
+    if name in (None, HERE):
+        return _HERE
+    if given is not None:
+        check_executor(given)
+    chosen = current_kernel().choose("executors", given, engine.options_for(name), default=HERE)
+    if isinstance(chosen, Choice):
+        found, called = cast(ExecutorSpec, chosen.spec).capabilities, chosen.entry.name
+    elif isinstance(chosen, Executor):
+        found, called = chosen.capabilities, chosen.name
+    else:
+        return Place(type(chosen).__name__, in_process=isinstance(chosen, ThreadPoolExecutor))
+    if found.isolation == "none":
+        return _HERE
+    return Place(called, found.in_process, found.in_process and found.native_async)
