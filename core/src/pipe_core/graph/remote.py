@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.calls import CallLane
 from pipe_core.graph.keeping import Signed, signatures_of
-from pipe_core.graph.relay import relay
+from pipe_core.graph.relay import listens, relay
 from pipe_core.graph.travelling import blame_inputs, blame_nodes
 from pipe_core.graph.worker import Answer, Inside, items_there, step_there
 from pipe_core.kernel.errors import CodecError
@@ -83,17 +83,18 @@ class RemoteLane(CallLane):
     def _begun(self, flow: Flow, work: Work) -> tuple[list[Work], Future[Any]]:
         frame, step = work
         home = self._homes.of(frame, self.executor)
-        listens = frame.level.scope.teller is not None
+        scope = frame.level.scope
+        told = scope.teller is not None or (step is None and listens(scope.pipeline))
         if step is not None:
             inputs = [frame.values[slot] for slot in step.slots]
             signed = signatures_of(frame.values, step.slots)
-            return [work], self.executor.submit(step_there, home, step.index, inputs, signed, frame.level.item, listens)
+            return [work], self.executor.submit(step_there, home, step.index, inputs, signed, frame.level.item, told)
         works = [work]
         if frame not in self._alone:
             share = max(1, len(self.ready) // self.slots)
             works += flow.more(self, min(self._size, share) - 1, frame.group)
         items = [(one.values, one.level.item) for one, _ in works]
-        return works, self.executor.submit(items_there, home, items, flow.run.goes_on, listens, self._inside)
+        return works, self.executor.submit(items_there, home, items, flow.run.goes_on, told, self._inside)
 
     def _reason(self, works: list[Work], error: BaseException) -> BaseException:
         """*error*, or one that names the input that cannot travel."""

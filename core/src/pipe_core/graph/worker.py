@@ -8,13 +8,14 @@ from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from pipe_core.graph.errors import short
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.keeping import signatures_of, values_for
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.relay import Heard, Recorder
 from pipe_core.graph.scope import Item, Level, Run, Scope
 from pipe_core.graph.travelling import blame_outputs
-from pipe_core.runtime.wire import dumps, pack_error
+from pipe_core.runtime.wire import dumps, open_error, pack_error
 
 if TYPE_CHECKING:
     from pipe_core.graph.engine import Engine
@@ -71,11 +72,20 @@ def _packed(answer: Answer, names: Sequence[str]) -> bytes:
     try:
         return dumps(answer)
     except Exception:  # whatever somebody else's code raises
-        answer.events = []
+        answer.events = [(one[0], tuple(map(_standing, one[1])), *one[2:]) for one in answer.events]
         for place, end in enumerate(answer.ends):
             if not isinstance(end, bytes) and not _travels(end):
                 answer.ends[place] = pack_error(blame_outputs(names, end))
         return dumps(answer)
+
+
+def _standing(fact: Any) -> Any:
+    """*fact*, or what stands for it where it cannot travel: what callbacks are told must not end a run."""
+    if _travels(fact):
+        return fact
+    if isinstance(fact, dict):
+        return {name: _standing(value) for name, value in fact.items()}
+    return open_error(pack_error(fact)) if isinstance(fact, BaseException) else short(fact)
 
 
 def _travels(value: Any) -> bool:
