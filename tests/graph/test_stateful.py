@@ -50,3 +50,8 @@ def test_it_is_told_by_how_it_is_made(tmp_path: Path) -> None:
     assert isinstance(client, Resource)
     assert repr(client) == "<stateful Client>"
     assert client.__cache_key__()[1] == (tmp_path,)
+
+
+def test_a_client_has_all_of_its_own_methods() -> None:
+    client = stateful(lambda address: {"address": address})("a.example")
+    assert client.get("address") == "a.example"

@@ -37,25 +37,14 @@ class Resource(Generic[T]):
         self._kwargs = kwargs
         self._id = id or uuid.uuid4().hex
 
-    def get(self) -> T:
-        """The value of this process. Made once, however many threads ask."""
-        if self._id not in _made:
-            with _lock:
-                making = _making.setdefault(self._id, threading.Lock())
-            with making:
-                if self._id not in _made:
-                    _made[self._id] = self._factory(*self._args, **self._kwargs)
-        value: T = _made[self._id]
-        return value
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what copies and pickles asks for is not the value's
             raise AttributeError(name)
-        return getattr(self.get(), name)
+        return getattr(_value_of(self), name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the value."""
-        value: Any = self.get()
+        value: Any = _value_of(self)
         return value(*args, **kwargs)
 
     def __cache_key__(self) -> Any:
@@ -67,6 +56,20 @@ class Resource(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<stateful {getattr(self._factory, '__qualname__', self._factory)}>"
+
+
+# No method: whatever a resource had of its own, its value could not have under that name, such as a client its `get`.
+def _value_of(resource: Resource[T]) -> T:
+    """The value of this process. Made once, however many threads ask."""
+    key = resource._id
+    if key not in _made:
+        with _lock:
+            making = _making.setdefault(key, threading.Lock())
+        with making:
+            if key not in _made:
+                _made[key] = resource._factory(*resource._args, **resource._kwargs)
+    value: T = _made[key]
+    return value
 
 
 def stateful(factory: Callable[P, T]) -> Callable[P, Resource[T]]:
