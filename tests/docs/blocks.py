@@ -4,7 +4,9 @@ How a page is written, so that every block of it can be run:
 
 * A ``python`` block is run. Blocks of one page share their names, in order, and a folder that is empty at first.
 * A block with ``title="name"`` is not run but written to a file of that name, as a reader would save it.
-* A comment ``# -> text`` behind a statement says what the statement prints, or the repr of what an expression is.
+* A comment ``# -> text`` on the line where a statement of the block ends says what the statement prints, or the repr of
+  what an expression is. More lines stand right under it, each in such a comment. It stands nowhere else: not inside of
+  a function, nor behind an empty line.
 * A ``console`` block holds commands behind ``$``, each with what it prints on both streams. A command that says nothing
   may print anything. One that fails must be followed by ``$ echo $?`` and its exit code.
 * ``...`` in what is printed stands for anything, or for nothing.
@@ -14,10 +16,13 @@ How a page is written, so that every block of it can be run:
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 RUN = frozenset({"python", "console"})
 SHOWN = frozenset({"mermaid", "text", "json", "yaml", "toml", "csv", "sh"})
@@ -95,10 +100,38 @@ def commands(block: Block) -> list[Command]:
     return [Command(line, text, "\n".join(printed).strip("\n") or None) for line, text, printed in found]
 
 
-def said(line: str) -> str | None:
-    """What a line of code says it prints, or None."""
-    found = _SAID.search(line)
-    return found["text"].strip() if found else None
+class Sayings(NamedTuple):
+    """What comments say is printed: by the line on which a statement ends, and the lines where none does."""
+
+    behind: dict[int, str]
+    nowhere: list[int]
+
+
+def what_is_said(code: str, ends: Collection[int]) -> Sayings:
+    """What the comments of *code* say is printed.
+
+    Args:
+        code: Lines of Python, counted from 1.
+        ends: The lines on which its statements end.
+    """
+    behind: dict[int, list[str]] = {}
+    nowhere = []
+    end = last = -1
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        found = _SAID.match(token.string) if token.type == tokenize.COMMENT else None
+        if found is None:
+            continue
+        line, alone = token.start[0], not token.line[: token.start[1]].strip()
+        if line in ends:
+            end = line
+        elif alone and line - 1 in ends:
+            end = line - 1
+        elif not (alone and line - 1 == last):
+            nowhere.append(line)
+            continue
+        last = line
+        behind.setdefault(end, []).append(found["text"].strip())
+    return Sayings({line: "\n".join(texts) for line, texts in behind.items()}, nowhere)
 
 
 def fits(said: str, printed: str) -> bool:

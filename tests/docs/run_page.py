@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from blocks import Block, Command, blocks, commands, fits, said
+from blocks import Block, Command, blocks, commands, fits, what_is_said
 from installing import install
 
 SECONDS = 50
@@ -71,9 +71,13 @@ class Reader:
     def _run(self, block: Block) -> None:
         name = f"{block.page}:{block.line}"
         source = "\n" * (block.line - 1) + block.text
-        lines = source.splitlines()
-        for statement in ast.parse(source, name).body:
-            expected = said(lines[(statement.end_lineno or 1) - 1])
+        statements = ast.parse(source, name).body
+        sayings = what_is_said(source, [statement.end_lineno or 1 for statement in statements])
+        if sayings.nowhere:
+            number = sayings.nowhere[0]
+            raise Wrong(f"{block.page}:{number}: no statement ends here, so nobody would compare what is said")
+        for statement in statements:
+            expected = sayings.behind.get(statement.end_lineno or 1)
             printed = self._printed(statement, name, wants=expected is not None)
             if expected is not None and not fits(expected, printed):
                 raise Wrong(f"{block.page}:{statement.lineno}: said {expected!r}, printed {printed!r}")

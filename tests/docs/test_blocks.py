@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from blocks import blocks, commands, fits, said
+from blocks import blocks, commands, fits, what_is_said
 
 
 def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -27,6 +27,9 @@ def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
         "```console\n$ echo one two three\none ... three\n```\n",
         "<!-- not run: needs a network -->\n```python\n1 / 0\n```\n",
         "```python\nimport asyncio\nawait asyncio.sleep(0, 'x')  # -> 'x'\n```\n",
+        "```python\nx = '''\n# -> 2\n'''\n```\n",
+        "```python\nfor x in [1, 2]:\n    print(x, end=' ')  # -> 1 2\n```\n",
+        "```python\nprint('a\\nb')\n# -> a\n# -> b\n2  # -> 2\n```\n",
         "1. In a list:\n\n    ```python\n    1 + 1  # -> 2\n    ```\n",
     ],
 )
@@ -46,6 +49,14 @@ def test_a_true_page_passes(tmp_path: Path, text: str) -> None:
         ("```console\n$ sh -c 'echo x; exit 3'\nx\n```\n", "does not say"),
         ("```console\n$ sh -c 'echo x; exit 3'\nx\n$ echo more\nmore\n```\n", "does not say"),
         ("```python\nx = 1\n", "has no end"),
+        ("```python\nprint(2)\n# -> 3\n```\n", "page.md:2: said '3', printed '2"),
+        ("```python\nprint(2)  # -> 2\n# -> 3\n```\n", "page.md:2: said '2\\n3', printed '2"),
+        ("```python\nprint(2)\n# -> 2\n# -> 3\n```\n", "page.md:2"),
+        ("```python\nprint(2)\n\n# -> 2\n```\n", "page.md:4: no statement ends here"),
+        ("```python\n# -> 2\nprint(2)\n```\n", "page.md:2: no statement ends here"),
+        ("```python\nfor x in [2]:\n    pass\n    # -> 3\n    print(x)\n```\n", "page.md:4: no statement ends here"),
+        ("```python\ndef two():\n    print(2)  # -> 3\n    return 2\n```\n", "page.md:3"),
+        ("```python\nprint(  # -> 3\n    2\n)\n```\n", "page.md:2"),
     ],
 )
 def test_a_false_page_fails_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -84,9 +95,10 @@ def test_long_commands_go_on_behind_a_backslash(tmp_path: Path) -> None:
     assert (command.text, command.prints) == ("echo one two", "one two")
 
 
-def test_what_is_said_stands_at_the_end_of_a_line() -> None:
-    assert said("print(1)  # -> 1") == "1"
-    assert said("print(1)  # one") is None
+def test_what_is_said_stands_where_a_statement_ends() -> None:
+    assert what_is_said("print(1)  # -> 1\nprint(2)  # two\n", [1, 2]) == ({1: "1"}, [])
+    assert what_is_said("print('1\\n2')\n# -> 1\n# -> 2\n", [1]) == ({1: "1\n2"}, [])
+    assert what_is_said("print(\n    1  # -> 1\n)\n# two\n# -> 1\n", [3]) == ({}, [2, 5])
 
 
 def test_dots_stand_for_anything() -> None:
