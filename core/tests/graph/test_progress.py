@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -20,13 +21,13 @@ from pipe_core import (
     CallbackContext,
     CancelToken,
     Engine,
+    MemoryCache,
     OptionsError,
     Pipeline,
     ProgressCallback,
     RunCancelledError,
     node,
 )
-from pipe_core.graph.caching.memory import MemoryCache
 from pipe_core.graph.progress_rows import MOST, Row, fitting, table_of
 from pipe_core.graph.progress_views import Screen
 from pipe_core.looks.terminal import is_taken
@@ -103,7 +104,7 @@ def drawing() -> Drawing:
 def lines_of(run: Callable[[ProgressCallback], object], every: float = 2.0) -> list[str]:
     """What *run* writes where there is no terminal."""
     stream = io.StringIO()
-    run(ProgressCallback(every, stream=stream))
+    run(ProgressCallback(every=every, stream=stream))
     return stream.getvalue().splitlines()
 
 
@@ -378,6 +379,42 @@ def test_a_terminal_that_goes_away_does_not_matter_to_the_run(caplog: pytest.Log
     assert not any("a callback failed" in message for message in caplog.messages)
 
 
+def test_a_notebook_has_bars_and_keeps_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[dict[str, str]] = []
+    drawn_once = threading.Event()
+
+    class Handle:
+        def update(self, data: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            shown.append(data)
+            drawn_once.set()
+
+    def display(*data: Any, raw: bool = False, display_id: bool = False) -> Handle:
+        shown.extend(one if raw else one._repr_mimebundle_([], []) for one in data)
+        return Handle()
+
+    module = types.ModuleType("IPython.display")
+    module.display = display  # type: ignore[attr-defined]  # as that of notebooks
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+
+    def waiting() -> bool:
+        found = drawn_once.wait(LIMIT)
+        print("printed")
+        return found
+
+    assert Pipeline([waiting], name="slow", callbacks=[ProgressCallback(refresh=60)])() == {"waiting": True}
+
+    assert squeezed([shown[1]["text/plain"].rstrip()]) == ["slow 0 of 1 node now waiting 1 s"]
+    assert "slow" in shown[1]["text/html"]
+    assert shown[-2] == {"text/plain": ""}, "the bars are gone"
+    assert "completed" in shown[-1]["text/plain"]
+    assert capsys.readouterr().out == "printed\n"
+
+
 # --- lines ---
 
 
@@ -410,7 +447,7 @@ def test_a_line_says_what_goes_on_inside() -> None:
         return value
 
     inner = Pipeline([slow], name="inner").as_node({"values": "value"}, {"slow": "all"}, "values")
-    Pipeline([values, inner], name="outer", callbacks=[ProgressCallback(2.0, stream=stream, clock=clock)])()
+    Pipeline([values, inner], name="outer", callbacks=[ProgressCallback(every=2.0, stream=stream, clock=clock)])()
 
     assert stream.getvalue().splitlines() == [
         "outer: 1 of 2 nodes, 2 s; inner: 3 of 10 items, 1.5/s, about 5 s left",
@@ -443,7 +480,7 @@ def test_a_program_without_standard_error_runs(monkeypatch: pytest.MonkeyPatch) 
 def test_a_closed_stream_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     stream = io.StringIO()
     stream.close()
-    Pipeline([half], callbacks=[ProgressCallback(1e-9, stream=stream)]).map({"value": range(100)}, "value")
+    Pipeline([half], callbacks=[ProgressCallback(every=1e-9, stream=stream)]).map({"value": range(100)}, "value")
 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
@@ -657,6 +694,16 @@ def test_what_happens_in_other_processes_is_counted() -> None:
 
 
 # --- options ---
+
+
+@pytest.mark.parametrize("terminal", [Terminal(), io.StringIO()])
+def test_it_can_be_switched_off(terminal: io.StringIO, caplog: pytest.LogCaptureFixture) -> None:
+    pipeline = Pipeline([half, text], callbacks=[ProgressCallback(enable=False, every=1e-9, stream=terminal)])
+    inside = Pipeline([pipeline.with_callbacks(None)], callbacks=pipeline.callbacks)
+    pipeline.map({"value": [1, 2, -1]}, "value", on_error="continue")
+    inside(value=1)
+
+    assert (terminal.getvalue(), caplog.messages) == ("", [])
 
 
 @pytest.mark.parametrize("options", [{"every": 0}, {"refresh": -1}, {"refresh": True}, {"every": "2"}])

@@ -36,6 +36,7 @@ class ProgressCallback(PipelineCallback):
     Several runs may share one object, also at the same time.
 
     Args:
+        enable: Whether it shows anything.
         every: Seconds between two lines, where there is no terminal.
         refresh: How often a second bars are drawn, where there is one.
         stream: Where to. Default: standard error.
@@ -47,6 +48,8 @@ class ProgressCallback(PipelineCallback):
 
     def __init__(
         self,
+        enable: bool = True,
+        *,
         every: float = 2.0,
         refresh: float = 5.0,
         stream: TextIO | None = None,
@@ -56,6 +59,7 @@ class ProgressCallback(PipelineCallback):
             if not _is_positive(value):
                 raise OptionsError(f"{name} wants a positive number, not {value!r}.", problems={name: "not positive"})
         self._every, self._refresh, self._stream, self._clock = every, refresh, stream, clock
+        self._enable = enable
         self._key = f"pipe_core.graph.progress {id(self)}"
         self._lock = threading.Lock()  # runs may begin and end at the same time
         self._screen: Screen | None = None
@@ -80,7 +84,7 @@ class ProgressCallback(PipelineCallback):
 
     def _terminal(self) -> Console | None:
         try:
-            return take_terminal(self._stream)
+            return take_terminal(self._stream, notebooks=True)
         except ValueError:  # it was closed, as the first line will find
             return None
 
@@ -109,7 +113,8 @@ class ProgressCallback(PipelineCallback):
 
     def on_pipeline_start(self, pipeline_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
         """A pipeline begins."""
-        self._begun(ctx).pipeline_starts(ctx)
+        if self._enable:
+            self._begun(ctx).pipeline_starts(ctx)
 
     def on_pipeline_end(self, pipeline_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None:
         """It has ended."""
@@ -149,7 +154,8 @@ class ProgressCallback(PipelineCallback):
 
     def on_map_start(self, total_items: int | None, ctx: CallbackContext) -> None:
         """A map begins."""
-        self._begun(ctx).map_starts(total_items, ctx)
+        if self._enable:
+            self._begun(ctx).map_starts(total_items, ctx)
 
     def on_map_item_start(self, idx: int, ctx: CallbackContext) -> None:
         """An item begins."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final, TextIO
 
 from rich.console import Console, Group
@@ -24,8 +26,34 @@ _FAILURES: Final = (OSError, ValueError)
 _GONE: Final = "progress can no longer be shown; the run goes on"
 
 
+class Cell:
+    """The output of a notebook that is drawn again and again.
+
+    That of rich takes along what the user's code prints at that moment, and it is gone with the next drawing.
+
+    Args:
+        width: In characters.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        display = import_module("IPython.display").display
+        self._shown = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def update(self, what: Group, *, refresh: bool) -> None:
+        """Draw *what* in place of what is there."""
+        console = Console(file=io.StringIO(), width=self._width, record=True, force_jupyter=False)
+        console.print(what)
+        html = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>", clear=False)
+        self._shown.update({"text/plain": console.export_text(), "text/html": html}, raw=True)
+
+    def stop(self) -> None:
+        """Leave nothing there."""
+        self._shown.update({"text/plain": ""}, raw=True)
+
+
 class Screen:
-    """A terminal with the bars of all runs that are shown there. It is drawn by a thread of its own.
+    """A terminal, or a notebook, with the bars of all runs that are shown there. A thread of its own draws it.
 
     Args:
         console: The terminal, which was taken.
@@ -36,7 +64,7 @@ class Screen:
     def __init__(self, console: Console, refresh: float, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock
         self._runs: list[Counts] = []
-        self._live: Live | None = None
+        self._live: Live | Cell | None = None
         self._over, self._pause = threading.Event(), 1 / refresh
         self._drawer = threading.Thread(target=self._draw, name="pipe-progress", daemon=True)
         self._drawer.start()
@@ -74,7 +102,9 @@ class Screen:
         except _FAILURES:
             logger.warning(_GONE, exc_info=True)
 
-    def _begun(self) -> Live:
+    def _begun(self) -> Live | Cell:
+        if self._console.is_jupyter:
+            return Cell(self._console.width)
         # What the user's code prints appears above the bars, unless it goes somewhere else: it must still arrive.
         live = Live(
             console=self._console,
