@@ -139,7 +139,9 @@ def test_a_node_that_needs_nothing_stands_above_who_takes_it() -> None:
 
 
 def test_lines_are_straight_or_go_aside_clearly() -> None:
-    for pipeline in (diamond(), nested(), training()):
+    inner = Pipeline([made("a", ["x"]), made("b", ["a", "y"])], name="inner")
+    wedged = Pipeline([inner, made("c", ["a", "k = 1"]), made("d", ["b", "m = 2"]), made("e", ["c", "d", "n"])])
+    for pipeline in (diamond(), nested(), training(), wedged):
         for _, points in picture_of(pipeline, depth=None).layout.routes:
             aside = [abs(x - right) for (x, _), (right, _) in pairwise(points)]
             assert not [far for far in aside if 0.02 < far < 3]

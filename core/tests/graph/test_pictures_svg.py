@@ -18,7 +18,7 @@ from pipe_core.graph.errors import GraphError
 from pipe_core.graph.node import Node
 from pipe_core.graph.pictures import Picture, picture_of
 from pipe_core.graph.pictures.measure import shortened, width_of
-from pipe_core.graph.pictures.styles import STYLES, mixed
+from pipe_core.graph.pictures.styles import STYLES, contrast, readable
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</svg><script>alert(1)</script>\"' & ]]> \x00\u202e\ud800\n漢字 -->"
@@ -123,16 +123,14 @@ def test_each_style_has_colours_of_its_own(style: str) -> None:
 
 
 def test_names_can_be_read_on_what_they_stand_on() -> None:
-    def light(colour: str) -> float:
-        parts = (int(mixed(colour, "#000", 1)[at : at + 2], 16) / 255 for at in (1, 3, 5))
-        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
+    assert contrast("#000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#fff") == pytest.approx(4.54, abs=0.01)  # the example of WCAG 2
     for name, style in STYLES.items():
         grounds = [style.node.fill, style.pipeline.fill, style.input.fill, style.paper or "#ffffff"]
         for ground, ink in itertools.product(grounds, (style.ink, style.soft)):
-            high, low = sorted((light(ground), light(ink)), reverse=True)
-            assert (high + 0.05) / (low + 0.05) >= 4.5, (name, ground, ink)  # WCAG 2, level AA
+            assert contrast(ground, ink) >= 4.5, (name, ground, ink)  # level AA
+        for bar in style.series:
+            assert contrast(bar, readable(bar, "#000000", "#ffffff")) >= 4.5, (name, bar)
 
 
 def test_foreign_text_is_only_text() -> None:

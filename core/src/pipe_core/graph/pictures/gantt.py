@@ -15,7 +15,7 @@ from pipe_core.graph.pictures.faces import SMALL, Span, fitting
 from pipe_core.graph.pictures.layout import Rect
 from pipe_core.graph.pictures.measure import width_of
 from pipe_core.graph.pictures.picture import Drawing
-from pipe_core.graph.pictures.styles import Paint, Style, mixed, style_called
+from pipe_core.graph.pictures.styles import Paint, Style, mixed, readable, style_called
 from pipe_core.graph.pictures.svg import escaped, shape, whole, words
 from pipe_core.looks.charts import ticks
 from pipe_core.looks.wording import duration, several
@@ -201,9 +201,9 @@ class _Painter:
         text = fitting(text, 11)
         if not text or rect.height < 14 or width_of(text, 11) + 8 > rect.width:
             return ""
-        tone = f'fill="{self._style.on_bar}" font-size="11"'
+        ink = readable(self._colours[_other(call, self._by)], "#000000", "#ffffff")
         x, y = rect.x + rect.width / 2, rect.y + rect.height / 2 + 4
-        return f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="middle" {tone}>{escaped(text)}</text>'
+        return f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="middle" fill="{ink}" font-size="11">{escaped(text)}</text>'
 
     def _key_places(self) -> list[tuple[float, int]]:
         places: list[tuple[float, int]] = []

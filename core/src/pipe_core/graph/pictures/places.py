@@ -124,13 +124,14 @@ def _apart(wishes: list[float], weights: list[float], room: list[float]) -> list
 def _straighten(layers: Layers, rooms: list[list[float]], middles: list[float], far: float) -> None:
     """Put items on one line that nearly are, and all points of a long line, where nobody stands in the way."""
     for line in _lines(layers, rooms, middles, far):
-        lows, highs = _free(layers, rooms, middles)  # others have moved
-        low = max(lows[one] - offset for one, offset in line.items())
-        high = min(highs[one] - offset for one, offset in line.items())
+        spans = {one: _span(layers, rooms, middles, one, pushing=True) for one in line}  # others may have moved
+        low = max(spans[one][0] - offset for one, offset in line.items())
+        high = min(spans[one][1] - offset for one, offset in line.items())
         if low <= high + _TINY:
             mean = sum(middles[one] - offset for one, offset in line.items()) / len(line)
             for one, offset in line.items():
                 middles[one] = min(max(mean, low), high) + offset
+                _push(layers, rooms, middles, layers.level_of[one])
 
 
 def _follow(
@@ -138,27 +139,46 @@ def _follow(
 ) -> None:
     """Move inputs that only one item takes to where their line is straight, and what has no lines to its neighbour."""
     for one, item in enumerate(layers.items):
-        lows, highs = _free(layers, rooms, middles)
+        low, high = _span(layers, rooms, middles, one)
         if item.role == "input" and len(out[one]) == 1:
-            middles[one] = max(lows[one], min(highs[one], _wish(out[one][0], one, middles)))
+            middles[one] = max(low, min(high, _wish(out[one][0], one, middles)))
         elif not into[one] and not out[one]:
-            near = lows[one] if math.isfinite(lows[one]) else highs[one]
+            near = low if math.isfinite(low) else high
             middles[one] = near if math.isfinite(near) else middles[one]
 
 
-def _free(layers: Layers, rooms: list[list[float]], middles: list[float]) -> tuple[dict[int, float], dict[int, float]]:
-    """Between which places each item can move while the others stay."""
-    lows, highs = {}, {}
-    for row, room in zip(layers.levels, rooms, strict=True):
-        for place, one in enumerate(row):
-            lows[one] = middles[row[place - 1]] + room[place - 1] if place else -math.inf
-            highs[one] = middles[row[place + 1]] - room[place] if place < len(room) else math.inf
-    return lows, highs
+def _span(
+    layers: Layers, rooms: list[list[float]], middles: list[float], one: int, *, pushing: bool = False
+) -> tuple[float, float]:
+    """Between which places an item can move while the others stay, or inputs at the ends of its level give way."""
+    level = layers.level_of[one]
+    row, room = layers.levels[level], rooms[level]
+    first, last = _inner(layers, row) if pushing else (0, len(room))
+    place = row.index(one)
+    low = middles[row[place - 1]] + room[place - 1] if place > first else -math.inf
+    high = middles[row[place + 1]] - room[place] if place < last else math.inf
+    return low, high
+
+
+def _inner(layers: Layers, row: list[int]) -> tuple[int, int]:
+    """The places of the first and the last item of a level that is no input."""
+    places = [place for place, one in enumerate(row) if layers.items[one].role != "input"]
+    return (places[0], places[-1]) if places else (0, len(row) - 1)
+
+
+def _push(layers: Layers, rooms: list[list[float]], middles: list[float], level: int) -> None:
+    """Make room: inputs at the ends of a level give way."""
+    row, room = layers.levels[level], rooms[level]
+    first, last = _inner(layers, row)
+    for place in range(first - 1, -1, -1):
+        middles[row[place]] = min(middles[row[place]], middles[row[place + 1]] - room[place])
+    for place in range(last + 1, len(row)):
+        middles[row[place]] = max(middles[row[place]], middles[row[place - 1]] + room[place - 1])
 
 
 def _lines(layers: Layers, rooms: list[list[float]], middles: list[float], far: float) -> list[dict[int, float]]:
     """Items that can stand on one line, each with how far its middle is from the line; the longest lines first."""
-    lows, highs = _free(layers, rooms, middles)
+    spans = [_span(layers, rooms, middles, one, pushing=True) for one in range(len(layers.items))]
     line_of = {one: {one: 0.0} for one in range(len(layers.items))}
     for piece in sorted(layers.pieces, key=lambda piece: _aside(layers, piece, middles)):
         line, other = line_of[piece.source], line_of[piece.target]
@@ -166,8 +186,8 @@ def _lines(layers: Layers, rooms: list[list[float]], middles: list[float], far: 
             continue
         shift = line[piece.source] + piece.leaves - piece.enters - other[piece.target]
         joined = {**line, **{one: offset + shift for one, offset in other.items()}}
-        low = max(lows[one] - offset for one, offset in joined.items())
-        high = min(highs[one] - offset for one, offset in joined.items())
+        low = max(spans[one][0] - offset for one, offset in joined.items())
+        high = min(spans[one][1] - offset for one, offset in joined.items())
         if low <= high + _TINY and len({layers.level_of[one] for one in joined}) == len(joined):
             line_of.update(dict.fromkeys(joined, joined))
     lines = {id(line): line for line in line_of.values() if len(line) > 1}

@@ -34,7 +34,6 @@ class Style:
         input: An input.
         frame: Around a nested pipeline that is opened.
         series: Colours for kinds of bars.
-        on_bar: Of text on a bar.
     """
 
     paper: str
@@ -47,13 +46,29 @@ class Style:
     input: Paint
     frame: Paint
     series: tuple[str, ...]
-    on_bar: str
 
 
 def mixed(colour: str, ground: str, share: float) -> str:
     """*share* of *colour* on *ground*, both as ``#rrggbb`` or ``#rgb``."""
     pairs = zip(_parts(colour), _parts(ground), strict=True)
     return "#" + "".join(f"{round(one * share + other * (1 - share)):02x}" for one, other in pairs)
+
+
+def readable(ground: str, *inks: str) -> str:
+    """The one of *inks* that differs most from *ground* in how light it is."""
+    return max(inks, key=lambda ink: contrast(ink, ground))
+
+
+def contrast(one: str, other: str) -> float:
+    """How much two colours differ in how light they are, from 1 to 21, as WCAG 2 defines it."""
+    low, high = sorted((_light(one), _light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _light(colour: str) -> float:
+    parts = (part / 255 for part in _parts(colour))
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _parts(colour: str) -> tuple[int, ...]:
@@ -69,7 +84,7 @@ def _tinted(colours: dict[str, str], paper: str, strength: float) -> Style:
     def paint(name: str, fill: float, line: float) -> Paint:
         return Paint(mixed(colours[name], paper, fill * strength), mixed(colours[name], paper, line))
 
-    series = [mixed(colours[name], paper, 0.85) for name in ("read", "valid", "expanded", "warn", "dropped")]
+    series = [colours[name] for name in ("read", "valid", "expanded", "warn", "dropped")]
     series += [mixed(colours[name], paper, 0.45) for name in ("read", "valid", "expanded", "warn")]
     return Style(
         paper=paper,
@@ -82,7 +97,6 @@ def _tinted(colours: dict[str, str], paper: str, strength: float) -> Style:
         input=Paint(colours["track"], mixed(colours["dropped"], paper, 0.75)),
         frame=paint("expanded", 0.045, 0.5),
         series=tuple(series),
-        on_bar=paper,
     )
 
 
@@ -102,7 +116,6 @@ def _minimal() -> Style:
         input=quiet,
         frame=Paint("none", mixed(soft, "#fff", 0.4)),
         series=tuple(mixed(LIGHT["read"], "#fff", share) for share in (0.75, 0.45, 0.95, 0.3, 0.6)),
-        on_bar="#ffffff",
     )
 
 
@@ -119,7 +132,6 @@ def _monochrome() -> Style:
         input=Paint("#f4f4f4", "#666666"),
         frame=Paint("#f9f9f9", "#888888"),
         series=("#3a3a3a", "#8c8c8c", "#5e5e5e", "#b4b4b4", "#1a1a1a", "#a0a0a0"),
-        on_bar="#ffffff",
     )
 
 
