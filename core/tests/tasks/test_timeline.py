@@ -278,8 +278,21 @@ def test_an_executor_writes_its_page(tmp_path: Path) -> None:
     tones = Counter(tone for tone, *_ in bars(svgs(page)[0]))
     assert tones == {"completed": 30, "again": 1, "failed": 1}
     assert page.count("<title>pow, call ") == 30
-    assert re.search(r"<title>fail, call \d+, [^,]* from [^,]* on, failed, tried again</title>", page)
-    assert re.search(r"<title>fail, call \d+, [^,]* from [^,]* on, failed, attempt 2</title>", page)
+    assert re.search(r"<title>fail, call \d+, [^,]* from [^,]* on, failed, tried again, ValueError</title>", page)
+    assert re.search(r"<title>fail, call \d+, [^,]* from [^,]* on, failed, attempt 2, ValueError</title>", page)
+
+
+def test_why_it_failed_stands_on_the_bar_whatever_it_says() -> None:
+    def mark_up() -> None:
+        raise ValueError("</title><script>alert(1)</script>" + "x" * 5_000)
+
+    with TaskExecutor("sync") as executor:
+        executor.submit(mark_up).exception()
+        page = render_timeline(executor.history())
+    checked(page)
+    [title] = re.findall(r"<title>[^<]*mark_up[^<]*</title>", page)
+    assert "failed, ValueError: &lt;/title&gt;&lt;script&gt;alert(1)" in title
+    assert len(title) < 500
 
 
 def test_what_became_of_the_tasks_is_told_apart_from_their_runs() -> None:

@@ -27,6 +27,7 @@ class Run:
         status: How it ended; processing while it runs.
         lane: The row of its slot: runs that overlap have several.
         again: Whether it failed and another attempt followed, or will.
+        reason: Why it ended so, where the log says.
     """
 
     id: Any
@@ -38,6 +39,7 @@ class Run:
     status: TaskStatus = PROCESSING
     lane: int = 0
     again: bool = False
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ def timeline_of(transitions: Iterable[Transition]) -> Timeline:
             run = running[move.id] = Run(move.id, names.get(move.id, ""), move.slot, move.attempt, now, now)
             line.runs.append(run)
         elif move.before is PROCESSING and (ended := running.pop(move.id, None)) is not None:
-            ended.end, ended.status = now, move.to
+            ended.end, ended.status, ended.reason = now, move.to, move.reason
             ended.slot = move.slot if move.slot is not None else ended.slot
             ended.attempt = move.attempt
             if move.to is FAILED:

@@ -129,6 +129,8 @@ def _words(line: Timeline, run: Run) -> Iterator[str]:
     yield f"{run.status.value}, tried again" if run.again else run.status.value
     if run.attempt > 1:
         yield f"attempt {run.attempt}"
+    if run.reason:
+        yield safe(run.reason, 120)
 
 
 def _labels(rows: Sequence[_Row], places: dict[_Row, float]) -> Iterator[str]:
