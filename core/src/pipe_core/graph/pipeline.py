@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from pipe_core.graph.async_front import in_thread, streamed
 from pipe_core.graph.caching.memory import Cache
@@ -386,6 +386,22 @@ class Pipeline:
         from pipe_core.graph.engine import default_engine
 
         return default_engine()
+
+    def cli(self, argv: Sequence[str] | None = None) -> NoReturn:
+        """Be a command: an option for each input, outputs as JSON on standard output, and an exit code.
+
+        For the end of a script: ``if __name__ == "__main__": pipeline.cli()``. What nodes print goes to standard error.
+        With ``--help`` it tells what it takes. Exit codes are those of the command `pipe`.
+
+        Args:
+            argv: The words behind the name of the script. Default: those that this process was called with.
+
+        Raises:
+            SystemExit: Always, with the exit code.
+        """
+        from pipe_core.graph.command_line import run_command
+
+        raise SystemExit(run_command(self, argv))
 
     # --- to look at ---
 
