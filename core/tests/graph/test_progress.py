@@ -236,6 +236,36 @@ def test_what_was_known_is_a_share(drawing: Drawing) -> None:
     assert "cached" not in seen[0], "no item was known as a whole"
 
 
+def test_a_pipeline_inside_is_known_when_all_of_it_is(drawing: Drawing) -> None:
+    seen = []
+
+    @node(cache=False)
+    def last(half: float) -> float:
+        seen[:] = drawing.now()
+        return half
+
+    inner = Pipeline([half], name="inner", cache=MemoryCache())
+    inner.map({"value": range(3)}, "value")
+    Pipeline([inner, last], name="outer", callbacks=[drawing.callback]).map({"value": range(4)}, "value")
+
+    assert squeezed(seen)[1:3] == ["  inner 4 0/s 75 % cached", "    half 4 0/s 75 % cached"]
+
+
+def test_the_rate_is_that_of_the_last_seconds(drawing: Drawing) -> None:
+    seen = []
+
+    @node
+    def faster(value: int) -> int:
+        drawing.clock.now += 1 if value < 100 else 0.1
+        seen[:] = drawing.now()
+        return value
+
+    Pipeline([faster], name="all", callbacks=[drawing.callback]).map({"value": range(300)}, "value")
+
+    assert squeezed(seen)[0] == "all ━ 299 of 300 items 10/s about 1 s left"
+    assert drawing.last == "all completed: 300 items in 2 min 00 s (2.5/s)"
+
+
 def test_maps_inside_of_maps_are_counted_by_what_passes_their_nodes(drawing: Drawing) -> None:
     seen = []
 
@@ -558,6 +588,47 @@ def test_what_works_in_the_end_has_not_failed(drawing: Drawing) -> None:
 
     assert re.fullmatch(r"shaky completed: 4 items in .*", drawing.last)
     assert "failed" not in drawing.last
+
+
+def test_an_attempt_that_failed_is_no_reason_why_a_run_stops(drawing: Drawing) -> None:
+    attempts = itertools.count()
+
+    @node(retries=1)
+    def shaky() -> int:
+        if next(attempts) == 0:
+            raise ConnectionError
+        return 1
+
+    def ended(shaky: int) -> int:
+        raise RunCancelledError("something inside was cancelled")
+
+    with pytest.raises(RunCancelledError):
+        Pipeline([shaky, ended], name="some", callbacks=[drawing.callback])()
+
+    assert drawing.last == "some stopped: 1 of 2 nodes in 0 s"
+
+
+def test_of_one_pipeline_twice_at_once_one_may_fail() -> None:
+    both = threading.Barrier(2, timeout=LIMIT)
+
+    @node
+    def meeting(value: int) -> float:
+        both.wait()
+        return half(value)
+
+    inner = Pipeline([meeting], name="inner")
+    sides = [inner.as_node({side: "value"}, {"meeting": f"{side} half"}) for side in ("left", "right")]
+    outer = Pipeline(sides, name="outer")
+    with ThreadPoolExecutor(2) as pool, Engine(pool) as engine:
+        (line,) = lines_of(
+            lambda callback: outer.with_callbacks([callback]).run(
+                {"left": 1, "right": -1}, engine=engine, on_error="continue"
+            )
+        )
+
+    assert re.fullmatch(r"outer failed: 1 of 2 nodes in .*; ValueError: -1 is below 0 \(in node 'meeting'\)", line), (
+        line
+    )
 
 
 def test_a_run_that_is_cancelled_has_stopped(anywhere: Engine) -> None:
