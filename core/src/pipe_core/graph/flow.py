@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.frames import Frame, Group, Inputs
@@ -36,6 +36,10 @@ Work = tuple[Frame, Step | None]
 """A step to run; all steps of the frame where it is None."""
 End = tuple[Frame, Step | None, BaseException | None]
 """What has run, and what it has raised."""
+
+
+_LONGEST_WAIT: Final = 1.0
+"""So many seconds the driver waits at most: a Ctrl-C that comes just before it begins to wait is heard behind that."""
 
 
 class Flow:
@@ -163,8 +167,8 @@ class Flow:
         times = [alarm, *([] if self._has_ended else [self.run.until, self._gates.next_time])]
         if not self._has_ended:
             self.run.check()
-        first = min((one for one in times if one is not None), default=None)
-        self._changed.wait(None if first is None else max(0.0, first - monotonic()))
+        first = min((one - monotonic() for one in times if one is not None), default=_LONGEST_WAIT)
+        self._changed.wait(max(0.0, min(first, _LONGEST_WAIT)))
 
     def _ring(self) -> None:
         """Do what was to be done at a time that has come."""
