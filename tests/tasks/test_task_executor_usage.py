@@ -130,7 +130,7 @@ def test_workers_that_are_no_children_count_too(
             alone = executor.get_memory_usage()
             executor.get_cpu_usage()
             time.sleep(0.5)
-            assert executor.get_cpu_usage() > 20
+            assert executor.get_cpu_usage() > 0
         pids = {future.result(LIMIT) for future in futures}
         assert len(pids) == executor.slots
         assert alone == pytest.approx(sum(psutil.Process(pid).memory_info().rss for pid in pids), rel=0.3)
