@@ -356,6 +356,15 @@ class Engine:
         for executor in ours:
             executor.shutdown()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Engine, ("sync", "sync")  # a worker that has one runs in line what is inside of its call
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
     def __enter__(self) -> Self:
         """Use it for a block, and close it then."""
         return self
