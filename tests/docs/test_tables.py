@@ -168,12 +168,15 @@ def test_exit_codes_are_those_of_the_command_line(root: Path) -> None:
 
 def test_every_command_and_switch_is_named(root: Path) -> None:
     from pipe_core.cli.app import COMMANDS
+    from pipe_core.cli.graph import graph
     from pipe_core.cli.run import run
     from pipe_core.cli.validate import validate
 
     text = page(root, "reference/command-line.md")
     assert {name for name in COMMANDS if f"`pipe {name}" not in text} == set()
-    switches = {name for command in (run, validate) for one in command.params for name in one.opts if name[:2] == "--"}
+    switches = {
+        name for command in (run, validate, graph) for one in command.params for name in one.opts if name[:2] == "--"
+    }
     assert sorted(switch for switch in switches if f"`{switch}`" not in text) == []
 
 

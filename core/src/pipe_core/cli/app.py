@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "validate": ("pipe_core.cli.validate:validate", "Check the records of a file against a schema."),
     "run": ("pipe_core.cli.run:run", "Run the pipe that a YAML file describes."),
     "advise": ("pipe_core.cli.advise:advise", "Say which executor is best for a file or a pipe, and why."),
+    "graph": ("pipe_core.cli.graph:graph", "Show the pipeline of functions in a Python file, or draw it."),
     "demo": ("pipe_core.cli.demo:demo", "Make sample data, run a pipe over it and show the result."),
     "plugins": ("pipe_core.cli.plugins:plugins", "List, show and check what is installed."),
     "doctor": ("pipe_core.cli.doctor:doctor", "Show versions, plugins, settings and what is wrong with them."),

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
-from typing import Any, is_typeddict
+from typing import TYPE_CHECKING, Any, is_typeddict
 
 from pipe_core.kernel.errors import ConfigError, SchemaError
 from pipe_core.kernel.index import suggestion
 from pipe_core.project.modules import ObjectNotFoundError as ObjectNotFoundError
 from pipe_core.project.modules import import_module, not_found, shown
+
+if TYPE_CHECKING:
+    from pipe_core.graph.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,15 @@ def _is_hook(value: Any) -> bool:
     return inspect.isfunction(value) or (inspect.isclass(value) and callable(getattr(value, "execute", None)))
 
 
+def _is_pipeline(value: Any) -> bool:
+    from pipe_core.graph.pipeline import Pipeline  # only who asks for one needs it
+
+    return isinstance(value, Pipeline)
+
+
 _SCHEMA = _Wanted("schema", "models", _is_model)
 _HOOK = _Wanted("hook", "hooks", _is_hook)
+_PIPELINE = _Wanted("pipeline", "pipelines", _is_pipeline)
 
 
 def load_schema(reference: str, folder: Path | None = None) -> Any:
@@ -91,6 +101,22 @@ def load_hook(reference: str, folder: Path | None = None) -> Any:
     kind = type(hook).__name__
     text = f"{reference} is a {kind}, no hook: give a function hook(entry, store) or a class with a method execute."
     raise ConfigError(text + _candidates(module, _HOOK), path=shown(module))
+
+
+def load_pipeline(reference: str, folder: Path | None = None) -> Pipeline:
+    """The pipeline of functions that *reference* names.
+
+    Raises:
+        ObjectNotFoundError: As `load_schema`.
+        ConfigError: As `load_schema`; or the object is no pipeline.
+    """
+    module, found = _load(reference, folder, _PIPELINE)
+    if _is_pipeline(found):
+        pipeline: Pipeline = found
+        return pipeline
+    kind = "a class" if inspect.isclass(found) else f"of type {type(found).__name__}"
+    text = f"{reference} is {kind}, no pipeline: name a Pipeline([...]) that the file makes."
+    raise ConfigError(text + _candidates(module, _PIPELINE), path=shown(module))
 
 
 def _load(reference: str, folder: Path | None, wanted: _Wanted) -> tuple[ModuleType, Any]:
@@ -153,8 +179,15 @@ def _names(module: ModuleType, wanted: _Wanted) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and wanted.fits(value) and getattr(value, "__module__", "") == module.__name__
+        if not name.startswith("_") and wanted.fits(value) and _is_of(module, value)
     ]
+
+
+def _is_of(module: ModuleType, value: Any) -> bool:
+    """Whether *value* was made there, as far as it says so: classes and functions do."""
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return getattr(value, "__module__", "") == module.__name__
+    return True
 
 
 def _candidates(module: ModuleType, wanted: _Wanted) -> str:
