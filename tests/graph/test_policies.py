@@ -7,10 +7,20 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipe_core import Engine, Pipeline, RateLimit, Retry, TaskTimeoutError, UnsupportedCapabilityError, node
+from pipe_core import (
+    Engine,
+    Pipeline,
+    RateLimit,
+    Retry,
+    RunRecorder,
+    TaskTimeoutError,
+    UnsupportedCapabilityError,
+    node,
+)
 
 QUICK = Retry(3, delay=0.001)
 ENGINES = ["sync", "threads", "asyncio", "loky"]
@@ -122,3 +132,38 @@ def test_a_limit_that_nobody_can_keep_is_refused_before_anything_runs() -> None:
     with pytest.raises(UnsupportedCapabilityError, match="the calling thread cannot end what runs"):
         Pipeline([limited]).run({"item": 1})
     assert not ran
+
+
+@pytest.mark.parametrize("where", ["threads", "asyncio", "loky"])
+def test_callbacks_hear_once_that_it_was_given_up(where: str) -> None:
+    heard: list[tuple[str, object]] = []
+    recorder = RunRecorder()
+
+    class Listener:
+        def on_node_start(self, node_id: str, inputs: Any, ctx: Any) -> None:
+            heard.append(("start", inputs))
+
+        def on_error(self, node_id: str, error: BaseException, ctx: Any) -> None:
+            heard.append(("error", type(error)))
+
+        def on_node_end(self, node_id: str, outputs: Any, duration: float, ctx: Any) -> None:
+            heard.append(("end", outputs))
+
+    @node(timeout=0.4, executor=where)
+    def slow(item: float) -> float:
+        time.sleep(item)
+        return item
+
+    @node(output_name="later")
+    def wait(item: float) -> None:
+        time.sleep(2 * item)
+
+    with Engine(max_workers=2) as engine:
+        Pipeline([node(output_name="warm", executor=where)(lambda item: item)], engine=engine)(item=0)
+        pipeline = Pipeline([slow], callbacks=[Listener(), recorder], engine=engine)
+        around = Pipeline([pipeline.as_node(), wait], engine=engine)
+        around.run({"item": 1.0}, on_error="continue")
+    assert heard == [("start", {"item": 1.0}), ("error", TaskTimeoutError), ("end", {})]
+    (call,) = recorder.calls
+    assert call.failed
+    assert call.end - call.start > 0.3

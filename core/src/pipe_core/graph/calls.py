@@ -81,6 +81,8 @@ class CallLane(Lane):
                 following = self._again(flow, works)  # one of them is the cause: each for itself, then
             else:
                 error = self._reason(works, error)
+                if flow.error is None:
+                    self._give_up(works, error)
                 following = flow.ended([(*work, error) for work in works], self)
         else:
             following = flow.ended(ends, self)
@@ -89,6 +91,12 @@ class CallLane(Lane):
     def _reason(self, works: list[Work], error: BaseException) -> BaseException:
         """What to raise for *error*."""
         return error
+
+    def _give_up(self, works: list[Work], error: BaseException) -> None:
+        """Say that nobody waits for *works* any more. One that has ended with *error* has said so itself."""
+        for frame, step in works:
+            if step is not None:
+                frame.level.node_is_given_up(step, error)
 
     def _again(self, flow: Flow, works: list[Work]) -> Work | None:
         return flow.again(works, self)

@@ -12,7 +12,7 @@ from pipe_core.graph.keeping import Signed, signatures_of
 from pipe_core.graph.relay import listens, relay
 from pipe_core.graph.travelling import blame_inputs, blame_nodes
 from pipe_core.graph.worker import Answer, Inside, items_there, step_there
-from pipe_core.kernel.errors import CodecError
+from pipe_core.kernel.errors import CodecError, TaskTimeoutError
 from pipe_core.runtime.wire import open_error
 
 if TYPE_CHECKING:
@@ -107,6 +107,14 @@ class RemoteLane(CallLane):
         else:
             named = [("the pipeline", name, values[slot]) for name, slot in frame.plan.inputs.items()]
         return blame_inputs(named) or error
+
+    def _give_up(self, works: list[Work], error: BaseException) -> None:
+        """Say of a step that it has failed: its worker has not, for no answer came."""
+        for frame, step in works:
+            if step is not None:
+                policies = step.node.policies
+                limit = None if policies is None or not isinstance(error, TaskTimeoutError) else policies.timeout
+                frame.level.node_is_lost(step, frame.values, error, limit or 0.0)
 
     def _again(self, flow: Flow, works: list[Work]) -> Work | None:
         self._alone.update(frame for frame, _ in works)

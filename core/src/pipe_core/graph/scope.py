@@ -260,9 +260,10 @@ class Level:
         item: The place of the activation in the maps around it.
     """
 
-    __slots__ = ("_began", "_context", "item", "known", "scope")
+    __slots__ = ("_began", "_context", "_open", "item", "known", "scope")
 
     def __init__(self, scope: Scope, item: Item) -> None:
+        self._open: dict[tuple[int, float], bool] = {}  # steps that have begun, and when; their end is told once
         self.known = 0  # steps that did not have to run
         self.scope = scope
         self.item = item
@@ -295,18 +296,36 @@ class Level:
         teller = self.scope.teller
         if teller is not None:
             teller.tell("on_node_start", step.node.name, step.inputs(values), self._context)
-        return monotonic()
+        began = monotonic()
+        if teller is not None:
+            self._open[step.index, began] = True
+        return began
 
     def node_ends(self, step: Step, values: Values, began: float, error: BaseException | None) -> None:
         """A step has ended, that *began* then."""
+        if self._open.pop((step.index, began), False):
+            self._tell_end(step, {} if error is not None else step.results(values), monotonic() - began, error)
+
+    def node_is_given_up(self, step: Step, error: BaseException) -> None:
+        """Nobody waits for a step any more that has begun, if it has. What it does later is not told."""
+        for index, began in list(self._open):
+            if index == step.index and self._open.pop((index, began), False):
+                self._tell_end(step, {}, monotonic() - began, error)
+
+    def node_is_lost(self, step: Step, values: Values, error: BaseException, lasted: float) -> None:
+        """A step has ended in another process, of which nothing was heard."""
         teller = self.scope.teller
-        if teller is None:
-            return
-        name = step.node.name
+        if teller is not None:
+            inputs = step.inputs(values)
+            teller.tell("on_node_start", step.node.name, inputs, self._context, at=monotonic() - lasted)
+            self._tell_end(step, {}, lasted, error)
+
+    def _tell_end(self, step: Step, outputs: dict[str, Any], lasted: float, error: BaseException | None) -> None:
+        teller = self.scope.teller
+        assert teller is not None  # else no step is open
         if error is not None:
-            teller.tell("on_error", name, error, self._context)
-        outputs = {} if error is not None else step.results(values)
-        teller.tell("on_node_end", name, outputs, monotonic() - began, self._context)
+            teller.tell("on_error", step.node.name, error, self._context)
+        teller.tell("on_node_end", step.node.name, outputs, lasted, self._context)
 
     def node_is_known(self, step: Step, signature: str) -> None:
         """A step does not run: what it gives was found."""
