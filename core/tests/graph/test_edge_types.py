@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 from typing import Annotated, Any, Literal, NewType, Protocol, TypedDict, TypeVar
 
 import pytest
 
-from pipe_core import Pipeline, node
+from pipe_core import Node, Pipeline, node
 from pipe_core.graph.edge_types import can_be
 from pipe_core.graph.errors import EdgeTypeError, GraphError
 
@@ -228,3 +229,20 @@ def test_classes_and_coroutine_functions_are_nodes_with_types() -> None:
         Pipeline([count, node(output_name="model")(Model), use], check_types=True)
     with pytest.raises(EdgeTypeError, match="as bytes"):
         Pipeline([fetched, decoded], check_types=True)
+
+
+def test_objects_that_can_be_called_say_their_types_where_they_are_called() -> None:
+    class Scale:
+        count: bytes = b""  # an attribute, and no parameter
+
+        def __call__(self, count: int) -> bytes:
+            return bytes(count)
+
+    @functools.lru_cache
+    def kept(scaled: str) -> str:
+        return scaled
+
+    scale = Node(Scale(), "scaled")
+    with pytest.raises(EdgeTypeError, match="gives 'scaled' as bytes, and the node 'kept' takes it as str"):
+        Pipeline([count, scale, kept], check_types=True)
+    Pipeline([count, scale], check_types=True)

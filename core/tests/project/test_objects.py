@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipe_core.kernel.errors import ConfigError, SchemaError
-from pipe_core.project.objects import ObjectNotFoundError, load_hook, load_schema
+from pipe_core.project.objects import ObjectNotFoundError, load_hook, load_pipeline, load_schema
 
 
 def test_a_schema_is_found_in_a_file(folder: Path) -> None:
@@ -170,3 +170,27 @@ def test_ctrl_c_while_a_file_is_imported_is_ctrl_c(folder: Path) -> None:
 def _path_as_before(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Importing a file makes its folder importable; not for the next test."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+PIPELINE = """
+from pipe_core import Pipeline
+def double(x): return 2 * x
+doubles = Pipeline([double], name="doubles")
+"""
+
+
+def test_a_pipeline_is_found_by_its_name(folder: Path) -> None:
+    (folder / "graphs.py").write_text(PIPELINE, encoding="utf-8")
+
+    assert load_pipeline("graphs.py:doubles", folder)(x=2) == {"double": 4}
+
+
+def test_what_is_no_pipeline_is_refused_with_those_there_are(folder: Path) -> None:
+    (folder / "graphs.py").write_text(PIPELINE, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"is of type function, no pipeline.*The pipelines there: doubles\."):
+        load_pipeline(f"{folder}/graphs.py:double")
+    with pytest.raises(ConfigError, match=r"is a class, no pipeline"):
+        load_pipeline(f"{folder}/graphs.py:Pipeline")
+    with pytest.raises(ObjectNotFoundError, match="Did you mean 'doubles'"):
+        load_pipeline("graphs.py:double_s", folder)

@@ -77,8 +77,8 @@ def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
         fn = fn.func
     if inspect.isclass(fn):
         return {**_resolved(fn.__init__), "return": fn}
-    if not inspect.isroutine(fn) and not hasattr(fn, "__annotations__"):
-        fn = type(fn).__call__
+    if not inspect.isroutine(fn):  # an object that can be called, perhaps around a function
+        fn = inspect.unwrap(fn) if hasattr(fn, "__wrapped__") else type(fn).__call__
     return _resolved(fn)
 
 
