@@ -9,6 +9,7 @@ import dataclasses
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from operator import getitem
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -126,6 +127,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         return self._dynamic_function_reduce(fn)
 
     def _class(self, cls: type) -> Any:
+        generic = vars(cls).get("__pydantic_generic_metadata__")
+        if generic and generic["origin"] is not None and not self.by_value(cls.__module__):
+            return getitem, (generic["origin"], generic["args"])  # not every pydantic lets its module have the class
         reduced = self._class_reduced(cls)
         if type(reduced) is not tuple or len(reduced) != 6:
             return reduced
