@@ -235,8 +235,7 @@ def test_a_closed_engine_leaves_nothing_behind(place: str) -> None:
         assert inside.run({"items": range(10)}, engine=engine)["behind"] == list(range(10))
         assert len(pipeline.map({"item": range(10)}, "item", engine=engine)) == 10
 
-    with Engine(place, place, max_workers=2) as engine:  # what is started once in a process
-        use(engine)
+    use(Engine("sync", "sync"))  # what is started once in a process
     with no_leaks(patience=15):
         engine = Engine(place, place, max_workers=2)
         use(engine)
