@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starting import Started
 
-from pipe_core import Engine, Pipeline, node
+from pipe_core import Engine, Node, Pipeline, node
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -180,6 +180,22 @@ def test_all_coroutines_of_a_run_share_a_loop_in_each_process(combined: Engine) 
     result = LOOPS.map({"number": 1, "items": [[1, 2], [3], [4, 5]]}, "items", engine=combined)
     pairs = [pair for row in result for pair in [row["first_loop"], *row["second_loop"], row["last_loop"]]]
     assert all(len(one) == 1 for process, one in loops(pairs).items() if process == os.getpid())
+
+
+@pytest.mark.xfail(strict=True, reason="on asyncio these run beside its loop: on the run's own, or another executor's")
+@pytest.mark.parametrize(
+    "other",
+    [
+        node(output_name="other", timeout=20)(first_loop.fn),
+        node(output_name="other", executor="asyncio")(first_loop.fn),
+        node(output_name="other")(lambda number: first_loop(number)),
+    ],
+    ids=["limited in time", "with an executor of its own", "of a plain function"],
+)
+def test_other_coroutines_share_the_loop_too(other: Node[..., Any]) -> None:
+    with Engine("asyncio") as engine:
+        found = Pipeline([first_loop, other]).run({"number": 1}, engine=engine)
+    assert found["first_loop"] == found["other"]
 
 
 def test_coroutines_run_on_clusters_too(clustered: Engine) -> None:
