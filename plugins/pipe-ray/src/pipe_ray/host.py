@@ -11,6 +11,7 @@ import json
 import queue
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
@@ -37,6 +38,7 @@ def main(settings: dict[str, Any]) -> None:
             ``worker``, what workers are told first, the file of the board among it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+    warnings.simplefilter("ignore", FutureWarning)  # Ray's, on later Rays; where warnings are errors it would not start
     line = Line(Connection(settings["fd"]))
     threading.Thread(target=watch_driver, args=(settings["driver"], settings["folder"]), daemon=True).start()
     try:
