@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Final
 
+from loky.backend import resource_tracker as loky_tracker
 from loky.backend.context import get_context
 
 from pipe_core import WorkerKilled
@@ -30,7 +31,8 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # a process of multiprocessing, which unblocks signals when it starts
+    for tracker in (resource_tracker, loky_tracker):  # processes whose start unblocks signals, with some versions
+        tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
