@@ -159,7 +159,8 @@ def test_annotations_that_cannot_be_resolved_go_with_everything_and_hide_no_othe
 
 
 def test_functions_without_annotations_go_with_everything() -> None:
-    Pipeline([count, node(output_name="x")(lambda count: count)], check_types=True)
+    pipeline = Pipeline([count, node(output_name="x")(lambda count: count)], check_types=True)
+    assert pipeline.outputs == ("count", "x")
 
 
 def test_a_mapped_pipeline_takes_many_and_gives_lists() -> None:

@@ -628,7 +628,7 @@ def test_a_class_made_in_a_function_is_its_code() -> None:
 
         else:
 
-            class Local:  # type: ignore[no-redef]
+            class Local:  # type: ignore[no-redef]  # one of the two is made
                 def get(self) -> int:
                     return 1
 

@@ -102,10 +102,22 @@ def test_rows_stream_to_a_coroutine(engine: Engine) -> None:
 
 
 def test_whoever_leaves_a_stream_ends_it(engine: Engine) -> None:
+    read: list[int] = []
+
+    def endless() -> Iterator[int]:
+        for value in itertools.count():
+            read.append(value)
+            yield value
+
     async def main() -> None:
-        async for row in Pipeline([double, halved]).astream({"value": itertools.count()}, "value", engine=engine):
+        rows = Pipeline([double, halved]).astream({"value": endless()}, "value", engine=engine)
+        async for row in rows:
             if row["double"] == 20:
                 break
+        await rows.aclose()  # type: ignore[attr-defined]  # a generator has it
+        before = len(read)
+        await asyncio.sleep(0.1)
+        assert len(read) == before, "nothing is read behind the end"
 
     asyncio.run(asyncio.wait_for(main(), 20))
 
