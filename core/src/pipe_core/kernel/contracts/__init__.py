@@ -19,6 +19,7 @@ from pipe_core.kernel.contracts.formats import Mode as Mode
 from pipe_core.kernel.contracts.formats import Payload as Payload
 from pipe_core.kernel.contracts.formats import Readable as Readable
 from pipe_core.kernel.contracts.formats import Rejection as Rejection
+from pipe_core.kernel.contracts.formats import ResumableSink as ResumableSink
 from pipe_core.kernel.contracts.formats import Row as Row
 from pipe_core.kernel.contracts.formats import Serializer as Serializer
 from pipe_core.kernel.contracts.formats import Sink as Sink

@@ -208,6 +208,27 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class ResumableSink(Sink, Protocol):
+    """A sink that a later process can go on with, where the one that wrote it was killed.
+
+    The states are plain data that JSON can say. Who keeps one on stable storage loses nothing of what came before it.
+    """
+
+    def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
+        """Bring all that was written to stable storage. The state with which `resume` goes on from here.
+
+        With *final* nothing more will be written, and only `commit` follows: a file gets its end. Without it a sink
+        that cannot stop here, such as one file with an index at its end, raises `SinkError`.
+        """
+
+    def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Instead of `open`: go on at *state*. What was written behind it is cut off.
+
+        Where a final state has been committed already, all of it or some, the `commit` that follows brings it to its
+        end, once. Raises `SinkError` when what the state names is gone.
+        """
+
+@runtime_checkable
 class Format(Protocol):
     """How one kind of file, table or topic is read and written."""
 
