@@ -52,7 +52,7 @@ def prepare_ml_info(
         `project_name`.
 
     Raises:
-        OptionsError: Hyperparameters are no mapping; or the version is ``"latest"``, and no registry or no name is given.
+        OptionsError: Hyperparameters are no mapping; or the version is ``"latest"`` without a registry or a name.
         ModelNotFoundError: The version is ``"latest"`` and the registry has none of that name.
     """
     pipeline, node = pipeline or {}, node or {}

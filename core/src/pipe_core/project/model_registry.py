@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.errors import OptionsError, PipeError
 from pipe_core.kernel.index import suggestion
 
@@ -156,9 +157,9 @@ class FileModelRegistry:
                 digest=hashlib.sha256(artifact).hexdigest(),
             )
             _write(staged / _FACTS, _to_json(record))
-            _sync_folder(staged)
+            sync_folder(staged)
             _rename(staged, target, name, version)
-            _sync_folder(home)
+            sync_folder(home)
         except OSError as error:
             if isinstance(error, PipeError):
                 raise
@@ -291,14 +292,3 @@ def _write(place: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(place: Path) -> None:
-    """Make the names in *place* durable, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
