@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
+from threading import get_ident
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
@@ -29,8 +30,10 @@ from pipe_core.runtime.dispatcher import Dispatcher
 from pipe_core.runtime.giving_up import GivingUp
 from pipe_core.runtime.held_ready import HeldReady
 from pipe_core.runtime.ledger import Ledger, TaskStatus
+from pipe_core.runtime.resources import NeedingTask, needed
 from pipe_core.runtime.share import Shared
 from pipe_core.runtime.task import Attempt, Task, no_function
+from pipe_core.runtime.yielding_lock import YieldingLock
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -84,6 +87,8 @@ class Executor(concurrent.futures.Executor):
         self._slots = slots or getattr(backend, "slots", None) or cores()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()  # re-entrant: a backend may end a call while it takes another one
+        self._worker_lock = YieldingLock(self._lock)  # the same, for threads that no signal reaches
+        self._main_thread = threading.main_thread().ident
         self._asleep: list[threading.Lock] = []  # a gate for each thread that sleeps in `_take`
         self._idle = threading.Condition(self._lock)  # shut down, and nothing is open any more
         self._alarm = Alarm(self._wake)
@@ -153,6 +158,44 @@ class Executor(concurrent.futures.Executor):
         else:
             sleeper.release()
         return task.future
+
+    def submit_needing(
+        self, resources: Mapping[str, float], fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """As `submit`, for a call that runs only on a worker that has *resources*, which are its own while it runs.
+
+        Args:
+            resources: How much it needs of what, as the system counts it: ``{"GPU": 1}``.
+            fn: The function.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Raises:
+            UnsupportedCapabilityError: This executor knows no resources; names the installed ones that do.
+            OptionsError: *resources* are none.
+            RuntimeError: The executor was shut down.
+
+        Where no worker has them, or none has them any more, the future has `MissingResourcesError`.
+        """
+        if not callable(fn):
+            raise no_function(fn)
+        task = NeedingTask(next(self._numbers), fn, args, kwargs)
+        task.resources = needed(resources, self)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(AFTER_SHUTDOWN)
+            self._dispatcher.add(task, monotonic())
+            self._rouse()
+        self._backend.wake()
+        return task.future
+
+    def resources(self) -> list[dict[str, float]]:
+        """What each worker has for calls that need something, or each machine where its workers share that.
+
+        Raises:
+            BackendLost: The cluster is gone.
+        """
+        return self._workers.resources()
 
     def map(
         self,
@@ -326,7 +369,7 @@ class Executor(concurrent.futures.Executor):
 
     def _take(self, slot: int, wait: bool = False) -> Task | None:
         while True:
-            with self._lock:
+            with self._lock if get_ident() == self._main_thread else self._worker_lock:
                 task = self._dispatcher.take(slot, monotonic(), not wait)
                 gate = None
                 if task is None:
@@ -367,7 +410,7 @@ class Executor(concurrent.futures.Executor):
         ended = wire.open_answer(outcome) if isinstance(outcome, bytes) else outcome
         task: Task = call if type(call) is not Attempt else call.task
         why = "" if ended.error is None else self._explain(task, ended.error)
-        with self._lock:
+        with self._lock if get_ident() == self._main_thread else self._worker_lock:
             if task.attempt != (1 if task is call else call.number) or not self._dispatcher.release(task):
                 return  # given up before: its caller has been told something else
             final = self._decide(task, ended, why)
