@@ -1,8 +1,8 @@
 """A way to a lock for threads that take it for a moment, thousands of times a second.
 
-A thread that sleeps at a lock is given it before it can run: whoever let go of it and wants it again sleeps in turn, and
-from then on every step of each is a change of threads. Three times the time of a call was measured so. A thread that
-lets the others run and asks again is given nothing early, and the queue never forms.
+A thread that sleeps at a lock is given it before it can run: whoever let go of it and wants it again sleeps in turn,
+and from then on every step of each is a change of threads. Three times the time of a call was measured so. A thread
+that lets the others run and asks again is given nothing early, and the queue never forms.
 """
 
 from __future__ import annotations
