@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pipe_core.graph.errors import ItemsFailedError
+from pipe_core.graph.errors import items_failed
 from pipe_core.graph.flow import Flow
 from pipe_core.graph.frames import Group
 from pipe_core.graph.inline import each_in_line, run_plan
@@ -55,7 +55,7 @@ class Engine:
         OptionsError: *max_workers* is no whole number from 1 on.
     """
 
-    is_ours = True
+    takes_within = True
     """Whether it takes ``within=``: what a nested pipeline inherits."""
 
     def __init__(self, node_executor: Any = None, map_executor: Any = None, max_workers: int | None = None) -> None:
@@ -123,7 +123,7 @@ class Engine:
                 self._flow(run, sides, plan, mapped=False).drive(group)
                 outputs, failures = group.results[0], group.errors
         if failures and on_error == "collect":
-            raise _collected(failures, len(plan.steps), "nodes", outputs)
+            raise items_failed(failures, len(plan.steps), "nodes", outputs)
         return outputs
 
     def map(
@@ -195,7 +195,7 @@ class Engine:
 
         result = MapResult(rows, plan.outputs, failed, again)
         if failed and on_error == "collect":
-            raise _collected([one.error for one in failed], len(rows), "items", result)
+            raise items_failed([one.error for one in failed], len(rows), "items", result)
         return result
 
     def imap(
@@ -254,7 +254,7 @@ class Engine:
                     yield row if failed is None else FailedRow(row, ItemFailure(index, *failed))
                 count = group.count
             if errors and on_error == "collect":
-                raise _collected(errors, count, "items", None)
+                raise items_failed(errors, count, "items", None)
 
     def run_values(self, plan: Plan, values: Values, scope: Scope, item: Item) -> None:
         """Run *plan* on *values*, which hold the results then. For workers of other processes."""
@@ -376,12 +376,6 @@ class Engine:
     def __repr__(self) -> str:
         workers = "" if self.max_workers is None else f", max_workers={self.max_workers}"
         return f"Engine(node_executor={self.node_executor!r}, map_executor={self.map_executor!r}{workers})"
-
-
-def _collected(failures: Sequence[Exception], of: int, what: str, result: Any) -> ItemsFailedError:
-    error = ItemsFailedError(f"{len(failures)} of {of} {what} have failed", failures)
-    error.result = result
-    return error
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -115,6 +115,13 @@ class ItemsFailedError(ExceptionGroup[Exception]):
         return part
 
 
+def items_failed(failures: Sequence[Exception], of: int, what: str, result: Any) -> ItemsFailedError:
+    """The error for *failures* of so many *what*: items, nodes. *result* is what there is in spite of them."""
+    error = ItemsFailedError(f"{len(failures)} of {of} {what} have failed", failures)
+    error.result = result
+    return error
+
+
 def note(error: BaseException, node: str, inputs: dict[str, Any], item: Sequence[int] = (), pipeline: str = "") -> None:
     """Say on *error* where it happened. Once: an error that passes several levels keeps the first note."""
     if any(text.startswith("In node ") for text in getattr(error, "__notes__", ())):

@@ -68,17 +68,22 @@ def _run_steps(plan: Plan, values: Values, level: Level, failures: list[Exceptio
             continue
         level.scope.run.check()
         try:
-            if not isinstance(step.node, PipelineNode):
-                call_step(step, values, level)
-            elif has_own_engine(step.node, level):
-                run_by_own_engine(step, values, level)
-            else:
-                _run_nested(step, step.node, values, level)
+            run_step(step, values, level)
         except Exception as error:
             if failures is None or error is level.scope.run.ended_by:
                 raise
             failures.append(error)
             lost |= plan.downstream(step)
+
+
+def run_step(step: Step, values: Values, level: Level) -> None:
+    """Run a step, with all that is inside of it, and keep what it gives."""
+    if not isinstance(step.node, PipelineNode):
+        call_step(step, values, level)
+    elif has_own_engine(step.node, level):
+        run_by_own_engine(step, values, level)
+    else:
+        _run_nested(step, step.node, values, level)
 
 
 def call_step(step: Step, values: Values, level: Level) -> None:
@@ -124,7 +129,7 @@ def run_by_own_engine(step: Step, values: Values, level: Level) -> None:
     """Run the nested pipeline of a step by the engine that it has of its own, in its slot."""
     node: Any = step.node
     engine, inputs = node.pipeline.engine, step.inputs(values)
-    options = {"within": level} if getattr(engine, "is_ours", False) else {}
+    options = {"within": level} if getattr(engine, "takes_within", False) else {}
     began = level.nested_begins(node.pipeline)
     try:
         if node.is_mapped:

@@ -30,7 +30,14 @@ _numbers = itertools.count(1)
 
 
 class RunsPipelines(Protocol):
-    """Runs pipelines: the `Engine`, or somebody else's."""
+    """Runs pipelines: the `Engine`, or somebody else's.
+
+    These three methods are all that a pipeline asks of its engine. Options are those that `Pipeline.run` and its like
+    are given, and of coroutines ``token=`` and ``loop=``: `Pipeline.arun` and its like call the same methods, in a
+    thread of their own. How a pipeline runs says `Pipeline.plan_for`. An engine that has a true ``takes_within`` is
+    given ``within=`` by what is around a nested pipeline: the `Level` from which it inherits cache, callbacks and the
+    end of the run.
+    """
 
     @property
     def run(self) -> Callable[..., Any]:

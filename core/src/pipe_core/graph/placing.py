@@ -65,7 +65,7 @@ class Placing:
             PluginError: The plugin of an executor cannot be used.
             OptionsError: An option of it is wrong.
         """
-        if not getattr(engine, "is_ours", False):
+        if not is_ours(engine):
             return cls(engine=engine)
         return cls(_place(engine, engine.node_executor), _place(engine, engine.map_executor), engine)
 
@@ -82,7 +82,7 @@ class Placing:
         """Where *node* runs. Nothing for a pipeline, whose nodes run here and there."""
         if isinstance(node, PipelineNode):
             return ""
-        if not getattr(self.engine, "is_ours", False):
+        if not is_ours(self.engine):
             return type(self.engine).__name__
         if self.whole:
             return self.whole
@@ -93,6 +93,13 @@ class Placing:
         if self.is_item or (node.is_async and self.items.has_loop):
             return self.items.name
         return HERE
+
+
+def is_ours(engine: Any) -> bool:
+    """Whether *engine* runs nodes on executors, by its two words; else it does so in its own way."""
+    from pipe_core.graph.engine import Engine
+
+    return isinstance(engine, Engine)
 
 
 def _place(engine: Engine, given: Any) -> Place:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pipe_core.graph.callbacks import CallbackContext, Teller
 from pipe_core.graph.errors import GraphError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from pipe_core.graph.caching.memory import Cache
-    from pipe_core.graph.flow import Flow
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.plan import Plan, Step, Values
     from pipe_core.runtime.executor import Executor
@@ -28,6 +27,16 @@ _making = threading.Lock()
 Item = tuple[int, ...]
 """The place of an item in each map around it, the outermost first; empty outside of maps."""
 OnError = Literal["raise", "continue", "collect"]
+
+
+class Waiting(Protocol):
+    """The thread that waits for a run whose steps run in others."""
+
+    def post(self, news: Callable[[], None], /) -> None:
+        """Let it call *news*, from any thread."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """End the run with *error*, from any thread."""
 
 
 class CancelToken:
@@ -70,7 +79,7 @@ class Run:
 
     Attributes:
         given: The loop that it was given.
-        flow: What decides, where steps or items run at the same time.
+        flow: Who waits for it, where steps or items run at the same time.
         executors: What was started for this run alone.
         signing: What it has signed for the cache.
         goes_on: Whether it goes on when something has failed.
@@ -94,7 +103,7 @@ class Run:
         self.ended_by: BaseException | None = None
         self.given = loop
         self._loop: RunLoop | None = None
-        self.flow: Flow | None = None
+        self.flow: Waiting | None = None
         self.executors: list[Executor] = []
         self.remembered: dict[str, Any] = {} if around is None else around.remembered
         self.pipelines: dict[str, Pipeline] = {} if around is None else around.pipelines
@@ -121,7 +130,7 @@ class Run:
         else:
             flow.post(call)
 
-    def _outermost_flow(self) -> Flow | None:
+    def _outermost_flow(self) -> Waiting | None:
         # A run around it that has none is in the thread that waits for the next one inside.
         found = None if self.around is None else self.around._outermost_flow()
         return self.flow if found is None else found
