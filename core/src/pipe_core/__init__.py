@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.errors import HookTimeout as HookTimeout
     from pipe_core.kernel.errors import IllegalTransitionError as IllegalTransitionError
     from pipe_core.kernel.errors import InsecureAddressError as InsecureAddressError
+    from pipe_core.kernel.errors import MissingResourcesError as MissingResourcesError
     from pipe_core.kernel.errors import OptionsError as OptionsError
     from pipe_core.kernel.errors import PipeError as PipeError
     from pipe_core.kernel.errors import PluginBlockedError as PluginBlockedError
@@ -137,7 +138,7 @@ _PLACES = {
     "pipe_core.kernel.contracts": "Backend Call Codec Done Format Outcome Scheduler Sink Source Take",
     "pipe_core.kernel.errors": (
         "BackendLost CircuitOpenError CodecError ConfigError ConservationError DeadlockError HookContractError "
-        "HookTimeout IllegalTransitionError InsecureAddressError "
+        "HookTimeout IllegalTransitionError InsecureAddressError MissingResourcesError "
         "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
         "PluginIncompatibleError PluginLoadError PluginNotFoundError QueueFullError RecordsFailedError RemoteError "
         "RunCancelledError RunError RunningError SchemaError SettingsError SinkError SourceError SourceNotFoundError "

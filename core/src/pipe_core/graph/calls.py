@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from time import monotonic
@@ -29,12 +29,19 @@ class CallLane(Lane):
 
     Args:
         executor: Where they are.
+        resources: What each call needs of its worker.
+        slots: How many run at once. Default: as many as there are.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(
+        self, executor: Executor, resources: Mapping[str, float] | None = None, slots: int | None = None
+    ) -> None:
         super().__init__()
         self.executor: Executor = executor
-        self.slots = executor.slots
+        self.slots = slots or executor.slots
+        self._call: Callable[..., Future[Any]] = executor.submit
+        if resources is not None:
+            self._call = partial(executor.submit_needing, resources)
         self._futures: set[Future[Any]] = set()
 
     def start(self, flow: Flow) -> None:
@@ -66,7 +73,7 @@ class CallLane(Lane):
         """The call that was made of *work*, and perhaps of more."""
         frame, step = work
         assert step is not None  # only single steps are limited in time
-        return [work], self.executor.submit(_called, frame, step)
+        return [work], self._call(_called, frame, step)
 
     def _take_back(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
         """For the driver: what came back."""

@@ -273,7 +273,7 @@ class Engine:
         if isinstance(self.node_executor, str) and sides[0] is not None and sides[0].capabilities.in_process:
             inside = WORDS.get(self.node_executor, self.node_executor), self.max_workers
         layout = Layout(*sides, self._homes, inside, self._places(plan))
-        layout.check(plan, mapped=mapped)
+        layout.check(plan, self, mapped=mapped)
         return Flow(run, layout)
 
     # --- executors ---

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.calls import CallLane
 from pipe_core.graph.frames import Frame, Group
 from pipe_core.graph.lanes import Lane, LoopLane, PullLane, blocks_loop, is_around
+from pipe_core.graph.needs import room, unable
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.remote import Homes, RemoteLane
@@ -16,6 +17,7 @@ from pipe_core.graph.worker import Inside
 from pipe_core.kernel.errors import UnsupportedCapabilityError
 
 if TYPE_CHECKING:
+    from pipe_core.graph.node import Node
     from pipe_core.runtime.executor import Executor
 
 
@@ -50,6 +52,7 @@ class Layout:
         self._inside = inside
         self._made: dict[Executor, tuple[Lane, Lane]] = {}
         self._timed: dict[Executor, Lane] = {}
+        self._needing: dict[tuple[Executor, frozenset[tuple[str, float]]], CallLane] = {}
         self._nodes = self._lanes(nodes)
         self._items = self._lanes(items)
         self._places = {place: self._lanes(executor) for place, executor in (places or {}).items()}
@@ -73,16 +76,28 @@ class Layout:
         self.others += {id(lane): lane for lane in (plain, awaited)}.values()
         return plain, awaited
 
-    def check(self, plan: Plan, *, mapped: bool) -> None:
-        """Make sure that every limit of time in *plan* can be kept.
+    def check(self, plan: Plan, engine: object, *, mapped: bool) -> None:
+        """Make sure that what nodes of *plan* say of limits of time and of resources can be kept.
+
+        Args:
+            plan: Of the run.
+            engine: Whose run it is. What is inside is checked by its own engine where it has one.
+            mapped: Whether it is about the items of a map.
 
         Raises:
-            UnsupportedCapabilityError: One cannot.
+            UnsupportedCapabilityError: Something cannot be kept.
+            MissingResourcesError: No worker has what a node needs.
         """
-        usual = self._nodes if not self.is_serial else self._items if mapped else (self.here, self.here)
-        for policies in plan.policies:
+        for node, in_item in _nodes((step.node for step in plan.steps), engine, mapped=mapped):
+            policies = node.policies
+            if policies is None:
+                continue
+            usual = self._nodes if not self.is_serial else self._items if in_item else (self.here, self.here)
+            lane = (usual if policies.executor is None else self._places[policies.place])[0]
+            if policies.resources is not None:
+                lane = self._with_resources(lane, node.name, policies.resources)
             if policies.timeout is not None:
-                self._limited((usual if policies.executor is None else self._places[policies.place])[0])
+                self._limited(lane)
 
     def around_this_thread(self) -> list[Lane]:
         """The lanes whose slots the calling thread sits on: it helps, for else nobody might."""
@@ -101,9 +116,27 @@ class Layout:
             plain, awaited = self._nodes
         if step is not None and isinstance(step.node, PipelineNode):
             return self.here if isinstance(plain, RemoteLane) else plain  # it is opened, and runs elsewhere
+        if policies is not None and policies.resources is not None:
+            plain = awaited = self._with_resources(plain, step.node.name, policies.resources)  # type: ignore[union-attr]  # it has policies
         if policies is not None and policies.timeout is not None:
             return self._limited(plain)
         return awaited if step is not None and step.node.is_async else plain
+
+    def _with_resources(self, lane: Lane, node: str, resources: Mapping[str, float]) -> Lane:
+        """Where *node* runs, which needs *resources* and would run on *lane*."""
+        executor = lane.executor
+        if executor is None or not executor.capabilities.resources:
+            raise unable(node, resources, "sync" if executor is None else executor.name)
+        key = executor, frozenset(resources.items())
+        if key not in self._needing:
+            # no more than can run: the others would wait there, in slots that somebody else could use
+            slots = min(executor.slots, room(node, resources, executor))
+            made: CallLane = CallLane(executor, resources, slots)
+            if isinstance(lane, RemoteLane):
+                made = RemoteLane(executor, self._homes, None, resources, slots)
+            self._needing[key] = made
+            self.others.append(made)
+        return self._needing[key]
 
     def _limited(self, lane: Lane) -> Lane:
         """Where a step runs whose time is limited, and that would run on *lane*."""
@@ -147,3 +180,14 @@ class Layout:
         scope, item = frame.level.scope.within(node.pipeline), frame.level.item
         around = MapLevel(scope, item, len(items), node.fixed(inputs)) if node.is_mapped else None
         return Group(node.plan(node.inner(inputs)), scope, iter(items), item, (frame, step), around)
+
+
+def _nodes(
+    nodes: Iterable[Node[..., Any] | PipelineNode], engine: object, *, mapped: bool
+) -> Iterator[tuple[Node[..., Any], bool]]:
+    """*nodes*, and all inside of them that *engine* runs, each with whether it is part of an item of a map."""
+    for node in nodes:
+        if not isinstance(node, PipelineNode):
+            yield node, mapped
+        elif node.pipeline.engine is None or node.pipeline.engine is engine:
+            yield from _nodes(node.pipeline.nodes, engine, mapped=mapped or node.is_mapped)

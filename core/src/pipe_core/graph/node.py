@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
@@ -60,6 +60,8 @@ class Node(Generic[P, R]):
         rate: How often it may start: a number a second, ``(number, seconds)`` or a `RateLimit`.
         concurrency: How many of it may run at once in one run.
         executor: Where it runs, whatever the engine says: anything that `get_executor` takes.
+        resources: What it needs of its worker, and has to itself while it runs: ``{"GPU": 1}``. Executors that know no
+            resources refuse it before anything runs.
 
     Raises:
         NodeDefinitionError: It is no function, its parameters cannot be known by name, or a name is none.
@@ -78,6 +80,7 @@ class Node(Generic[P, R]):
         rate: float | tuple[float, float] | RateLimit | None = None,
         concurrency: int | None = None,
         executor: Any = None,
+        resources: Mapping[str, float] | None = None,
     ) -> None:
         if not callable(fn):
             raise NodeDefinitionError(f"A node wants a function, not {fn!r}.")
@@ -89,7 +92,7 @@ class Node(Generic[P, R]):
         self.parameters = _parameters(self.name, fn)
         self.cache = cache
         self.helpers = helpers
-        self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor)
+        self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor, resources)
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # not whether it can be called, but how
         functools.update_wrapper(self, fn)
 
@@ -125,6 +128,7 @@ def node(
     rate: float | tuple[float, float] | RateLimit | None = None,
     concurrency: int | None = None,
     executor: Any = None,
+    resources: Mapping[str, float] | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]: ...
 def node(fn: Any = None, /, **options: Any) -> Any:
     """Make a function a node: ``@node``, ``@node()``, ``@node(output_name="total")``.

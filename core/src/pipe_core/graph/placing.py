@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from pipe_core.graph.needs import unable
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.kernel.kernel import Choice, current_kernel
 from pipe_core.kernel.specs import ExecutorSpec
@@ -29,11 +30,13 @@ class Place:
         name: Of the executor.
         in_process: Whether what runs there sees the objects of this process.
         has_loop: Whether coroutines run on an event loop of its own.
+        has_resources: Whether it knows what its workers have.
     """
 
     name: str
     in_process: bool = True
     has_loop: bool = False
+    has_resources: bool = False
 
 
 _HERE: Final = Place(HERE)
@@ -79,20 +82,30 @@ class Placing:
         return Placing(self.nodes, self.items, self.engine, whole, is_item=True)
 
     def runs_on(self, node: Node[..., Any] | PipelineNode) -> str:
-        """Where *node* runs. Nothing for a pipeline, whose nodes run here and there."""
+        """Where *node* runs. Nothing for a pipeline, whose nodes run here and there.
+
+        Raises:
+            UnsupportedCapabilityError: It needs something of its worker, and nobody there knows what workers have.
+        """
         if isinstance(node, PipelineNode):
             return ""
         if not is_ours(self.engine):
             return type(self.engine).__name__
         if self.whole:
             return self.whole
+        place, policies = self._place_of(node), node.policies
+        if policies is not None and policies.resources is not None and not place.has_resources:
+            raise unable(node.name, policies.resources, place.name)
+        return place.name
+
+    def _place_of(self, node: Node[..., Any]) -> Place:
         if node.policies is not None and node.policies.executor is not None:
-            return _place(self.engine, node.policies.executor).name
+            return _place(self.engine, node.policies.executor)
         if self.nodes is not _HERE:
-            return self.nodes.name
+            return self.nodes
         if self.is_item or (node.is_async and self.items.has_loop):
-            return self.items.name
-        return HERE
+            return self.items
+        return _HERE
 
 
 def is_ours(engine: Any) -> bool:
@@ -121,4 +134,4 @@ def _place(engine: Engine, given: Any) -> Place:
         return Place(type(chosen).__name__, in_process=isinstance(chosen, ThreadPoolExecutor))
     if found.isolation == "none":
         return _HERE
-    return Place(called, found.in_process, found.in_process and found.native_async)
+    return Place(called, found.in_process, found.in_process and found.native_async, found.resources)

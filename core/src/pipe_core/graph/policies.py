@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 from pipe_core.graph.errors import NodeDefinitionError
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.runtime.permits import RateLimit
+from pipe_core.runtime.resources import checked
 from pipe_core.runtime.retries import Retry
 
 
@@ -21,6 +24,7 @@ class Policies:
         rate: How often it may start.
         concurrency: How many of it may run at once, in one run.
         executor: Where it runs.
+        resources: What it needs of its worker, by name, and has to itself while it runs.
     """
 
     retry: Retry | None = None
@@ -28,6 +32,7 @@ class Policies:
     rate: RateLimit | None = None
     concurrency: int | None = None
     executor: Any = None
+    resources: Mapping[str, float] | None = None
 
     @classmethod
     def of(
@@ -38,11 +43,12 @@ class Policies:
         rate: float | tuple[float, float] | RateLimit | None,
         concurrency: int | None,
         executor: Any,
+        resources: Mapping[str, float] | None,
     ) -> Policies | None:
         """What was said of the node *name*; None where nothing was.
 
         Raises:
-            NodeDefinitionError: A number is out of its range.
+            NodeDefinitionError: A number is out of its range, or resources are none.
             OptionsError: The retries or the rate are none.
         """
         if timeout is not None and (type(timeout) not in (int, float) or not timeout > 0):
@@ -52,10 +58,33 @@ class Policies:
                 f"The node '{name}' wants a whole number from 1 on as concurrency, not {concurrency!r}."
             )
         retry = retries if retries is None or isinstance(retries, Retry) else Retry(retries)
-        made = cls(retry, timeout, RateLimit.of(rate), concurrency, executor)
+        needs = None if resources is None else _needs(name, resources)
+        made = cls(retry, timeout, RateLimit.of(rate), concurrency, executor, needs)
         return None if made == cls() else made
 
     @property
     def place(self) -> Hashable:
         """What tells one `executor` from another one."""
         return self.executor if isinstance(self.executor, str) else id(self.executor)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = self.executor
+        executor = given if given is None or not isinstance(given, Executor) else _OfAnotherProcess(repr(given))
+        return Policies, (self.retry, self.timeout, self.rate, self.concurrency, executor, self.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfAnotherProcess:
+    """Stands for an executor where a node has travelled without it. Nothing runs on it, and it is not asked to."""
+
+    called: str
+
+    def __repr__(self) -> str:
+        return f"{self.called} of another process"
+
+
+def _needs(name: str, resources: object) -> Mapping[str, float]:
+    try:
+        return checked(resources)
+    except OptionsError as error:
+        raise NodeDefinitionError(f"The node '{name}': {error}") from None

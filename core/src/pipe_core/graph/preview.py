@@ -14,6 +14,7 @@ from pipe_core.graph.plan import ABSENT
 from pipe_core.graph.scope import Run, Scope
 from pipe_core.looks.tables import table
 from pipe_core.looks.wording import one_line, several
+from pipe_core.runtime.resources import in_words
 
 if TYPE_CHECKING:
     from pipe_core.graph.pipeline import Pipeline
@@ -98,10 +99,15 @@ class Preview:
             for one in level:
                 name = indent + one_line(one.name) + (f" over {', '.join(one.over)}" if one.over else "")
                 kept = "" if one.inside is not None else _KEPT[one.is_kept]
-                says = ", ".join(f"{key}={value}" for key, value in one.policies.items())
+                says = ", ".join(map(_in_words, one.policies.items()))
                 yield f"{before}{number}", name, ", ".join(one.gives), one.runs_on, kept, says
                 if one.inside is not None:
                     yield from one.inside._rows(f"{before}{number}.", f"{indent}  ")
+
+
+def _in_words(policy: tuple[str, Any]) -> str:
+    name, value = policy
+    return f"needs {in_words(value)}" if name == "resources" else f"{name}={value}"
 
 
 def _some(row: Sequence[str], wanted: Sequence[bool]) -> list[str]:
@@ -194,4 +200,6 @@ def _says(policies: Policies | None) -> dict[str, Any]:
         said["rate"] = f"{policies.rate.limit:g} in {policies.rate.per:g} s"
     if policies.concurrency is not None:
         said["concurrency"] = policies.concurrency
+    if policies.resources is not None:
+        said["resources"] = dict(policies.resources)
     return said

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import weakref
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.calls import CallLane
+from pipe_core.graph.companions import packed
 from pipe_core.graph.keeping import Signed, signatures_of
 from pipe_core.graph.relay import listens, relay
 from pipe_core.graph.travelling import blame_inputs, blame_nodes
@@ -61,12 +63,20 @@ class RemoteLane(CallLane):
         executor: Where they are.
         homes: Where its workers find pipelines.
         inside: The executor that they use themselves for the nodes of an item. Default: one after the other.
+        resources: What each step needs of its worker.
+        slots: How many steps are there at once. Default: twice as many as run.
     """
 
-    def __init__(self, executor: Executor, homes: Homes, inside: Inside | None = None) -> None:
-        super().__init__(executor)
+    def __init__(
+        self,
+        executor: Executor,
+        homes: Homes,
+        inside: Inside | None = None,
+        resources: Mapping[str, float] | None = None,
+        slots: int | None = None,
+    ) -> None:
+        super().__init__(executor, resources, slots or 2 * executor.slots)  # some are on their way while others run
         self._inside = inside
-        self.slots = 2 * executor.slots  # some are on their way while the others run
         self._homes = homes
         self._seconds = 0.0
         self._alone: set[Frame] = set()
@@ -84,11 +94,13 @@ class RemoteLane(CallLane):
         frame, step = work
         home = self._homes.of(frame, self.executor)
         scope = frame.level.scope
-        told = scope.teller is not None or (step is None and listens(scope.pipeline))
+        told = None
+        if scope.teller is not None or (step is None and listens(scope.pipeline)):
+            told = packed(scope.companions)
         if step is not None:
             inputs = [frame.values[slot] for slot in step.slots]
             signed = signatures_of(frame.values, step.slots)
-            return [work], self.executor.submit(step_there, home, step.index, inputs, signed, frame.level.item, told)
+            return [work], self._call(step_there, home, step.index, inputs, signed, frame.level.item, told)
         works = [work]
         if frame not in self._alone:
             share = max(1, len(self.ready) // self.slots)
@@ -123,7 +135,7 @@ class RemoteLane(CallLane):
     def _kept(self, works: list[Work], data: bytes) -> list[End]:
         found: Answer = pickle.loads(data)  # noqa: S301  # ours, from a worker of ours
         frame, step = works[0]
-        relay(found.events, frame.level.scope)
+        relay(found.events, frame.level.scope, found.clock)
         if step is None:
             each = found.seconds / len(found.ends)
             self._seconds = (self._seconds + each) / 2 if self._seconds else each

@@ -225,6 +225,15 @@ class QueueFullError(PipeError, RuntimeError):
         self.max_size = max_size
 
 
+class MissingResourcesError(PipeError, RuntimeError):
+    """No worker has what a call needs. `resources` says what that is, and `executor` whose workers they are."""
+
+    def __init__(self, message: str, *, resources: Mapping[str, float], executor: str) -> None:
+        super().__init__(message)
+        self.resources = dict(resources)
+        self.executor = executor
+
+
 class TaskTimeoutError(PipeError, TimeoutError):
     """A task took longer than it may, or was not begun by its deadline."""
 

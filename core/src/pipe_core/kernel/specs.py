@@ -36,6 +36,8 @@ class Capabilities:
         hard_timeout: A call that runs too long is killed, not only given up.
         survives_worker_death: The executor stays usable after a worker died.
         nested_submit: A call may submit calls to the same executor and wait for them.
+        resources: A call may say what it needs of its worker, as `Executor.submit_needing`: it runs only where that
+            is, and what it needs is nobody else's while it runs.
     """
 
     isolation: Literal["none", "thread", "process", "remote"] = "none"
@@ -44,6 +46,7 @@ class Capabilities:
     hard_timeout: bool = False
     survives_worker_death: bool = False
     nested_submit: bool = False
+    resources: bool = False
 
     @property
     def in_process(self) -> bool:

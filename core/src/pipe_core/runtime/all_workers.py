@@ -66,6 +66,11 @@ class AllWorkers:
         costs = getattr(self._backend, "costs", None)
         return [] if costs is None else list(costs())
 
+    def resources(self) -> list[dict[str, float]]:
+        """What each worker, or each machine, has for calls that need something, where the backend knows it."""
+        resources = getattr(self._backend, "resources", None)
+        return [] if resources is None else list(resources())
+
 
 def _frame(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     return Task(0, fn, args, {}).frame()

@@ -152,7 +152,7 @@ def require(executor: Executor, capability: str, kernel: Kernel | None = None) -
     """
     if getattr(executor.capabilities, capability):
         return
-    able = _able(capability, kernel or current_kernel())
+    able = offering(capability, kernel)
     raise UnsupportedCapabilityError(
         f"The executor '{executor.name}' does not offer '{capability}'. "
         + (f"Installed executors that do: {', '.join(able)}." if able else "No installed executor does."),
@@ -162,6 +162,8 @@ def require(executor: Executor, capability: str, kernel: Kernel | None = None) -
     )
 
 
-def _able(capability: str, kernel: Kernel) -> list[str]:
-    specs = ((entry.name, cast(ExecutorSpec, spec)) for entry, spec in kernel.usable("executors"))
+def offering(capability: str, kernel: Kernel | None = None) -> list[str]:
+    """The installed executors with *capability*."""
+    usable = (kernel or current_kernel()).usable("executors")
+    specs = ((entry.name, cast(ExecutorSpec, spec)) for entry, spec in usable)
     return [name for name, spec in specs if getattr(spec.capabilities, capability)]

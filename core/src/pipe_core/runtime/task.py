@@ -36,6 +36,7 @@ class Task(Tracked):
     number = 0.0
     tag: Hashable = None
     since = 0.0
+    resources: Mapping[str, float] | None = None
     permit: Permit | None = None
     """What has to give leave before it starts."""
     retry: Retry | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Final, TypeVar
@@ -22,6 +22,7 @@ from pipe_core.kernel.priority import TaskPriority
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.ledger import TaskStatus, Tracked
 from pipe_core.runtime.permits import CircuitBreaker
+from pipe_core.runtime.resources import needed
 from pipe_core.runtime.retries import Retry
 from pipe_core.runtime.select import executor_parts
 from pipe_core.tasks.reasons import has_parameter
@@ -137,6 +138,7 @@ def call_options(
     retries: int | Retry | None,
     breaker: CircuitBreaker | None,
     tags: Hashable | Iterable[Hashable],
+    resources: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """The options of a call as attributes of its task; those that were not given are left out."""
     options: dict[str, Any] = {}
@@ -152,6 +154,8 @@ def call_options(
         if not isinstance(breaker, CircuitBreaker):
             raise OptionsError(f"breaker wants a CircuitBreaker, not {breaker!r}.")
         options["permit"] = breaker
+    if resources is not None:
+        options["resources"] = needed(resources, executor)
     if isinstance(tags, str | bytes) or not isinstance(tags, Iterable):
         tags = (tags,)
     if tags := tuple(tags):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from itertools import islice
 from time import monotonic
@@ -163,6 +163,7 @@ class TaskExecutor(Views, Executor):
         retries: int | Retry | None = None,
         breaker: CircuitBreaker | None = None,
         tags: Hashable | Iterable[Hashable] = (),
+        resources: Mapping[str, float] | None = None,
     ) -> Callable[..., Future[Any]]:
         """A function that submits with options: ``executor.submit_with(retries=3)(fetch, url)``.
 
@@ -174,12 +175,17 @@ class TaskExecutor(Views, Executor):
             retries: How many attempts may follow a failed one, or a `Retry` that also says when.
             breaker: Hears how the call ends, and keeps it back while its resource fails.
             tags: What the call is about. The first is what the scheduler ``fair`` goes round by.
+            resources: What it needs of its worker, and has to itself while it runs: ``{"GPU": 1}``. Its slot is taken
+                while it waits for that.
 
         Raises:
             OptionsError: An option is wrong.
-            UnsupportedCapabilityError: A limit of time was given, and this executor cannot end a call that runs.
+            UnsupportedCapabilityError: A limit of time was given, and this executor cannot end a call that runs; or
+                resources were, and it knows none.
         """
-        options = call_options(self, timeout=timeout, deadline=deadline, retries=retries, breaker=breaker, tags=tags)
+        options = call_options(
+            self, timeout=timeout, deadline=deadline, retries=retries, breaker=breaker, tags=tags, resources=resources
+        )
 
         def submit(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             task = TaskCall(self, next(self._numbers), fn, args, kwargs)
@@ -190,6 +196,12 @@ class TaskExecutor(Views, Executor):
             return self._admit(task)
 
         return submit
+
+    def submit_needing(
+        self, resources: Mapping[str, float], fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[R]:
+        """``submit_with(resources=resources)(fn, *args, **kwargs)``."""
+        return self.submit_with(resources=resources)(fn, *args, **kwargs)
 
     def _prioritise(self, task: TaskCall, priority: Any) -> None:
         if not self._has_priorities:
@@ -203,7 +215,7 @@ class TaskExecutor(Views, Executor):
         """Let *task* wait for its turn, in the place of a dead letter if there is one."""
         with self._lock:
             while (policy := self._lack()) is not None and not self._closed:
-                if policy == "caller_runs":
+                if policy == "caller_runs" and task.resources is None:
                     break
                 if policy == "drop_oldest":
                     self._drop_oldest()

@@ -47,6 +47,11 @@ class DaskBackend(SubmittingBackend):
         self._there: Connection
         if options.client is not None and options.address is not None:
             raise OptionsError("Give 'dask' an address or a client, not both.")
+        if options.worker_resources and not self._is_own:
+            raise OptionsError(
+                "worker_resources= is for a cluster that 'dask' starts itself. The workers of another one have what "
+                "they were started with: dask worker --resources 'GPU=1' ..."
+            )
         if options.client is not None:
             self._reach(self._connection(adopt(options.client)))
         elif options.address is not None:
@@ -96,7 +101,7 @@ class DaskBackend(SubmittingBackend):
         self._teller.start()
 
     def _start_cluster(self, slots: int) -> None:
-        self._cluster = OwnCluster(slots)
+        self._cluster = OwnCluster(slots, self._options.worker_resources)
         self._deaths = OwnDeaths(self._cluster)
         try:
             self._reach(self._connected(self._cluster.address()))
@@ -124,7 +129,7 @@ class DaskBackend(SubmittingBackend):
 
     def submit(self, slot: int, call: Call) -> None:
         """Hand the call's bytes over to the cluster."""
-        future = self._there.send(call.id, call.frame())
+        future = self._there.send(call.id, call.frame(), call.resources)
         self._out[call.id] = slot, call
         try:
             self._there.spawn(self._follow(slot, call, future))
@@ -145,7 +150,11 @@ class DaskBackend(SubmittingBackend):
 
     async def _end(self, call: Call, future: Future[bytes]) -> Outcome | bytes | None:
         try:
-            answer = await self._there.results.of(call.id, future)
+            coming = self._there.results.of(call.id, future)
+            if call.resources is None:
+                answer = await coming
+            else:
+                answer = await self._there.resources.while_there_are(call.resources, coming)
         except KilledWorker as killed:
             return await self._deaths.judge(call, killed)
         return answer
@@ -202,6 +211,11 @@ class DaskBackend(SubmittingBackend):
     def costs(self) -> list[Cost]:
         """What each worker costs, as its event loop says beside its calls. One that says nothing is left out."""
         return self._there.ask(costs_of_workers)
+
+    def resources(self) -> list[dict[str, float]]:
+        """What each worker has, by the names and numbers that it was started with."""
+        there = self._there.resources
+        return self._there.ask(lambda client: there.now())
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Let the scheduler keep *data*: no worker's death matters to it."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from pipe_core import BackendLost
@@ -33,9 +34,10 @@ class OwnCluster:
 
     Args:
         workers: How many.
+        resources: What each of them has, for calls that need it.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, resources: Mapping[str, float] | None = None) -> None:
         self._workers = workers
         self._spool = Spool()
         self._folder = self._spool.folder
@@ -46,6 +48,7 @@ class OwnCluster:
             "folder": str(self._folder),
             "board": str(self._board.path),
             "workers": workers,
+            "resources": dict(resources or {}),
         }
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(settings)],

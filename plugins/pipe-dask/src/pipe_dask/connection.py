@@ -21,6 +21,7 @@ from distributed.security import Security
 
 from pipe_core import BackendLost, OptionsError
 from pipe_dask.meeting import meet
+from pipe_dask.resources import WorkersResources
 from pipe_dask.results import Results
 from pipe_dask.worker import run
 
@@ -52,6 +53,7 @@ class Connection:
         self.lost: BackendLost | None = None
         self.threads = 0  # of all workers, as they were a moment ago
         self.results = Results(client)
+        self.resources = WorkersResources(client, without_workers)
         self._client = client
         self._ours = ours
         self._timeout = timeout
@@ -72,22 +74,25 @@ class Connection:
 
     # --- calls ---
 
-    def send(self, number: int, frame: bytes) -> Future[bytes]:
-        """Hand a call over. Raises `BackendLost` when the cluster is gone."""
+    def send(self, number: int, frame: bytes, resources: Mapping[str, float] | None = None) -> Future[bytes]:
+        """Hand a call over, for a worker that has *resources*. Raises `BackendLost` when the cluster is gone."""
         self.check()
         self._sent += 1
         key = f"{self._name}-{number}-{self._sent}"
         try:
             if len(frame) < _large():
-                return self._submit(key, number, frame)
+                return self._submit(key, number, frame, resources)
             with warnings.catch_warnings():  # it is one chunk of records, which somebody wanted that large
                 warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-                return self._submit(key, number, frame)
+                return self._submit(key, number, frame, resources)
         except (OSError, RuntimeError) as error:
             raise self.gone(f"a call could not be handed over: {error}") from error
 
-    def _submit(self, key: str, number: int, frame: bytes) -> Future[bytes]:
-        future: Future[bytes] = self._client.submit(run, number, frame, self.results.topic, pure=False, key=key)
+    def _submit(self, key: str, number: int, frame: bytes, resources: Mapping[str, float] | None) -> Future[bytes]:
+        needs = {} if resources is None else {"resources": dict(resources)}
+        future: Future[bytes] = self._client.submit(
+            run, number, frame, self.results.topic, pure=False, key=key, **needs
+        )
         return future
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

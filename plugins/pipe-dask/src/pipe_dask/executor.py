@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core import NamedExecutor
@@ -18,6 +19,7 @@ class DaskExecutor(NamedExecutor):
             stopped at the end.
         client: A `distributed.Client` instead of an address. It stays open.
         max_workers: How many calls run at once. Default: one a core, or one a thread of the cluster's workers.
+        worker_resources: What each worker of a cluster of one's own has, for calls that need it: ``{"GPU": 1}``.
         prefetch: How many calls a busy worker may hold ready. Default 0.
         allow_insecure: Whether an address of another machine will do without TLS.
         tls_ca: Path of the certificates that are trusted, for ``tls://``.
@@ -45,6 +47,7 @@ class DaskExecutor(NamedExecutor):
         address: str | None = None,
         client: Client | None = None,
         max_workers: int | None = None,
+        worker_resources: Mapping[str, float] | None = None,
         prefetch: int | None = None,
         allow_insecure: bool | None = None,
         tls_ca: str | None = None,
@@ -60,6 +63,7 @@ class DaskExecutor(NamedExecutor):
             address=address,
             client=client,
             max_workers=max_workers,
+            worker_resources=worker_resources,
             prefetch=prefetch,
             allow_insecure=allow_insecure,
             tls_ca=tls_ca,

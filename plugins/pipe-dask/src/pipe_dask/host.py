@@ -24,7 +24,8 @@ def main(settings: dict[str, Any]) -> None:
     """Hold a cluster until SIGTERM comes.
 
     Args:
-        settings: ``driver``, its process id; ``folder``, which is ours alone; ``board``, a file; ``workers``, how many.
+        settings: ``driver``, its process id; ``folder``, which is ours alone; ``board``, a file; ``workers``, how many;
+            ``resources``, what each of them has.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business; workers inherit it
     stopping = threading.Event()
@@ -64,6 +65,7 @@ def _cluster(settings: dict[str, Any]) -> Any:
     return LocalCluster(  # type: ignore[no-untyped-call]  # Dask is annotated in parts
         n_workers=settings["workers"],
         threads_per_worker=1,
+        resources=settings["resources"],
         processes=True,
         host="127.0.0.1",
         protocol="tcp",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from pipe_core import Backend, Capabilities, ExecutorSpec, hookimpl
 
-CAPABILITIES: Final = Capabilities(isolation="remote", survives_worker_death=True)
+CAPABILITIES: Final = Capabilities(isolation="remote", survives_worker_death=True, resources=True)
 
 
 class DaskOptions(BaseModel, frozen=True, extra="forbid"):
@@ -20,6 +20,7 @@ class DaskOptions(BaseModel, frozen=True, extra="forbid"):
         client: A `distributed.Client` instead of an address. It stays open.
         max_workers: How many calls run at once. Default: on a cluster of one's own one a core, elsewhere as many as
             the workers have threads at the start; a cluster that grows needs the number.
+        worker_resources: What each worker of a cluster of one's own has, for calls that need it: ``{"GPU": 1}``.
         prefetch: How many calls a busy worker may hold ready. Default: 0 for calls, 2 for the chunks of a run.
         allow_insecure: Whether an address of another machine will do without TLS.
         tls_ca: Path of the certificates that are trusted, for ``tls://``.
@@ -36,6 +37,7 @@ class DaskOptions(BaseModel, frozen=True, extra="forbid"):
     address: str | None = None
     client: Any = None
     max_workers: int | None = Field(default=None, ge=1)
+    worker_resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     prefetch: int | None = Field(default=None, ge=0)
     allow_insecure: bool = False
     tls_ca: str | None = None

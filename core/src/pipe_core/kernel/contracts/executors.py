@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -20,6 +20,13 @@ class Call(Protocol):
     @property
     def is_async(self) -> bool:
         """Whether its function is a coroutine function, so that `arun` needs no thread."""
+
+    @property
+    def resources(self) -> Mapping[str, float] | None:
+        """What the call needs of its worker, by name, and has to itself while it runs.
+
+        None for nothing, and always where the backend does not claim the capability ``resources``.
+        """
 
     def run(self) -> Outcome:
         """Run the call here and now. Never raises: whatever happens is in the outcome."""
@@ -66,7 +73,7 @@ class Backend(Protocol):
 
     A class that inherits this one writes `start`, `wake` and `stop`, and of the others what its capabilities claim.
 
-    It may have six more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
+    It may have seven more attributes. ``slots`` is how many calls run at once where nobody asks for a number.
     ``inline = True`` says that `wake` runs the calls itself, also those that a running call submits.
     ``everywhere(frame) -> list[bytes]`` runs a frame once in every worker process that lives: for systems where a
     worker is not the same as a slot. Without it core hands such a call to each slot.
@@ -74,6 +81,8 @@ class Backend(Protocol):
     nothing.
     ``costs() -> list[Cost]`` is what each worker process costs now, also while it runs a call: for systems that have
     workers elsewhere. It waits some seconds at most. See `pipe_core.runtime.costs`.
+    ``resources() -> list[dict[str, float]]`` is what each worker has for calls that need something, or each machine
+    where its workers share that. Only with the capability ``resources``.
     ``loop`` is a running event loop of the user's, on which the async hooks of pipes run too.
     """
 
