@@ -1,0 +1,87 @@
+"""What a node's function takes beside its inputs: known from its signature, once, and never from what a call raises."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+DATES: Final = ("start_date", "end_date")
+ML_CONTEXT: Final = "ml_context"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function may be given by keyword, and how many inputs it has room for.
+
+    Attributes:
+        dates: For each of ``start_date`` and ``end_date`` that it takes, the class that it wants: `str`, `date` or
+            `datetime`.
+        needs_dates: Whether it cannot be called without one of them.
+        ml_context: Whether it takes ``ml_context``.
+        least: How many inputs it wants at least.
+        most: How many it takes; None: any number.
+    """
+
+    dates: dict[str, type]
+    needs_dates: bool
+    ml_context: bool
+    least: int
+    most: int | None
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> Signature:
+        """The signature of *function*. One that does not tell its own takes inputs and nothing else."""
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return cls({}, False, False, 0, None)
+        any_name = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        named = {one.name: one for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
+        ours = {name: one for name, one in named.items() if name in (*DATES, ML_CONTEXT)}
+        places = [
+            one
+            for one in parameters
+            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) and one.name not in ours
+        ]
+        endless = any(one.kind is one.VAR_POSITIONAL for one in parameters)
+        hints = _hints(function) if ours else {}
+        return cls(
+            dates={name: _kind(hints.get(name)) for name in DATES if name in ours or any_name},
+            needs_dates=any(name in ours and ours[name].default is inspect.Parameter.empty for name in DATES),
+            ml_context=ML_CONTEXT in ours or any_name,
+            least=sum(one.default is inspect.Parameter.empty for one in places),
+            most=None if endless else len(places),
+        )
+
+    def given_dates(self, start_date: str | None, end_date: str | None) -> dict[str, Any]:
+        """The dates that it takes, as it wants them. What is None is left out where it has a default of its own."""
+        said = dict(zip(DATES, (start_date, end_date), strict=True))
+        return {
+            name: None if (text := said[name]) is None else _as(kind, text)
+            for name, kind in self.dates.items()
+            if said[name] is not None or self.needs_dates
+        }
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    target = function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
+    try:
+        return typing.get_type_hints(target)
+    except Exception:  # annotations that name what is not there: texts stay texts
+        return {}
+
+
+def _kind(hint: Any) -> type:
+    """`date` or `datetime` where that is what the annotation says, alone or with None; else `str`."""
+    choices = typing.get_args(hint) or (hint,)
+    return next((one for one in choices if one in (date, datetime)), str)
+
+
+def _as(kind: type, text: str) -> Any:
+    if kind is date:
+        return datetime.fromisoformat(text).date()
+    return datetime.fromisoformat(text) if kind is datetime else text
