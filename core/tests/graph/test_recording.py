@@ -163,16 +163,18 @@ def test_events_of_another_process_keep_the_time_between_them() -> None:
     scope: Any = SimpleNamespace(
         teller=Teller([listener], lambda call: call()),
         path=("outer",),
+        steps=(),
         run=SimpleNamespace(remembered={}, pipelines={}),
     )
     heard: list[Heard] = [
-        ("on_node_end", ("load", {}, 0.5), ("outer",), (item,), None, 1_000_000.0 + item) for item in range(3)
+        Heard("on_node_end", ("load", {}, 0.5), ("outer",), (item,), (), None, (), 1_000_000.0 + item)
+        for item in range(3)
     ]
     before = monotonic()
-    relay(heard, scope)
+    relay(heard, scope, 0.0)
     assert before <= told[-1] <= monotonic()
     assert [told[-1] - one for one in told] == pytest.approx([2.0, 1.0, 0.0])
-    relay([], scope)
+    relay([], scope, 0.0)
     assert len(told) == 3
 
 

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipe_core.graph.companions import Companion
     from pipe_core.graph.pipeline import Pipeline
 
 logger = logging.getLogger("pipe_core")
@@ -19,12 +20,26 @@ class CallbackContext:
     Attributes:
         hierarchy_path: The ids of the pipelines around it, the outermost first.
         item: The place of the item in each map around it, the outermost first.
+        steps: Of each pipeline around it, the outermost first, the place in its plan of the step that has the next one
+            inside: what tells apart a pipeline that is twice in another one.
         nodes_to_run: Of a pipeline and its nodes: how many of them run, without those that nobody needs. Else None.
         time: When the event happened that is told now, by `time.monotonic` of this process. Of what happens in another
             process, nearly.
+        behind: Of what happened in another process: how many seconds `time` is behind the wall clock there. Else None.
+        marks: Of the end of a node that has been called: what companions gave for the call.
     """
 
-    __slots__ = ("_pipelines", "_values", "hierarchy_path", "item", "nodes_to_run", "time")
+    __slots__ = (
+        "_pipelines",
+        "_values",
+        "behind",
+        "hierarchy_path",
+        "item",
+        "marks",
+        "nodes_to_run",
+        "steps",
+        "time",
+    )
 
     def __init__(
         self,
@@ -32,11 +47,15 @@ class CallbackContext:
         item: tuple[int, ...],
         values: dict[str, Any],
         pipelines: dict[str, Pipeline],
+        steps: tuple[int, ...] = (),
     ) -> None:
         self.hierarchy_path = path
         self.item = item
+        self.steps = steps
         self.nodes_to_run: int | None = None
         self.time = 0.0
+        self.behind: float | None = None
+        self.marks: tuple[Any, ...] = ()
         self._values = values
         self._pipelines = pipelines
 
@@ -79,6 +98,13 @@ class PipelineCallback:
     start is followed by its end also where something fails. Times are seconds. What a callback raises is logged and
     changes nothing.
     """
+
+    def companion(self, ctx: CallbackContext) -> Companion | None:
+        """What goes with each call of a node to where it is made, also to other processes. Default: nothing.
+
+        No event, but a question: asked in the thread that begins a run, before anything is told of it; and again for
+        each pipeline inside that has callbacks of its own.
+        """
 
     def on_pipeline_start(self, pipeline_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
         """A pipeline begins; of a map, once for each item."""

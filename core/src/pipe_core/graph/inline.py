@@ -145,7 +145,7 @@ def run_by_own_engine(step: Step, values: Values, level: Level) -> None:
 
 
 def _run_nested(step: Step, node: PipelineNode, values: Values, level: Level) -> None:
-    inner = level.scope.within(node.pipeline)
+    inner = level.scope.within(node.pipeline, step.index)
     inputs = step.inputs(values)
     began = level.nested_begins(node.pipeline)
     try:

@@ -177,7 +177,7 @@ class Layout:
         """What has to run inside of *step*."""
         inputs = step.inputs(frame.values)
         items = node.items(inputs) if node.is_mapped else [node.inner(inputs)]
-        scope, item = frame.level.scope.within(node.pipeline), frame.level.item
+        scope, item = frame.level.scope.within(node.pipeline, step.index), frame.level.item
         around = MapLevel(scope, item, len(items), node.fixed(inputs)) if node.is_mapped else None
         return Group(node.plan(node.inner(inputs)), scope, iter(items), item, (frame, step), around)
 

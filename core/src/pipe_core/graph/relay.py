@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipe_core.graph.callbacks import EVENTS, CallbackContext
 
@@ -11,9 +11,18 @@ if TYPE_CHECKING:
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.scope import Scope
 
-Heard = tuple[str, tuple[Any, ...], tuple[str, ...], tuple[int, ...], int | None, float]
-"""An event, what is told of it, where it belongs (the pipelines and items around it, how many nodes run), and when it
-happened, by the worker's clock."""
+
+class Heard(NamedTuple):
+    """An event, with what is told of it, and of its `CallbackContext`. Its time is by the worker's clock."""
+
+    event: str
+    facts: tuple[Any, ...]
+    path: tuple[str, ...]
+    item: tuple[int, ...]
+    steps: tuple[int, ...]
+    nodes_to_run: int | None
+    marks: tuple[Any, ...]
+    time: float
 
 
 class Recorder:
@@ -32,8 +41,8 @@ class Recorder:
 
         def hear(*facts: Any) -> None:
             context: CallbackContext = facts[-1]
-            where = context.hierarchy_path, context.item, context.nodes_to_run
-            self._heard.append((name, facts[:-1], *where, context.time))
+            where = context.hierarchy_path, context.item, context.steps, context.nodes_to_run
+            self._heard.append(Heard(name, facts[:-1], *where, context.marks, context.time))
 
         return hear
 
@@ -44,27 +53,29 @@ def listens(pipeline: Pipeline) -> bool:
     return bool(pipeline.callbacks) or any(listens(one) for one in inside if one is not None)
 
 
-def relay(heard: list[Heard], scope: Scope) -> None:
+def relay(heard: list[Heard], scope: Scope, clock: float) -> None:
     """Tell the callbacks of *scope*, and those of pipelines inside that have their own, what a worker has heard.
 
-    The last of it now, for clocks of machines differ.
+    The last of it now, for clocks of machines differ. The wall clock there is *clock* ahead of the worker's.
     """
     if not heard:
         return
-    ahead = monotonic() - heard[-1][-1]
+    ahead = monotonic() - heard[-1].time
     scopes = {scope.path[-1:]: scope}
-    for event, facts, path, item, nodes, happened in heard:
-        teller = _at(path, scopes).teller
+    for event, facts, path, item, steps, nodes, marks, happened in heard:
+        teller = _at(path, steps, scopes).teller
         if teller is not None:
-            context = CallbackContext((*scope.path[:-1], *path), item, scope.run.remembered, scope.run.pipelines)
-            context.nodes_to_run = nodes
+            place = (*scope.path[:-1], *path), item
+            context = CallbackContext(*place, scope.run.remembered, scope.run.pipelines, (*scope.steps, *steps))
+            context.nodes_to_run, context.marks, context.behind = nodes, marks, clock - ahead
             teller.tell(event, *facts, context, at=happened + ahead)
 
 
-def _at(path: tuple[str, ...], scopes: dict[tuple[str, ...], Scope]) -> Scope:
+def _at(path: tuple[str, ...], steps: tuple[int, ...], scopes: dict[tuple[str, ...], Scope]) -> Scope:
     """The scope of the pipeline at the end of *path*."""
     if path not in scopes:
-        around = _at(path[:-1], scopes)
+        around = _at(path[:-1], steps[:-1], scopes)
         inside = (getattr(node, "pipeline", None) for node in around.pipeline.nodes)
-        scopes[path] = around.within(next(one for one in inside if one is not None and one.id == path[-1]))
+        pipeline = next(one for one in inside if one is not None and one.id == path[-1])
+        scopes[path] = around.within(pipeline, steps[-1])
     return scopes[path]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pipe_core.graph.callbacks import CallbackContext, Teller
+from pipe_core.graph.companions import Companion, Surroundings, companions_of
 from pipe_core.graph.errors import GraphError
 from pipe_core.graph.keeping import Signing, signatures_of, signed_once
 from pipe_core.kernel.errors import RunCancelledError
@@ -217,13 +218,27 @@ class Scope:
         pipeline: What it is about.
         name: Of the pipeline, for messages.
         path: The ids of the pipelines around it, and its own.
+        steps: The steps by which it is inside of those.
+        companions: What goes with the calls of its nodes.
         teller: Tells the callbacks; None where there are none.
         cache: Where results are kept; None for nowhere.
         engine: What runs it.
         is_quiet: Whether nobody listens and nobody may end it: functions can be called, and that is all.
     """
 
-    __slots__ = ("_callbacks", "cache", "engine", "is_quiet", "name", "path", "pipeline", "run", "teller")
+    __slots__ = (
+        "_callbacks",
+        "cache",
+        "companions",
+        "engine",
+        "is_quiet",
+        "name",
+        "path",
+        "pipeline",
+        "run",
+        "steps",
+        "teller",
+    )
 
     def __init__(
         self,
@@ -232,6 +247,8 @@ class Scope:
         around: Scope | None = None,
         callbacks: Sequence[Any] | None = None,
         engine: Any = None,
+        step: int = -1,
+        companions: tuple[Companion, ...] | None = None,
     ) -> None:
         self.run = run
         self.pipeline = pipeline
@@ -243,22 +260,28 @@ class Scope:
         self._callbacks: Sequence[Any] | None = callbacks
         self.teller: Teller | None = None
         self.path: tuple[str, ...] = (*(() if around is None else around.path), pipeline.id)
+        self.steps: tuple[int, ...] = () if around is None else (*around.steps, step)
+        self.companions: tuple[Companion, ...] = companions or ()
         if callbacks:
             self.teller = Teller(callbacks, run.deliver)
             run.knows(pipeline)
+            if around is not None and callbacks is around._callbacks:
+                self.companions = around.companions
+            elif companions is None:
+                self.companions = companions_of(callbacks, self.context(()))
         self.cache: Cache | None = pipeline.cache
         if self.cache is None and around is not None:
             self.cache = around.cache
         self.engine: Any = around.engine if engine is None and around is not None else engine
         self.is_quiet = self.cache is None and run.until is None and run.token is None and self.teller is None
 
-    def within(self, pipeline: Pipeline) -> Scope:
-        """The scope of a pipeline that is nested here."""
-        return Scope(self.run, pipeline, self)
+    def within(self, pipeline: Pipeline, step: int = -1) -> Scope:
+        """The scope of a pipeline that is nested here, in that step of the plan; -1 where nobody is told."""
+        return Scope(self.run, pipeline, self, step=step)
 
     def context(self, item: Item) -> CallbackContext:
         """What callbacks are told of the place of an event."""
-        return CallbackContext(self.path, item, self.run.remembered, self.run.pipelines)
+        return CallbackContext(self.path, item, self.run.remembered, self.run.pipelines, self.steps)
 
 
 class Level:
@@ -269,10 +292,12 @@ class Level:
         item: The place of the activation in the maps around it.
     """
 
-    __slots__ = ("_began", "_context", "_open", "item", "known", "scope")
+    __slots__ = ("_began", "_context", "_entered", "_open", "item", "known", "scope")
 
     def __init__(self, scope: Scope, item: Item) -> None:
-        self._open: dict[tuple[int, float], bool] = {}  # steps that have begun, and when; their end is told once
+        # Steps that have begun, and when, with what is told of them; their end is told once.
+        self._open: dict[tuple[int, float], CallbackContext | None] = {}
+        self._entered: dict[tuple[int, float], Surroundings] = {}  # of those that have not ended, told or not
         self.known = 0  # steps that did not have to run
         self.scope = scope
         self.item = item
@@ -303,23 +328,32 @@ class Level:
     def node_begins(self, step: Step, values: Values) -> float:
         """A step begins. Gives when."""
         teller = self.scope.teller
-        if teller is not None:
-            teller.tell("on_node_start", step.node.name, step.inputs(values), self._context)
+        if teller is None:
+            return monotonic()
+        teller.tell("on_node_start", step.node.name, step.inputs(values), self._context)
         began = monotonic()
-        if teller is not None:
-            self._open[step.index, began] = True
+        context = self._context
+        if self.scope.companions:
+            context = self.scope.context(self.item)  # one for each call: it gets the marks
+            context.nodes_to_run = None if self._context is None else self._context.nodes_to_run
+            self._entered[step.index, began] = Surroundings(self.scope.companions, step.node.name, context)
+        self._open[step.index, began] = context
         return began
 
     def node_ends(self, step: Step, values: Values, began: float, error: BaseException | None) -> None:
         """A step has ended, that *began* then."""
-        if self._open.pop((step.index, began), False):
-            self._tell_end(step, {} if error is not None else step.results(values), monotonic() - began, error)
+        ended = monotonic()
+        if (entered := self._entered.pop((step.index, began), None)) is not None:
+            entered.leave()
+        if (context := self._open.pop((step.index, began), None)) is not None:
+            outputs = {} if error is not None else step.results(values)
+            self._tell_end(step, outputs, ended - began, error, context)
 
     def node_is_given_up(self, step: Step, error: BaseException) -> None:
         """Nobody waits for a step any more that has begun, if it has. What it does later is not told."""
         for index, began in list(self._open):
-            if index == step.index and self._open.pop((index, began), False):
-                self._tell_end(step, {}, monotonic() - began, error)
+            if index == step.index and (context := self._open.pop((index, began), None)) is not None:
+                self._tell_end(step, {}, monotonic() - began, error, context)
 
     def node_is_lost(self, step: Step, values: Values, error: BaseException, lasted: float) -> None:
         """A step has ended in another process, of which nothing was heard."""
@@ -327,14 +361,21 @@ class Level:
         if teller is not None:
             inputs = step.inputs(values)
             teller.tell("on_node_start", step.node.name, inputs, self._context, at=monotonic() - lasted)
-            self._tell_end(step, {}, lasted, error)
+            self._tell_end(step, {}, lasted, error, self._context)
 
-    def _tell_end(self, step: Step, outputs: dict[str, Any], lasted: float, error: BaseException | None) -> None:
+    def _tell_end(
+        self,
+        step: Step,
+        outputs: dict[str, Any],
+        lasted: float,
+        error: BaseException | None,
+        context: CallbackContext | None,
+    ) -> None:
         teller = self.scope.teller
         assert teller is not None  # else no step is open
         if error is not None:
-            teller.tell("on_error", step.node.name, error, self._context)
-        teller.tell("on_node_end", step.node.name, outputs, lasted, self._context)
+            teller.tell("on_error", step.node.name, error, context)
+        teller.tell("on_node_end", step.node.name, outputs, lasted, context)
 
     def node_is_known(self, step: Step, signature: str) -> None:
         """A step does not run: what it gives was found."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
+from pipe_core.graph.companions import opened
 from pipe_core.graph.errors import short
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.keeping import signatures_of, values_for
@@ -38,6 +39,7 @@ class Answer:
         events: What callbacks are to be told.
         signatures: Of the outputs of a step, where results are kept.
         known: The signature of each item of which nothing had to run.
+        clock: How many seconds the wall clock is ahead of the one that the times of *events* are by.
     """
 
     ends: list[list[Any] | bytes]
@@ -45,6 +47,7 @@ class Answer:
     events: list[Heard]
     signatures: dict[int, str] = field(default_factory=dict)
     known: list[str | None] = field(default_factory=list)
+    clock: float = field(default_factory=lambda: time() - monotonic())
 
 
 @cache
@@ -60,10 +63,13 @@ def _engine(inside: Inside) -> Engine:
     return Engine(inside[0], "sync", inside[1])
 
 
-def _at(home: Home, run: Run, heard: list[Heard] | None) -> tuple[Plan, Scope]:
+def _at(home: Home, run: Run, heard: list[Heard], listens: bytes | None) -> tuple[Plan, Scope]:
     shared, wanted, given = home
     pipeline = shared.get()
-    scope = Scope(run, pipeline, callbacks=None if heard is None else [Recorder(heard)])
+    if listens is None:
+        scope = Scope(run, pipeline)
+    else:
+        scope = Scope(run, pipeline, callbacks=[Recorder(heard)], companions=opened(listens))
     return pipeline.plan_for(wanted, given), scope
 
 
@@ -72,11 +78,16 @@ def _packed(answer: Answer, names: Sequence[str]) -> bytes:
     try:
         return dumps(answer)
     except Exception:  # whatever somebody else's code raises
-        answer.events = [(one[0], tuple(map(_standing, one[1])), *one[2:]) for one in answer.events]
+        answer.events = [_travelling(one) for one in answer.events]
         for place, end in enumerate(answer.ends):
             if not isinstance(end, bytes) and not _travels(end):
                 answer.ends[place] = pack_error(blame_outputs(names, end))
         return dumps(answer)
+
+
+def _travelling(heard: Heard) -> Heard:
+    facts, marks = tuple(map(_standing, heard.facts)), tuple(filter(_travels, heard.marks))
+    return heard._replace(facts=facts, marks=marks)
 
 
 def _standing(fact: Any) -> Any:
@@ -97,11 +108,11 @@ def _travels(value: Any) -> bool:
 
 
 def step_there(
-    home: Home, index: int, inputs: list[Any], signed: dict[int, str] | None, item: Item, listens: bool
+    home: Home, index: int, inputs: list[Any], signed: dict[int, str] | None, item: Item, listens: bytes | None
 ) -> bytes:
-    """The outputs of one step for its *inputs*: an `Answer`."""
+    """The outputs of one step for its *inputs*: an `Answer`. *listens* is None, or companions that were packed."""
     heard: list[Heard] = []
-    plan, scope = _at(home, _run_here(), heard if listens else None)
+    plan, scope = _at(home, _run_here(), heard, listens)
     step = plan.steps[index]
     values = values_for(plan, step, inputs, signed)
     began = monotonic()
@@ -118,7 +129,7 @@ def step_there(
 
 
 def items_there(
-    home: Home, items: list[tuple[Values, Item]], goes_on: bool, listens: bool, inside: Inside | None
+    home: Home, items: list[tuple[Values, Item]], goes_on: bool, listens: bytes | None, inside: Inside | None
 ) -> bytes:
     """The outputs of each of these items, up to the first that fails unless the run *goes_on*: an `Answer`."""
     heard: list[Heard] = []
@@ -128,11 +139,11 @@ def items_there(
     for values, item in items:
         try:
             if inside is None:
-                plan, scope = _at(home, _run_here(), heard if listens else None)
+                plan, scope = _at(home, _run_here(), heard, listens)
                 known.append(run_plan(plan, values, scope, item))
             else:
                 with Run() as run:  # it ends with its first failure, and takes its loop along
-                    plan, scope = _at(home, run, heard if listens else None)
+                    plan, scope = _at(home, run, heard, listens)
                     _engine(inside).run_values(plan, values, scope, item)
                     known.append(None)
         except BaseException as error:

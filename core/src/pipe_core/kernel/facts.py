@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run, as observers see it. `live` is the run's live report: read it, do not change it."""
+    """A run, as observers see it. `live` is the run's live report: read it, do not change it.
+
+    Each chunk is handed over in `context`. Variables that an observer sets there, by ``context.run``, are seen by
+    schema and hooks in this process; those of `pipe_core.runtime.trace` in others too.
+    """
 
     id: str
     kind: str
@@ -18,6 +23,7 @@ class RunInfo:
     total: int | None = None
     unit: str = "records"
     live: Any = None
+    context: Context | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

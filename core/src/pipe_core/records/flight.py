@@ -34,21 +34,24 @@ class Flight:
     Args:
         dispatch: The way there.
         run: The run's id, which workers' logs name.
+
+    Attributes:
+        context: In which pieces are handed over.
     """
 
     def __init__(self, dispatch: Dispatch, run: str) -> None:
         self._dispatch = dispatch
         self._back: queue.SimpleQueue[tuple[Try, Future[Any]] | None] = queue.SimpleQueue()
         self._out: dict[Future[Any], Try] = {}
-        self._context = contextvars.copy_context()
-        self._context.run(trace.run_id.set, run)
+        self.context = contextvars.copy_context()
+        self.context.run(trace.run_id.set, run)
 
     def __len__(self) -> int:
         return len(self._out)
 
     def begin(self, tried: Try, most: int | None) -> None:
         """Hand a piece over, or its first *most* records."""
-        future = self._context.run(self._dispatch.submit, tried.piece, most)
+        future = self.context.run(self._dispatch.submit, tried.piece, most)
         self._out[future] = tried
         future.add_done_callback(partial(self._ended, tried))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 from pipe_core.kernel.facts import EntryFailure, RunInfo, TaskInfo
@@ -22,14 +23,15 @@ class News:
         plan: What the run does, and who listens.
         report: The live report.
         total: How much there is to read, and in which unit.
+        context: In which pieces are handed over.
     """
 
-    def __init__(self, plan: Plan, report: FlowReport, total: tuple[int | None, str]) -> None:
+    def __init__(self, plan: Plan, report: FlowReport, total: tuple[int | None, str], context: Context) -> None:
         self._observers = plan.observers
         self._report = report
         if plan.limits.records is not None:
             total = plan.limits.records, "records"
-        self._run = RunInfo(report.run, "records", plan.source.name, plan.executor.name, *total, report)
+        self._run = RunInfo(report.run, "records", plan.source.name, plan.executor.name, *total, report, context)
         self._told = 0.0
 
     def started(self) -> None:

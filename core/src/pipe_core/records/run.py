@@ -64,7 +64,7 @@ class Run:
         ordered = plan.ordered or self._feed.splitting
         self._window = Window(plan.max_inflight, plan.max_bytes_inflight, ordered=ordered)
         self._committed = time.monotonic()
-        self.news = News(plan, report, self._feed.total)
+        self.news = News(plan, report, self._feed.total, self._flight.context)
         self._commit = Commit(plan.program, plan.sink, plan.errors, report, plan.limits, self.news.of_failure)
         self._ending = Ending(
             plan,
