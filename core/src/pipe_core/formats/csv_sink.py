@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pipe_core.formats.csv_encoder import CsvEncoder, CsvStyle, Lines, LineWriter
@@ -90,6 +91,14 @@ class CsvSink(FileSink):
 
     def _header_of(self, columns: tuple[str, ...] | None) -> bytes:
         return b"" if columns is None else self._header(columns)
+
+    def _progress(self) -> Mapping[str, Any]:
+        return {"fields": self._fields, "present": self._present}
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        self._fields, self._present = (
+            None if names is None else tuple(names) for names in (state["fields"], state["present"])
+        )
 
     def _end(self) -> None:
         fields = self._options.fieldnames or self._before or self._known_fields

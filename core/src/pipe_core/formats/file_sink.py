@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
 from pipe_core.formats.copying import append_file
-from pipe_core.formats.hidden_file import remove_left_files
+from pipe_core.formats.hidden_file import remove_kept_files, remove_left_files
 from pipe_core.formats.paths import path_of, remote_file
 from pipe_core.formats.staging import (
+    CopiedFile,
     GrowingFile,
     Output,
     StagedFile,
     StreamOutput,
     is_stream,
+    known_states,
     staged_object,
     writing_errors,
 )
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 class FileSink:
     """Bytes into a file, here or in a store, or ``-`` for standard output. Compressed by the last suffix of the path.
 
-    A format that has more to say than rows overrides `_check_append`, `_begin`, `_bytes` and `_end`.
+    A format that has more to say than rows overrides `_check_append`, `_begin`, `_bytes` and `_end`. Where it remembers
+    something between two payloads, it overrides `_progress` and `_go_on`.
 
     Args:
         target: The path or URL.
@@ -52,6 +55,9 @@ class FileSink:
         self._known_fields: tuple[str, ...] | None = None
         self._grows = False
         self._began = False
+        self._copies = False
+        self._kept = False
+        self._final = False
         self.part_of: str | None = None
 
     @property
@@ -67,6 +73,11 @@ class FileSink:
     def delivery(self) -> Literal["exactly-once", "at-least-once"]:
         """Exactly once into files, which appear whole or are cut; at least once into pipes and devices."""
         return "at-least-once" if self._remote is None and is_stream(self._path) else "exactly-once"
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `checkpoint` works here: into files, not into stores and streams."""
+        return self._remote is None and not is_stream(self._path)
 
     def exists(self) -> bool:
         """Whether there is a file already. Raises `SinkError` when a store cannot be asked."""
@@ -102,14 +113,59 @@ class FileSink:
                 raise IsADirectoryError(21, os.strerror(21))
             exists = self.exists()
             if exists and mode in ("error", "ignore"):
-                modes = "mode='overwrite' or mode='append'" if self._remote is None else "mode='overwrite'"
-                raise TargetExistsError(f"{self.name!r} exists already. Use {modes}, or another path.", sink=self.name)
+                raise self._refused()
             self._began = self._grows = mode == "append" and exists
             if self._grows:
                 self._check_append()
             self._output = self._opened(mode)
             if not self._grows:
                 self._begin()
+
+    def hold_appended(self) -> None:
+        """Before `open`: with ``append``, too, nothing is to be visible before the commit.
+
+        The rows go to a copy of the file then, which replaces it, as long as nobody else has changed it meanwhile.
+        """
+        self._copies = True
+
+    def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
+        """Make durable what was written, where it is. The state with which `resume` goes on, in any process.
+
+        A compressed file gets a member for what lies between two checkpoints. What was checkpointed stays when the sink
+        is closed without a commit; `abort` removes it.
+
+        Raises:
+            SinkError: Nobody can go on in a store or in a stream.
+        """
+        with writing_errors(self.name):
+            output = self._opened_output()
+            if not self.resumable:
+                where = "a stream" if self._remote is None else "a store"
+                text = f"{self.name!r} has no checkpoints: nobody can go on in {where}. Write to a file."
+                raise SinkError(text, sink=self.name)
+            if final:
+                self._finish()
+            self._finish_stream()
+            self._kept, self._final = True, final
+            told = {"began": self._began, "grows": self._grows, "copies": self._copies, **self._progress()}
+            return {**told, "output": output.checkpoint(final), "final": final}
+
+    def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Go on at *state*, which `checkpoint` gave. What was written behind it is cut off.
+
+        Raises:
+            TargetExistsError: For ``error`` and ``ignore``: another file came to the target meanwhile.
+            SinkError: What was written is gone, or the run that wrote it goes on.
+        """
+        self._known_fields = None if fields is None else tuple(fields)
+        with writing_errors(self.name), known_states(self.name):
+            self._grows, self._began, self._copies = state["grows"], state["began"], state["copies"]
+            self._final = state["final"]
+            self._output = self._resumed(state["output"])
+            self._kept = True
+            if self._output is not None and mode in ("error", "ignore") and self.exists():
+                raise self._refused()
+            self._go_on(state)
 
     def write(self, payload: Any, count: int) -> None:
         """Take the next rows. A full disk shows here or at the commit."""
@@ -135,14 +191,16 @@ class FileSink:
         """Make the file durable, and visible under its name."""
         with writing_errors(self.name):
             if self._output is not None:
-                self._end()
-                if not self._began:
-                    self._put(b"")  # a compressed file without records is not a file without bytes
-                self._finish_stream()
+                if not self._final:
+                    self._finish()
                 self._output.commit()
+                self._kept = False
+                if self.part_of is None and not isinstance(self._output, GrowingFile):
+                    self._supersede()
 
     def abort(self, keep: bool = False) -> str | None:
         """Leave the target as it was; with *keep*, what was written is at the place returned."""
+        self._kept = False
         output, self._output = self._output, None
         if output is None:
             return None
@@ -155,8 +213,28 @@ class FileSink:
                 output.close()
 
     def close(self) -> None:
-        """Close the file. What was neither committed nor aborted is aborted."""
-        self.abort()
+        """Close the file. What was neither checkpointed nor committed is aborted."""
+        if not self._kept:
+            self.abort()
+            return
+        output, self._output = self._output, None
+        if output is not None:
+            with writing_errors(self.name):
+                output.close()
+
+    def _refused(self) -> TargetExistsError:
+        modes = "mode='overwrite' or mode='append'" if self._remote is None else "mode='overwrite'"
+        return TargetExistsError(f"{self.name!r} exists already. Use {modes}, or another path.", sink=self.name)
+
+    def _resumed(self, state: Mapping[str, Any]) -> Output | None:
+        """The output at *state*; None where it has been committed."""
+        if "committed" in state:
+            return GrowingFile.resumed(self._path, state)
+        return (CopiedFile if self._copies else StagedFile).resumed(self._path, state)
+
+    def _supersede(self) -> None:
+        if self.resumable:
+            remove_kept_files(self._path)
 
     def _opened(self, mode: Mode) -> Output:
         if self._remote is not None:
@@ -165,7 +243,10 @@ class FileSink:
             return StreamOutput(self._path)
         if self.part_of is None:  # a part is in a hidden folder, which goes as a whole
             remove_left_files(self._path)
-        return GrowingFile(self._path) if mode == "append" else StagedFile(self._path)
+        if mode != "append":
+            self._copies = False
+            return StagedFile(self._path)
+        return CopiedFile(self._path) if self._copies else GrowingFile(self._path)
 
     def _opened_output(self) -> Output:
         if self._output is None:
@@ -178,6 +259,12 @@ class FileSink:
             self._stream = raw if self._compression is None else compressing(raw, self._compression)
         self._stream.write(data)
         self._began = True
+
+    def _finish(self) -> None:
+        self._end()
+        if not self._began:
+            self._put(b"")  # a compressed file without records is not a file without bytes
+        self._finish_stream()
 
     def _finish_stream(self) -> None:
         """Ends a compressed member: what follows a commit is a member of its own."""
@@ -210,6 +297,13 @@ class FileSink:
 
     def _end(self) -> None:
         """Writes what comes behind the last row."""
+
+    def _progress(self) -> Mapping[str, Any]:
+        """What is remembered of the payloads so far, as plain data for `_go_on`."""
+        return {}
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        """Remembers what `_progress` has said."""
 
 
 def _check_store(target: RemoteFile, mode: Mode) -> None:

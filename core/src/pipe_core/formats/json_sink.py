@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipe_core.formats.file_sink import FileSink
@@ -49,6 +49,12 @@ class JsonSink(FileSink):
 
     def _begin(self) -> None:
         self._put(b"".join(b"{%b:" % json.dumps(name).encode() for name in self._names) + b"[")
+
+    def _progress(self) -> Mapping[str, Any]:
+        return {"is_empty": self._is_empty}
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        self._is_empty = state["is_empty"]
 
     def _bytes(self, payload: bytes) -> bytes:
         if not payload:

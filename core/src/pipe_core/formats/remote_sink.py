@@ -37,6 +37,10 @@ class StagedObject:
         self.raw: BinaryIO = cast(BinaryIO, self._upload)
         self._committed = False
 
+    def checkpoint(self, final: bool) -> dict[str, Any]:
+        """Refused: an upload ends with its process."""
+        raise StoreError("nobody can go on behind a checkpoint in a store")
+
     def commit(self) -> None:
         """End the upload, and put it in the place of its target."""
         self._upload.finish()
