@@ -7,14 +7,27 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core import BackendLost, Call, CodecError, Done, Outcome, PipeError, Take, VersionMismatchError, WorkerKilled
+from pipe_core import (
+    BackendLost,
+    Call,
+    CodecError,
+    Done,
+    MissingResourcesError,
+    OptionsError,
+    Outcome,
+    PipeError,
+    Take,
+    VersionMismatchError,
+    WorkerKilled,
+)
 from pipe_core.runtime.cores import cores
 from pipe_core.runtime.costs import Cost
 from pipe_core.runtime.handshake import compare
+from pipe_core.runtime.resources import in_words, missing
 from pipe_core.runtime.submitting import SubmittingBackend
 from pipe_ray.address import checked, connected
 from pipe_ray.link import DISTRIBUTIONS, Link
@@ -26,13 +39,17 @@ from pipe_ray.messages import (
     FAILED,
     KILL,
     KILLED,
+    MISSING,
+    NEED,
     PUT,
     READY,
     REFUSED,
+    RESOURCES,
     START,
     STOP,
     UNSTARTED,
     UP,
+    with_needs,
     with_slot,
 )
 from pipe_ray.worker import pull
@@ -78,11 +95,14 @@ class RayBackend(SubmittingBackend):
             address = checked(address, allow_insecure=options.allow_insecure)
         if address in (None, "auto"):
             address = connected() or address
+        if options.resources is not None:
+            _check_own(options.resources, address)
         if address is not None:
             self._link, self.slots = self._connect(address, 0)
 
     def _connect(self, address: str | None, slots: int) -> tuple[Link, int]:
-        link = Link(address, slots=slots, namespace=self._options.namespace)
+        options = self._options
+        link = Link(address, slots=slots, namespace=options.namespace, resources=options.resources)
         try:
             return link, max(1, link.wait_for(READY, self._options.timeout))
         except BaseException:
@@ -140,7 +160,12 @@ class RayBackend(SubmittingBackend):
 
     def submit(self, slot: int, call: Call) -> None:
         """Hand the call's bytes over to the host."""
-        self._ask(CALL, slot, with_slot(slot, call.frame()), lambda ended: self.ended(slot, call, ended))
+        kind, body = CALL, call.frame()
+        if call.resources is None:
+            body = with_slot(slot, body)
+        else:
+            kind, body = NEED, with_needs(slot, call.resources, body)
+        self._ask(kind, slot, body, lambda ended: self.ended(slot, call, ended))
 
     def _ask(self, kind: bytes, slot: int | None, body: bytes, then: Ended) -> None:
         with self._lock:
@@ -199,6 +224,8 @@ class RayBackend(SubmittingBackend):
                 self._there.kill()  # and all that is pending is told
                 return
         with self._changed:
+            if slot >= len(self._hands):
+                return  # it has something that calls need, and runs no others
             self._workers[facts["name"]] = facts["versions"]
             self._hands[slot] -= _AWAY
             self._changed.notify_all()
@@ -251,6 +278,16 @@ class RayBackend(SubmittingBackend):
             raise answer.error or BackendLost("Nobody says what the workers of 'ray' cost.")
         return [Cost(**one) for one in json.loads(answer)]
 
+    def resources(self) -> list[dict[str, float]]:
+        """What each machine of the cluster has beside the CPUs that its workers for other calls take."""
+        answers: queue.SimpleQueue[Outcome | bytes] = queue.SimpleQueue()
+        self._ask(RESOURCES, None, b"", answers.put)
+        answer = answers.get()
+        if isinstance(answer, Outcome):
+            raise answer.error or BackendLost("Nobody says what the machines of 'ray' have.")
+        found: list[dict[str, float]] = json.loads(answer)
+        return found
+
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* in Ray's object store, as long as the executor is there."""
         answers: queue.SimpleQueue[Outcome | bytes] = queue.SimpleQueue()
@@ -282,6 +319,21 @@ class RayBackend(SubmittingBackend):
                 self._listener.join()
 
 
+def _check_own(resources: Mapping[str, float], address: str | None) -> None:
+    """Make sure that a Ray of this machine will be started, and can have *resources*.
+
+    Raises:
+        OptionsError: It will not, or cannot.
+    """
+    if address is not None:
+        raise OptionsError(
+            "resources= is for a Ray that 'ray' starts itself. The machines of another one have what they were started "
+            "with: ray start --num-gpus=1 --resources='{\"licence\": 2}' ..."
+        )
+    if "CPU" in resources:
+        raise OptionsError("How many CPUs a Ray of this machine has is what max_workers says, not resources=.")
+
+
 def _outcome(kind: bytes, body: bytes) -> Outcome | bytes:
     if kind == ANSWER:
         return body
@@ -290,5 +342,11 @@ def _outcome(kind: bytes, body: bytes) -> Outcome | bytes:
     if kind == KILLED:
         facts = json.loads(body)
         return Outcome(error=WorkerKilled(facts["message"], at=facts["at"], hook=facts["hook"]))
+    if kind == MISSING:
+        facts = json.loads(body)
+        if "why" in facts:
+            return Outcome(error=OptionsError(f"Ray counts no {in_words(facts['resources'])}: {facts['why']}"))
+        text = missing(facts["resources"], "ray", facts["machines"])
+        return Outcome(error=MissingResourcesError(text, resources=facts["resources"], executor="ray"))
     assert kind == REFUSED
     return Outcome(error=CodecError(f"Ray could not bring a value: {body.decode()}"))

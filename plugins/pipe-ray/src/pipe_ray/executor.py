@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pipe_core import NamedExecutor
@@ -16,6 +17,8 @@ class RayExecutor(NamedExecutor):
             end.
         max_workers: How many calls run at once, each in a worker process that takes one CPU of the cluster. Default: as
             many as the cluster has CPUs; here as many as this process has cores.
+        resources: What a Ray of this machine that is started has beside CPUs, for calls that need it:
+            ``{"GPU": 1, "licence": 2}``.
         prefetch: How many calls are held ready for a busy worker. Default 0.
         namespace: Ray's namespace, for calls that look for named actors.
         allow_insecure: Whether an address of another machine will do without a Ray token. Default: no.
@@ -40,6 +43,7 @@ class RayExecutor(NamedExecutor):
         *,
         address: str | None = None,
         max_workers: int | None = None,
+        resources: Mapping[str, float] | None = None,
         prefetch: int | None = None,
         namespace: str | None = None,
         allow_insecure: bool | None = None,
@@ -52,6 +56,7 @@ class RayExecutor(NamedExecutor):
             schema_model,
             address=address,
             max_workers=max_workers,
+            resources=resources,
             prefetch=prefetch,
             namespace=namespace,
             allow_insecure=allow_insecure,

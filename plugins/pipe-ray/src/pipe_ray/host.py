@@ -7,26 +7,44 @@ takes a second. The host ends when the driver does, and takes a cluster of our o
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import signal
 import threading
 import warnings
-from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.runtime.beat import Board
-from pipe_ray.messages import ANSWER, CALL, COSTS, KILL, PUT, READY, REFUSED, START, STOP, Line, slot_of
+from pipe_ray.messages import (
+    ANSWER,
+    CALL,
+    COSTS,
+    KILL,
+    NEED,
+    PUT,
+    READY,
+    REFUSED,
+    RESOURCES,
+    START,
+    STOP,
+    Line,
+    needs_of,
+    slot_of,
+)
 from pipe_ray.watch import end, end_without_driver, fail, wait_for, watch_cluster, watch_driver, watch_head
 
 if TYPE_CHECKING:
+    from pipe_ray.needing import Needing
     from pipe_ray.slots import Events, Slot
 
 _PATIENCE: Final = 5.0
 """Seconds that workers have to end in order."""
+_LIVES: Final = 1_000
+"""How many workers a slot for calls that need something can have, before another one has its name for a door."""
 
 
 def main(settings: dict[str, Any]) -> None:
@@ -34,8 +52,8 @@ def main(settings: dict[str, Any]) -> None:
 
     Args:
         settings: ``fd``, of the connection; ``driver``, its process id; ``folder``, which is ours alone; ``kept``, a
-            folder in it; ``address`` of the cluster, None for one of our own, which has ``slots``; ``namespace``;
-            ``worker``, what workers are told first, the file of the board among it.
+            folder in it; ``address`` of the cluster, None for one of our own, which has ``slots`` and
+            ``resources``; ``namespace``; ``worker``, what workers are told first, the file of the board among it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
     warnings.simplefilter("ignore", FutureWarning)  # Ray's, on later Rays; where warnings are errors it would not start
@@ -85,9 +103,11 @@ class Host:
 
         self._ray: Any = ray  # not annotated throughout
         self._settings, self._line = settings, line
-        options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "enable_task_events": False}
-        self._make: Callable[[], Any] = self._ray.remote(worker_class()).options(**options).remote
+        options = {"max_restarts": 0, "max_task_retries": 0, "enable_task_events": False}
+        self._worker = self._ray.remote(worker_class()).options
+        self._options = options
         self._slots: list[Slot] = []
+        self._needing: Needing
         self._shared: dict[str, Any] = {}
         self._events: Events = queue.SimpleQueue()
 
@@ -121,27 +141,47 @@ class Host:
             self._slots[slot].call(number, frame)
         elif kind == START:
             self._start(number)
+        elif kind == NEED:
+            self._needing.call(number, *needs_of(body))
+        elif kind == RESOURCES:
+            self._say(ANSWER, number, json.dumps(self._needing.machines()).encode())
         elif kind == KILL:
             slot, _ = slot_of(body)
-            self._slots[slot].kill(number)
+            if not self._needing.kill(number):
+                self._slots[slot].kill(number)
         elif kind == PUT:
             self._put(number, body)
         elif kind == COSTS:
             self._look(number)
 
     def _start(self, slots: int) -> None:
+        from pipe_ray.needing import PATIENCE, Needing, NeedingSlot, options_for, quiet
         from pipe_ray.slots import Slot  # and with it Ray
 
         settings = self._settings["worker"]
-        board = Board(Path(settings["board"]), slots)
+        board = Board(Path(settings["board"]), 2 * slots)  # the second half is for workers that have something
+        make = self._worker(num_cpus=1, **self._options).remote
         for number in range(slots):
-            self._slots.append(Slot(number, self._make, settings, board, self._shared, self._say, self._events))
+            self._slots.append(Slot(number, make, settings, board, self._shared, self._say, self._events))
+
+        lives = itertools.count(1)
+
+        def with_resources(pool: Needing, number: int, resources: dict[str, float]) -> NeedingSlot:
+            make = self._worker(**options_for(resources), **self._options).remote
+            there = make, settings, board, self._shared, quiet(self._say), self._events
+            return NeedingSlot(pool, resources, number, *there, lives=_LIVES * next(lives))
+
+        rows, patience = range(slots, 2 * slots), 0.0 if self._settings["address"] is None else PATIENCE
+        self._needing = Needing(rows, with_resources, self._slots, self._say, self._events, patience)
+
+    def _all(self) -> list[Slot]:
+        return [*self._slots, *self._needing.slots]
 
     def _look(self, number: int) -> None:
         """Say what the workers cost, from another thread: it takes its time."""
         from pipe_ray.costs import costs_of_workers
 
-        lives = [slot.life for slot in self._slots if slot.life.up]
+        lives = [slot.life for slot in self._all() if slot.life.up]
         near = [life.pid for life in lives if life.near is not None]
         far = [(life.node, life.pid) for life in lives if life.near is None]
 
@@ -157,7 +197,7 @@ class Host:
         except Exception as error:
             self._say(REFUSED, number, str(error).encode())
             return
-        for slot in self._slots:
+        for slot in self._all():
             slot.keep(digest.decode(), reference)
         self._say(ANSWER, number, b"")
 
@@ -169,10 +209,11 @@ class Host:
 
     def _leave(self) -> None:
         """Let the workers end in order, and leave the cluster."""
-        leaving = [left for left in [slot.leave() for slot in self._slots] if left is not None]
+        slots = self._all()
+        leaving = [left for left in [slot.leave() for slot in slots] if left is not None]
         if leaving:
             self._ray.wait(leaving, num_returns=len(leaving), timeout=_PATIENCE)
         if self._settings["address"] is None:
-            wait_for([slot.life.pid for slot in self._slots if slot.life.pid is not None], _PATIENCE)
+            wait_for([slot.life.pid for slot in slots if slot.life.pid is not None], _PATIENCE)
         self._shared.clear()
         self._ray.shutdown()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Final
@@ -50,9 +51,17 @@ class Link:
         address: Of the cluster; None for one of our own.
         slots: How many workers a cluster of our own has room for.
         namespace: Ray's.
+        resources: What a cluster of our own has beside CPUs.
     """
 
-    def __init__(self, address: str | None, *, slots: int, namespace: str | None) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        *,
+        slots: int,
+        namespace: str | None,
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
         self.address = address
         self._ended = False
         self._spool = Spool(_short_place())
@@ -67,6 +76,7 @@ class Link:
             "kept": str(self._folder / "r"),  # Ray lets everybody write there; nobody else gets into ours
             "address": address,
             "slots": slots,
+            "resources": dict(resources or {}),
             "namespace": namespace,
             "worker": {
                 "distributions": ["pipe-core", *DISTRIBUTIONS],

@@ -16,7 +16,7 @@ def start(settings: dict[str, Any]) -> None:
     is made sure.
 
     Args:
-        settings: ``kept``, where Ray keeps what it keeps in files; ``slots``; ``namespace``.
+        settings: ``kept``, where Ray keeps what it keeps in files; ``slots``; ``resources``; ``namespace``.
 
     Raises:
         RuntimeError: It listens to other machines.
@@ -31,10 +31,13 @@ def start(settings: dict[str, Any]) -> None:
     _replace(node.Node, "start_api_server", _no_api_server)
     _replace(node.Node, "start_monitor", _nothing)
     _replace(node.Node, "start_log_monitor", _nothing)
+    resources = dict(settings["resources"])
     ray.init(
         address="local",
         num_cpus=settings["slots"],
-        num_gpus=0,
+        num_gpus=resources.pop("GPU", 0),
+        _memory=resources.pop("memory", None),
+        resources=resources,
         namespace=settings["namespace"],
         include_dashboard=False,
         log_to_driver=False,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import threading
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -12,6 +14,10 @@ START: Final = b"s"
 """Start as many slots as the number says."""
 CALL: Final = b"c"
 """Run a call, under a number: the slot and the frame."""
+NEED: Final = b"w"
+"""As `CALL`, for a worker that has what the call needs: the slot, the resources and the frame, as `with_needs`."""
+RESOURCES: Final = b"h"
+"""Say what the machines have for such calls. Answered as a call, as JSON: a dictionary for each."""
 KILL: Final = b"k"
 """End the worker of a slot, should it be at the call of that number."""
 PUT: Final = b"p"
@@ -38,6 +44,10 @@ UNSTARTED: Final = b"n"
 """A call has not begun, and its worker is gone."""
 REFUSED: Final = b"e"
 """A call has ended, and Ray could not bring its answer: why, as text."""
+
+MISSING: Final = b"m"
+"""A call has not begun, for no machine has what it needs, or Ray does not count so: the resources, and ``machines``,
+what they have, or ``why``, as JSON."""
 
 _HEAD: Final = struct.Struct("!cQ")
 _SLOT: Final = struct.Struct("!I")
@@ -77,6 +87,18 @@ class Line:
 def with_slot(slot: int, frame: bytes) -> bytes:
     """The body of a `CALL`."""
     return _SLOT.pack(slot) + frame
+
+
+def with_needs(slot: int, resources: Mapping[str, float], frame: bytes) -> bytes:
+    """The body of a `NEED`."""
+    said = json.dumps(resources).encode()
+    return with_slot(slot, _SLOT.pack(len(said)) + said + frame)
+
+
+def needs_of(body: bytes) -> tuple[dict[str, float], bytes]:
+    """The resources and the frame of a `NEED`."""
+    length, said = slot_of(slot_of(body)[1])
+    return json.loads(said[:length]), said[length:]
 
 
 def slot_of(body: bytes) -> tuple[int, bytes]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from pipe_core import Backend, Capabilities, ExecutorSpec, hookimpl
 
-CAPABILITIES: Final = Capabilities(isolation="remote", hard_timeout=True, survives_worker_death=True)
+CAPABILITIES: Final = Capabilities(isolation="remote", hard_timeout=True, survives_worker_death=True, resources=True)
 
 
 class RayOptions(BaseModel, frozen=True, extra="forbid"):
@@ -20,6 +20,8 @@ class RayOptions(BaseModel, frozen=True, extra="forbid"):
             end.
         max_workers: How many calls run at once, each in a worker process that takes one CPU of the cluster. Default: as
             many as the cluster has CPUs; here as many as this process has cores.
+        resources: What a Ray of this machine that is started has beside CPUs, for calls that need it:
+            ``{"GPU": 1, "licence": 2}``.
         prefetch: How many calls are held ready for a busy worker. Default: 0 for calls, 2 for the chunks of a run.
         namespace: Ray's namespace, for calls that look for named actors.
         allow_insecure: Whether an address of another machine will do without a Ray token.
@@ -32,6 +34,7 @@ class RayOptions(BaseModel, frozen=True, extra="forbid"):
 
     address: str | None = None
     max_workers: int | None = Field(default=None, ge=1)
+    resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     prefetch: int | None = Field(default=None, ge=0)
     namespace: str | None = None
     allow_insecure: bool = False

@@ -77,6 +77,7 @@ class Slot:
         shared: By digest, the references to shared bytes.
         say: For messages to the driver.
         events: Where to put what happens in other threads.
+        lives: How many workers of that number there may have been before.
     """
 
     def __init__(
@@ -88,12 +89,13 @@ class Slot:
         shared: dict[str, Any],
         say: Say,
         events: Events,
+        lives: int = 0,
     ) -> None:
         self.number = number
         self._make, self._settings, self._board, self._shared = make, settings, board, shared
         self._say, self._events = say, events
         self._waiting: deque[tuple[int, bytes]] = deque()
-        self._lives = 0
+        self._lives = lives
         self._failed = 0
         self.life: Life = self._born()
 
@@ -228,6 +230,10 @@ class Slot:
         while self._waiting:
             self._say(UNSTARTED, self._waiting.popleft()[0], b"")
         ray.kill(life.actor, no_restart=True)  # one that cannot be reached may still live
+        self._go_after()
+
+    def _go_after(self) -> None:
+        """What follows the death of the worker."""
         self.life = self._born()
 
 
