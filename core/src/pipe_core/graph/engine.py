@@ -14,6 +14,7 @@ from pipe_core.graph.frames import Group
 from pipe_core.graph.inline import each_in_line, run_plan
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
 from pipe_core.graph.keeping import values_of
+from pipe_core.graph.observing import callbacks_of_settings
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.result import FailedRow, ItemFailure, MapResult
 from pipe_core.graph.scope import CancelToken, Item, Level, MapLevel, OnError, Run, Scope
@@ -110,7 +111,7 @@ class Engine:
         around, item = (None, ()) if within is None else (within.scope, within.item)
         with Run(loop, timeout, on_error, token, None if around is None else around.run) as run:
             sides = self._sides_of(run)
-            scope = Scope(run, pipeline, around, engine=self)
+            scope = Scope(run, pipeline, around, _callbacks(around), engine=self)
             if sides == _NOBODY and not plan.policies:
                 values = values_of(plan, inputs, scope)
                 failures: list[Exception] | None = [] if run.goes_on else None
@@ -177,7 +178,8 @@ class Engine:
     ) -> MapResult:
         with run:
             sides = self._sides_of(run)
-            scope = Scope(run, pipeline, None if within is None else within.scope, engine=self)
+            scope_around = None if within is None else within.scope
+            scope = Scope(run, pipeline, scope_around, _callbacks(scope_around), engine=self)
             around = MapLevel(scope, () if within is None else within.item, total, fixed)
             if sides == _NOBODY and not plan.policies:
                 found = list(each_in_line(plan, items, around))
@@ -235,7 +237,7 @@ class Engine:
         items = items_of(inputs, over, check_mode(map_mode))
         with Run(loop, timeout, on_error, token) as run:
             sides = self._sides_of(run)
-            scope = Scope(run, pipeline, engine=self)
+            scope = Scope(run, pipeline, None, _callbacks(None), engine=self)
             fixed = {name: value for name, value in inputs.items() if name not in over}
             around = MapLevel(scope, (), count_of(inputs, over, map_mode), fixed)
             if sides == _NOBODY and not plan.policies:
@@ -376,6 +378,11 @@ class Engine:
     def __repr__(self) -> str:
         workers = "" if self.max_workers is None else f", max_workers={self.max_workers}"
         return f"Engine(node_executor={self.node_executor!r}, map_executor={self.map_executor!r}{workers})"
+
+
+def _callbacks(around: Scope | None) -> tuple[Any, ...] | None:
+    """Of a run that has none of its own: those of the settings, or of what is *around*."""
+    return None if around is not None else callbacks_of_settings() or None
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -46,6 +46,7 @@ _FORMATS = {
     "delta": "pipe-delta",
     "kafka": "pipe-kafka",
 }
+_OBSERVERS = {"opentelemetry": "pipe-opentelemetry"}
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
@@ -56,7 +57,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             Family("codecs", "codec", CodecSpec, "Codec"),
             Family("hooks", "hook", HookSpec, "RecordHook"),
             Family("formats", "format", FormatSpec, "Format", _FORMATS),
-            Family("observers", "observer", ObserverSpec, "Observer"),
+            Family("observers", "observer", ObserverSpec, "Observer", _OBSERVERS),
         )
     }
 )
