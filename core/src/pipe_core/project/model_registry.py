@@ -157,9 +157,9 @@ class FileModelRegistry:
                 digest=hashlib.sha256(artifact).hexdigest(),
             )
             _write(staged / _FACTS, _to_json(record))
-            sync_folder(staged)
+            sync_folder(str(staged))
             _rename(staged, target, name, version)
-            sync_folder(home)
+            sync_folder(str(home))
         except OSError as error:
             if isinstance(error, PipeError):
                 raise
