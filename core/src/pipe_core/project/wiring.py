@@ -1,0 +1,283 @@
+"""A pipeline of a project, wired: which nodes run, in which order, and where each argument comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.index import suggestion
+from pipe_core.project.config.models import DatasetConfig, NodeConfig, PipelineConfig
+from pipe_core.project.dependencies import (
+    build_dependency_graph,
+    get_node_dependencies,
+    needed_by_each,
+    output_givers,
+    topological_sort,
+    unknown_node,
+)
+from pipe_core.project.errors import DependencyError
+
+if TYPE_CHECKING:
+    from pipe_core.project.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Where one argument of a node comes from: from a node of the same run, or from the catalog.
+
+    Attributes:
+        node: The node that gives it; None where it is loaded.
+        index: Which of that node's outputs it is; None for its result as a whole.
+        dataset: The data set that it is loaded from; None where it is handed over.
+    """
+
+    node: str | None = None
+    index: int | None = None
+    dataset: str | None = None
+
+    def __str__(self) -> str:
+        return f"data set '{self.dataset}'" if self.node is None else f"node '{self.node}'"
+
+
+@dataclass(frozen=True, slots=True)
+class WiredNode:
+    """A node of a run.
+
+    Attributes:
+        name: Its name.
+        config: What holds for it in this pipeline.
+        needs: The nodes of the run that must be done before.
+        arguments: Where its arguments come from, in order.
+        outputs: The name of each output; of one that is described in its place, a name of ours.
+        stored: Those of them that are in the catalog.
+    """
+
+    name: str
+    config: NodeConfig
+    needs: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    outputs: tuple[str, ...]
+    stored: tuple[str, ...]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All data sets that it loads or saves."""
+        loaded = [one.dataset for one in self.arguments if one.dataset is not None]
+        return tuple(dict.fromkeys([*loaded, *self.stored]))
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The nodes of a run, in order, and the data sets that they name or describe.
+
+    Attributes:
+        nodes: By name, in the order in which they could run one after the other.
+        datasets: All that the catalog needs to know.
+        left_out: The nodes of the pipeline that do not run.
+    """
+
+    nodes: Mapping[str, WiredNode]
+    datasets: Mapping[str, DatasetConfig]
+    left_out: tuple[str, ...] = ()
+
+    def consumers(self) -> dict[str, int]:
+        """For each node how many others are handed its result."""
+        counts = dict.fromkeys(self.nodes, 0)
+        for one in self.nodes.values():
+            for giver in {argument.node for argument in one.arguments if argument.node is not None}:
+                counts[giver] += 1
+        return counts
+
+
+def effective_nodes(project: Project, pipeline: PipelineConfig) -> dict[str, NodeConfig]:
+    """The nodes of *pipeline*, by name, each with what the pipeline says of it.
+
+    Raises:
+        NodeNotFoundError: The project has no such node.
+    """
+    found = {}
+    for name in pipeline.nodes:
+        if name not in project.nodes:
+            raise unknown_node(name, project.nodes)
+        found[name] = _with(project.nodes[name], _said_by(pipeline, name))
+    return found
+
+
+def _said_by(pipeline: PipelineConfig, name: str) -> dict[str, Any]:
+    own = {key: value for key in ("retries", "timeout") if (value := getattr(pipeline, key)) is not None}
+    return {"default": own, **pipeline.overrides.get(name, {})}
+
+
+def _with(config: NodeConfig, said: dict[str, Any]) -> NodeConfig:
+    defaults = {key: value for key, value in said.pop("default").items() if getattr(config, key) is None}
+    if not said and not defaults:
+        return config
+    fields = {key: getattr(config, key) for key in NodeConfig.model_fields}
+    return NodeConfig.model_validate({**fields, **defaults, **said})
+
+
+def select_nodes(
+    graph: Mapping[str, Collection[str]],
+    nodes: Mapping[str, NodeConfig],
+    *,
+    only: Iterable[str] = (),
+    start_from: Iterable[str] = (),
+    up_to: Iterable[str] = (),
+    tags: Iterable[str] = (),
+) -> list[str]:
+    """The nodes that all conditions choose, in the order of declaration; all nodes where there is none.
+
+    Args:
+        graph: For each node those that need it.
+        nodes: Their configurations.
+        only: These, and no others.
+        start_from: These, and whatever needs them.
+        up_to: These, and whatever they need.
+        tags: Those that have one of these tags.
+
+    Raises:
+        NodeNotFoundError: A name is none of theirs.
+        OptionsError: Nothing is left, or no node has a tag.
+    """
+    chosen = dict.fromkeys(graph)
+    upwards: dict[str, set[str]] = {name: set() for name in graph}
+    for name, followers in graph.items():
+        for follower in followers:
+            upwards[follower].add(name)
+    for names, along in ((tuple(only), None), (tuple(start_from), graph), (tuple(up_to), upwards)):
+        if names:
+            reached = _reached(names, graph if along is None else along, whole=along is not None)
+            chosen = {name: None for name in chosen if name in reached}
+    if wanted := tuple(tags):
+        known = sorted({tag for config in nodes.values() for tag in config.tags})
+        if strange := [tag for tag in wanted if tag not in known]:
+            there = ", ".join(known) or "none"
+            raise OptionsError(
+                f"No node has the tag '{strange[0]}'.{suggestion(strange[0], known)} Tags that there are: {there}.",
+                problems={"tags": f"no node has '{strange[0]}'"},
+            )
+        chosen = {name: None for name in chosen if set(wanted) & set(nodes[name].tags)}
+    if not chosen:
+        raise OptionsError("No node is left by what was chosen: the conditions exclude each other.")
+    return list(chosen)
+
+
+def _reached(names: Iterable[str], along: Mapping[str, Collection[str]], *, whole: bool) -> set[str]:
+    found: set[str] = set()
+    left = list(names)
+    for name in left:
+        if name not in along:
+            raise unknown_node(name, along)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += along[name] if whole else ()
+    return found
+
+
+def wire(
+    nodes: Mapping[str, NodeConfig],
+    catalog: Mapping[str, DatasetConfig],
+    selected: Sequence[str] | None = None,
+) -> Wiring:
+    """Wire *nodes*, those of a pipeline, or some of them.
+
+    A name among a node's inputs is the output of another one, or a data set of the catalog. A node without inputs is
+    handed the results of its dependencies, in order. What a node that does not run would hand over is loaded.
+
+    Args:
+        nodes: The configurations, by name.
+        catalog: The data sets.
+        selected: Those that run. Default: all.
+
+    Raises:
+        DependencyError: An input is neither an output nor in the catalog; or what does not run gives nothing that is
+            stored; or as `build_dependency_graph`.
+    """
+    order = topological_sort(build_dependency_graph(list(nodes), nodes))
+    chosen = set(nodes if selected is None else selected)
+    wired = _Wirer(nodes, catalog, chosen)
+    return Wiring(
+        nodes={name: wired.node(name) for name in order if name in chosen},
+        datasets={**catalog, **wired.described},
+        left_out=tuple(name for name in order if name not in chosen),
+    )
+
+
+class _Wirer:
+    def __init__(self, nodes: Mapping[str, NodeConfig], catalog: Mapping[str, DatasetConfig], chosen: set[str]) -> None:
+        self._nodes = nodes
+        self._catalog = catalog
+        self._chosen = chosen
+        self._needs = needed_by_each(list(nodes), nodes)
+        self._givers = output_givers(nodes, nodes)
+        self.described: dict[str, DatasetConfig] = {}
+
+    def node(self, name: str) -> WiredNode:
+        config = self._nodes[name]
+        outputs = self._outputs(name)
+        arguments = self._inputs(name) if config.input else self._results(name)
+        handed = [one.node for one in arguments if one.node is not None]
+        needs = [other for other in self._needs[name] if other in self._chosen]
+        return WiredNode(
+            name=name,
+            config=config,
+            needs=tuple(dict.fromkeys([*handed, *needs])),
+            arguments=tuple(arguments),
+            outputs=outputs,
+            stored=tuple(one for one in outputs if one in self._catalog or one in self.described),
+        )
+
+    def _outputs(self, name: str) -> tuple[str, ...]:
+        return tuple(self._named(name, "output", place, one) for place, one in enumerate(self._nodes[name].output))
+
+    def _named(self, name: str, side: str, place: int, one: str | DatasetConfig) -> str:
+        if isinstance(one, str):
+            return one
+        self.described[key := f"{name}.{side}[{place}]"] = one
+        return key
+
+    def _inputs(self, name: str) -> list[Argument]:
+        return [
+            self._input(name, self._named(name, "input", place, one), isinstance(one, str))
+            for place, one in enumerate(self._nodes[name].input)
+        ]
+
+    def _input(self, name: str, wanted: str, is_name: bool) -> Argument:
+        giver = self._givers.get(wanted) if is_name else None
+        if giver is not None and giver != name and giver in self._chosen:
+            return Argument(node=giver, index=self._index(giver, wanted))
+        if not is_name or wanted in self._catalog:
+            return Argument(dataset=wanted)
+        if giver is not None and giver != name:
+            raise DependencyError(
+                f"Node '{name}' takes '{wanted}', which node '{giver}' gives: that one does not run, and '{wanted}' is "
+                f"not in the catalog. Let '{giver}' run too, or store '{wanted}'."
+            )
+        known = [*self._givers, *self._catalog]
+        raise DependencyError(
+            f"Node '{name}' takes '{wanted}', which is neither in the catalog nor an output of another node."
+            f"{suggestion(wanted, known)}"
+        )
+
+    def _index(self, giver: str, output: str) -> int | None:
+        outputs = self._outputs(giver)
+        return None if len(outputs) == 1 else outputs.index(output)
+
+    def _results(self, name: str) -> list[Argument]:
+        found = []
+        for other in get_node_dependencies(self._nodes[name]):
+            if other in self._chosen:
+                found.append(Argument(node=other))
+                continue
+            outputs = self._outputs(other)
+            if len(outputs) != 1 or not (outputs[0] in self._catalog or outputs[0] in self.described):
+                raise DependencyError(
+                    f"Node '{name}' is handed the result of '{other}', which does not run and has no single output "
+                    f"that is stored. Let '{other}' run too, or give it an output that is in the catalog."
+                )
+            found.append(Argument(dataset=outputs[0]))
+        return found
