@@ -92,6 +92,10 @@ class InputFile:
             feed.skip_prefix(BOM)
         return feed
 
+    def content(self) -> ByteStream:
+        """The file from its beginning as it is, without its compression."""
+        return self._opened()
+
     def utf8(self) -> ByteStream:
         """The file from its beginning as UTF-8, whatever it is encoded in, behind a byte order mark."""
         stream: ByteStream = sys.stdin.buffer if self.is_stdin else self._opened()

@@ -1,0 +1,174 @@
+"""`Catalog`: data sets by their names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipe_core.kernel.index import suggestion
+from pipe_core.project.catalog import loading, saving
+from pipe_core.project.catalog.dataset import Dataset
+from pipe_core.project.catalog.errors import DatasetValueError, UnknownDatasetError, told_of
+from pipe_core.project.catalog.raw_files import raw_sink
+from pipe_core.project.catalog.staged import Staged
+from pipe_core.project.config.models import DatasetConfig
+
+
+class Catalog:
+    """Loads and saves data sets by their names. It is small and plain: it travels to workers, and threads may share it.
+
+    Nothing is read or written when it is made.
+
+    Args:
+        datasets: What there is: a `DatasetConfig`, or its keys, for each name.
+        folder: What paths are relative to, and where schemas are looked for.
+        allow_pickle: Whether data sets may be of the format ``pickle``. Loading one runs whatever code it holds.
+        places: Where each is told of, such as ``pipe.yaml:12``, for messages.
+
+    Raises:
+        pydantic.ValidationError: Something that was said of a data set is wrong.
+    """
+
+    def __init__(
+        self,
+        datasets: Mapping[str, DatasetConfig | Mapping[str, Any]],
+        *,
+        folder: str | Path = ".",
+        allow_pickle: bool = False,
+        places: Mapping[str, str] | None = None,
+    ) -> None:
+        places, folder = places or {}, Path(folder).absolute()
+        self._datasets = {
+            name: Dataset(name, DatasetConfig.model_validate(said), folder, places.get(name, ""))
+            for name, said in datasets.items()
+        }
+        self._allow_pickle = allow_pickle
+        self._lock = threading.Lock()
+        self._staged: list[Staged] = []
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the data sets."""
+        return tuple(self._datasets)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._datasets
+
+    def dataset(self, name: str) -> DatasetConfig:
+        """What was said of the data set *name*. Raises `UnknownDatasetError`."""
+        return self._found(name).config
+
+    def exists(self, name: str) -> bool:
+        """Whether there is something at the place of the data set *name*. Raises `PipeError`."""
+        dataset = self._found(name)
+        with told_of(dataset.title, name):
+            return (raw_sink(dataset) if dataset.is_raw else dataset.sink()).exists()
+
+    def load(self, name: str, window: Any = None) -> Any:
+        """The value of the data set *name*, as its ``as:`` says.
+
+        Args:
+            name: The data set.
+            window: Only the records of this window, where the data set has a ``date_column``.
+
+        Raises:
+            UnknownDatasetError: There is no such data set.
+            DatasetNotFoundError: There is nothing at its place.
+            DatasetRecordError: A record cannot be read, or is not as the schema says.
+            PipeError: Anything else is wrong with it.
+        """
+        dataset = self._usable(name)
+        with told_of(dataset.title, name):
+            return loading.load(dataset)
+
+    def save(self, name: str, value: Any, window: Any = None) -> None:
+        """Save *value* as the data set *name*; it appears whole.
+
+        Args:
+            name: The data set.
+            value: Records in any iterable, models among them; anything that hands itself over as Arrow data; or what
+                the format takes: a JSON value, text, bytes, any object for ``pickle``.
+            window: What is there of this window is replaced, and the rest stays, where there is a ``date_column``.
+
+        Raises:
+            UnknownDatasetError: There is no such data set.
+            TargetExistsError: There is something at its place, and its mode is ``error``.
+            DatasetRecordError: A record cannot be written, or is not as the schema says.
+            PipeError: Anything else is wrong.
+        """
+        staged = self.stage(name, value, window)
+        try:
+            staged.commit()
+        except BaseException:
+            staged.abort()
+            raise
+
+    def stage(self, name: str, value: Any, window: Any = None) -> Staged:
+        """As `save`, but nothing is visible before `Staged.commit`, or `settle` in another process."""
+        dataset = self._usable(name)
+        with told_of(dataset.title, name):
+            written = saving.write(dataset, value)
+        sinks = [part.sink for part in written.parts if part.sink is not None]
+        staged = Staged(
+            written.state(dataset),
+            sinks,
+            records=written.records,
+            settle=lambda state: self.settle(name, state),
+            abandon=lambda state: self.abandon(name, state),
+        )
+        with self._lock:
+            self._staged = [one for one in self._staged if one.is_open] + [staged]
+        return staged
+
+    def settle(self, name: str, state: Mapping[str, Any]) -> None:
+        """Commit what `stage` has staged, in this process or a later one, once: where it was done, nothing happens.
+
+        Args:
+            name: The data set.
+            state: `Staged.state`.
+
+        Raises:
+            PipeError: What was staged is gone, or its process lives.
+        """
+        dataset = self._usable(name)
+        with told_of(dataset.title, name):
+            saving.settle(dataset, state)
+
+    def abandon(self, name: str, state: Mapping[str, Any]) -> None:
+        """Remove what `stage` has staged and nobody will commit. What was committed stays. Raises `PipeError`."""
+        dataset = self._usable(name)
+        with told_of(dataset.title, name):
+            saving.abandon(dataset, state)
+
+    def close(self) -> None:
+        """Let go of what is staged; `settle` still commits it. Nothing that somebody else opened is closed."""
+        with self._lock:
+            staged, self._staged = self._staged, []
+        for one in staged:
+            one.close()
+
+    def _found(self, name: str) -> Dataset:
+        try:
+            return self._datasets[name]
+        except KeyError:
+            known = ", ".join(self._datasets) or "none"
+            text = f"There is no data set '{name}'.{suggestion(name, self.names)} The catalog has: {known}."
+            raise UnknownDatasetError(text, dataset=name, known=self.names) from None
+
+    def _usable(self, name: str) -> Dataset:
+        dataset = self._found(name)
+        if not self._allow_pickle and dataset.is_pickle:
+            raise DatasetValueError(
+                f"{dataset.title} is of the format pickle, and reading a pickle runs whatever code it holds. Where you "
+                f"trust the file, say so: allow_pickle: true under project:.",
+                dataset=name,
+            )
+        return dataset
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None, "_staged": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())

@@ -1,0 +1,134 @@
+"""One data set: where it is, of what format, and what loading gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pipe_core.kernel.contracts import Sink, Source
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.urls import local_path, redacted, scheme_of
+from pipe_core.project.catalog.errors import DatasetValueError
+from pipe_core.project.config.models import DatasetConfig
+from pipe_core.project.config.secrets import reveal
+from pipe_core.project.objects import load_schema
+from pipe_core.records.places import as_sink, as_source, format_name
+from pipe_core.records.schema import Schema
+from pipe_core.runtime.run_loop import RunLoop
+
+PICKLE: Final = "pickle"
+_PICKLES: Final = (".pkl", ".pickle")
+RAW: Final = frozenset({"bytes", "text"})
+"""What a file is loaded as whatever its format is: the whole of it."""
+
+MadeT = TypeVar("MadeT")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set of a catalog. Small and plain: it travels.
+
+    Attributes:
+        name: Its name.
+        config: What the project's file says of it.
+        folder: What its path is relative to.
+        place: Where the project's file tells of it, for messages.
+    """
+
+    name: str
+    config: DatasetConfig
+    folder: Path
+    place: str = ""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"The data set '{self.name}'" + (f" ({self.place})" if self.place else "")
+
+    @property
+    def target(self) -> str:
+        """The absolute path, or the URL."""
+        said = local_path(reveal(self.config.path))
+        scheme = scheme_of(said)
+        if said == "-" or (scheme is not None and scheme.partition("+")[0] != "sqlite"):
+            return said
+        if scheme is not None:
+            return self._database(said)
+        path = os.path.expanduser(said)
+        return path if os.path.isabs(path) else os.path.join(os.path.abspath(self.folder), path)
+
+    @property
+    def shown(self) -> str:
+        """The target without secrets."""
+        return redacted(local_path(self.config.path))
+
+    @property
+    def format(self) -> str:
+        """The name of the format. Raises `PipeError` where nothing tells it."""
+        if self.config.format is not None:
+            return self.config.format
+        return format_name(self.target)
+
+    @property
+    def is_pickle(self) -> bool:
+        """Whether its file holds an object that was pickled."""
+        named = self.config.format or (PICKLE if self.config.path.lower().endswith(_PICKLES) else None)
+        return named == PICKLE and self.config.load_as not in RAW
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether its file is taken as a whole, and not as records."""
+        return self.is_pickle or self.config.load_as in RAW
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its file may hold one JSON value that is no list of records."""
+        plain = self.config.load_as in (None, "value") and not self.is_raw
+        return plain and not self.config.partition_by and self.format == "json" and "prefix" not in self.config.options
+
+    def schema(self) -> Schema | None:
+        """What records must be, loaded where it is needed. Raises `PipeError`."""
+        said = self.config.record_schema
+        if said is None:
+            return None
+        return Schema(load_schema(said, Path(self.folder)) if isinstance(said, str) else said)
+
+    def source(self, target: str | None = None) -> Source:
+        """A source over it, or over *target*, a part of it."""
+        return self._made(lambda given: as_source(given, RunLoop()), target, "writing")
+
+    def sink(self, target: str | None = None) -> Sink:
+        """A sink into it, or into *target*, a part of it."""
+        sink = self._made(lambda given: as_sink(given, RunLoop()), target, "reading")
+        assert sink is not None  # something was given
+        return sink
+
+    def make_folder(self) -> None:
+        """Make the folder that its file is in."""
+        target = self.target
+        if target != "-" and scheme_of(target) is None:
+            os.makedirs(os.path.dirname(target.rstrip("/" + os.sep)), exist_ok=True)
+
+    def _made(self, make: Callable[[Mapping[str, Any]], MadeT], target: str | None, other: str) -> MadeT:
+        options = reveal(self.config.options)
+        if "path" in options or "format" in options:
+            name = "path" if "path" in options else "format"
+            raise DatasetValueError(f"{self.title}: write '{name}' beside 'options', not in it.", dataset=self.name)
+        while True:
+            try:
+                return make({**options, "path": target or self.target, "format": self.format})
+            except OptionsError as error:  # one data set is read and written
+                foreign = [name for name, why in error.problems.items() if why == f"is for {other} only"]
+                if not foreign:
+                    raise
+                options = {name: value for name, value in options.items() if name not in foreign}
+
+    def _database(self, url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        path, mark, query = rest.removeprefix("/").partition("?")
+        if not path or path.startswith((":", "file:")) or os.path.isabs(path):
+            return url
+        return f"{scheme}:///{os.path.join(os.path.abspath(self.folder), path)}{mark}{query}"

@@ -1,0 +1,90 @@
+"""What goes wrong with data sets. Messages begin with the data set, and where the project's file tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pipe_core.kernel.errors import PipeError, SourceNotFoundError
+
+
+class DatasetError(PipeError):
+    """A data set cannot be loaded or saved.
+
+    Attributes:
+        dataset: Its name.
+    """
+
+    def __init__(self, message: str, *, dataset: str) -> None:
+        super().__init__(message)
+        self.dataset = dataset
+
+
+class UnknownDatasetError(DatasetError, LookupError):
+    """The catalog has no data set of that name.
+
+    Attributes:
+        known: Those that it has.
+    """
+
+    def __init__(self, message: str, *, dataset: str, known: Sequence[str]) -> None:
+        super().__init__(message, dataset=dataset)
+        self.known = tuple(known)
+
+
+class DatasetNotFoundError(DatasetError, FileNotFoundError):
+    """There is nothing at the place of a data set."""
+
+    def __str__(self) -> str:  # OSError has its own idea of str()
+        return str(self.args[0])
+
+
+class DatasetValueError(DatasetError, ValueError, TypeError):
+    """A value cannot be saved as this data set, or what is there cannot be loaded as what was asked for."""
+
+
+class DatasetRecordError(DatasetError, ValueError):
+    """A record of a data set cannot be read or written, or is not as the schema says.
+
+    Attributes:
+        position: Its number, from 0 on.
+        field: The field that is wrong, as names and numbers with dots between; None where it is not about one.
+        value: What is there.
+        reasons: All that is wrong with it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        dataset: str,
+        position: int,
+        field: str | None = None,
+        value: Any = None,
+        reasons: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(message, dataset=dataset)
+        self.position = position
+        self.field = field
+        self.value = value
+        self.reasons = tuple(reasons)
+
+
+@contextmanager
+def told_of(title: str, name: str) -> Iterator[None]:
+    """Errors of formats tell which data set they are about.
+
+    Args:
+        title: What messages call it.
+        name: Its name.
+    """
+    try:
+        yield
+    except DatasetError:
+        raise
+    except SourceNotFoundError as error:
+        raise DatasetNotFoundError(f"{title}: {error} Was it saved before?", dataset=name) from error
+    except PipeError as error:
+        error.args = (f"{title}: {error}", *error.args[1:])
+        raise

@@ -1,0 +1,87 @@
+"""A value that was saved, but not shown yet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from pipe_core.kernel.contracts import Sink
+
+
+class Staged:
+    """A value on stable storage that nobody sees before `commit`.
+
+    Where the format, or the place, cannot keep something back, it is there already; `delivery` tells.
+
+    Attributes:
+        dataset: The name of the data set.
+        state: Plain data that JSON can say, with which `Catalog.settle` commits in this process or in a later one.
+        delivery: ``exactly-once``; or ``at-least-once`` where the value is visible already, and is written once more
+            when the process is killed before it has noted the state down and the node runs again.
+        records: How many records were written; None for values that are no records.
+
+    Args:
+        sinks: Where it is, in the order of the state's parts.
+        settle: Commits by the state alone.
+        abandon: Removes by the state alone.
+    """
+
+    def __init__(
+        self,
+        state: Mapping[str, Any],
+        sinks: Sequence[Sink],
+        *,
+        records: int | None,
+        settle: Callable[[Mapping[str, Any]], None],
+        abandon: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.dataset: str = state["dataset"]
+        self.state = state
+        self.delivery: Literal["exactly-once", "at-least-once"] = state["delivery"]
+        self.records = records
+        self._sinks: Sequence[Sink] | None = sinks
+        self._settle = settle
+        self._abandon = abandon
+        self._done = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it is open here."""
+        return bool(self._sinks)
+
+    def commit(self) -> None:
+        """Show it. What is committed already is left alone. Raises `PipeError`."""
+        if self._done:
+            return
+        if self._sinks is None or len(self._sinks) < len(self.state["parts"]) or self.state["removed"]:
+            self.close()
+            self._settle(self.state)
+        else:
+            for sink in self._sinks:
+                sink.commit()
+            self.close()
+        self._done = True
+
+    def abort(self) -> None:
+        """Leave the data set as it was, where it is not committed. Raises `PipeError`."""
+        if self._done:
+            return
+        self._done = True
+        if self._sinks is None or len(self._sinks) < len(self.state["parts"]):
+            self.close()
+            self._abandon(self.state)
+            return
+        for sink in self._sinks:
+            sink.abort()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it. What is staged stays, for `Catalog.settle`."""
+        sinks, self._sinks = self._sinks or (), None
+        with contextlib.ExitStack() as closing:
+            for sink in sinks:
+                closing.callback(sink.close)
+
+    def __repr__(self) -> str:
+        return f"<Staged {self.dataset!r}, {'committed' if self._done else 'not committed'}>"
