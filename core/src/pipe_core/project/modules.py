@@ -121,7 +121,7 @@ def _execute(path: Path, key: str) -> ModuleType:
         raise
     except BaseException as error:  # a file that calls sys.exit() is a broken file, not the end
         del sys.modules[name]
-        raise _import_error(str(path), error) from error
+        raise failed_import(str(path), error) from error
     return module
 
 
@@ -140,12 +140,13 @@ def _import_installed(reference: str, name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             text = f"There is no module '{error.name}'. For a file write its path: {name.replace('.', '/')}.py:Name."
             raise not_found(reference, text) from error
-        raise _import_error(name, error) from error
+        raise failed_import(name, error) from error
     except BaseException as error:
-        raise _import_error(name, error) from error
+        raise failed_import(name, error) from error
 
 
-def _import_error(where: str, error: BaseException) -> ConfigError:
+def failed_import(where: str, error: BaseException) -> ConfigError:
+    """The error that *where*, a file or a module, cannot be imported; names the line."""
     file, line, code = _culprit(where, error)
     at = f" (line {line}: {code})" if file == where and code else f" ({file}, line {line}: {code})" if code else ""
     reason = error.msg if isinstance(error, SyntaxError) else str(error)

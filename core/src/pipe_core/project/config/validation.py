@@ -1,0 +1,136 @@
+"""From merged values to models, with the place of every mistake."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from pipe_core.kernel.index import suggestion
+from pipe_core.project.config.fields import FIELDS, PLAIN
+from pipe_core.project.config.interpolation import Interpolation, InterpolationError
+from pipe_core.project.config.layers import Layers
+from pipe_core.project.config.models import Config
+from pipe_core.project.config.problems import Problems
+from pipe_core.project.yaml_loader import Place
+
+Model = TypeVar("Model", bound=Config)
+
+MAX_TEXT: Final = 300
+
+
+class Reader:
+    """Reads values of merged layers: ``${NAME}`` is put in, and models are made of them.
+
+    Attributes:
+        used: For each place, the names of variables in it and where their values came from.
+    """
+
+    def __init__(self, layers: Layers, problems: Problems) -> None:
+        self._layers = layers
+        self._problems = problems
+        self.used: dict[Place, tuple[tuple[str, str], ...]] = {}
+        variables = self._variables(layers.value.get("variables", {}))
+        chosen = frozenset(name for name in variables if layers.origin(("variables", name)).layer == "overrides")
+        self._interpolation = Interpolation(variables, os.environ, chosen)
+
+    def _variables(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        found = {}
+        for name, value in values.items():
+            if not name.isidentifier():
+                self.wrong("the name of a variable is one word of letters, digits and '_'", ("variables", name))
+            elif value is not None and not isinstance(value, str | int | float):
+                self.wrong("a variable is text, a number, true or false", ("variables", name))
+            else:
+                found[name] = "" if value is None else value
+        return found
+
+    def wrong(self, text: str, place: Place, error: Exception | None = None) -> None:
+        """Remember that *text* is wrong at *place*."""
+        text = text if len(text) <= MAX_TEXT * 4 else f"{text[: MAX_TEXT * 4]} …"
+        self._problems.add(self._layers.origin(place).problem(text, place, error))
+
+    def read(self, model: type[Model], value: Any, place: Place, **given: Any) -> Model | None:
+        """The *model* of *value*, which stands at *place*; None where it is wrong, which is remembered."""
+        if not isinstance(value, Mapping):
+            self.wrong(f"it must be a mapping with keys such as {', '.join(_keys(model)[:3])}", place)
+            return None
+        for key in given:
+            if key in value:
+                self.wrong(f"'{key}' is no key of a file: it is the key above", (*place, key))
+        before = len(self._problems)
+        values = self.put_in(value, place)
+        if len(self._problems) > before:
+            return None
+        try:
+            return model.model_validate({**values, **given})
+        except ValidationError as error:
+            for one in error.errors(include_url=False, include_input=False, include_context=False):
+                self._told(model, one, place)
+            return None
+
+    def put_in(self, value: Any, place: Place) -> Any:
+        """*value* with every ``${NAME}`` in it replaced."""
+        if isinstance(value, str):
+            return self._text(value, place) if "$" in value else value
+        if isinstance(value, Mapping):
+            return {key: self.put_in(inner, (*place, key)) for key, inner in value.items() if inner is not None}
+        if isinstance(value, list | tuple):
+            return [self.put_in(inner, (*place, index)) for index, inner in enumerate(value)]
+        return value
+
+    def _text(self, text: str, place: Place) -> Any:
+        used: list[tuple[str, str]] = []
+        try:
+            value = self._interpolation.text(text, lambda *one: used.append(one), secrets=_may_be_secret(place))
+        except InterpolationError as error:
+            self.wrong(str(error), place)
+            return None
+        if used:
+            self.used[place] = tuple(dict.fromkeys(used))
+        return value
+
+    def _told(self, model: type[Config], error: Mapping[str, Any], place: Place) -> None:
+        at = tuple(part for part in error["loc"] if part not in (PLAIN, FIELDS))
+        kind, message = error["type"], str(error["msg"])
+        if kind == "extra_forbidden":
+            known = _keys(_model_at(model, at[:-1]))
+            message = f"there is no such key.{suggestion(str(at[-1]), known)} Known: {', '.join(known)}"
+        elif kind == "missing":
+            at, message = at[:-1], f"the key '{at[-1]}' is missing"
+        else:
+            message = message.removeprefix("Value error, ").replace("Input should", "it should")
+        self.wrong(message, (*place, *at))
+
+
+def _may_be_secret(place: Place) -> bool:
+    """Whether a secret may stand there: where only what opens data or executors reads it."""
+    section, inner = place[0], place[2:]
+    if section == "catalog":
+        return inner[:1] in (("path",), ("options",))
+    if section == "nodes" and inner[:1] in (("input",), ("output",)):
+        return any(part in ("path", "options") for part in inner[1:3])
+    at = place[1:] if section == "project" else inner
+    return section in ("project", "nodes", "pipelines") and at[:1] == ("executor",) and len(at) > 1
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel]:
+    """The model that a mapping at *place* inside *model* is read into."""
+    for part in place:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if str(part) in fields:
+            model = next(_models_in(fields[str(part)].annotation), model)
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -1,0 +1,148 @@
+"""`Project`: what a project's files say, as objects that were checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pipe_core.kernel.errors import ConfigError
+from pipe_core.kernel.index import suggestion
+from pipe_core.project.config.documents import mapping_document, read_document
+from pipe_core.project.config.files import find_project, read_project
+from pipe_core.project.config.imports import use
+from pipe_core.project.config.layers import Layers
+from pipe_core.project.config.loading import Loaded, load_objects
+from pipe_core.project.config.models import DatasetConfig, NodeConfig, PipelineConfig, ProjectSettings
+from pipe_core.project.config.problems import Problems, UnknownNameError, as_problem
+from pipe_core.project.yaml_loader import Document
+
+if TYPE_CHECKING:
+    from pipe_core.project.catalog import Catalog
+
+MOST_NAMED: Final = 20
+
+Thing = TypeVar("Thing")
+
+
+class Project:
+    """Nodes, pipelines and a catalog of data sets. Made by `load`.
+
+    Attributes:
+        name: What it is called.
+        folder: Where it is; paths are relative to it.
+        path: Its own file; None for one that Python code gave.
+        env: The environment that was chosen.
+        environments: The environments that there are.
+        settings: The key ``project:``.
+        nodes: All nodes by name.
+        pipelines: All pipelines by name.
+        datasets: What the catalog is made of, by name.
+    """
+
+    def __init__(self, loaded: Loaded, layers: Layers, *, folder: Path, path: Path | None, env: str | None) -> None:
+        self.name: str = loaded.settings.name
+        self.folder = folder
+        self.path = path
+        self.env = env
+        self.environments: tuple[str, ...] = ()
+        self.settings: ProjectSettings = loaded.settings
+        self.nodes: Mapping[str, NodeConfig] = MappingProxyType(dict(loaded.nodes))
+        self.pipelines: Mapping[str, PipelineConfig] = MappingProxyType(dict(loaded.pipelines))
+        self.datasets: Mapping[str, DatasetConfig] = MappingProxyType(dict(loaded.datasets))
+        self._functions = loaded.functions
+        self._layers = layers
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | Mapping[str, Any] = ".",
+        env: str | None = None,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        folder: str | Path | None = None,
+    ) -> Project:
+        """Read a project's files and check everything in them. Functions of nodes are imported, none is run.
+
+        Args:
+            path: The project's file, or a folder: then ``pipe.yaml`` (or ``.toml``, ``.json``) there or in the nearest
+                folder above that has one. Or what a file would say, as a mapping, which may hold functions themselves.
+            env: The environment to lay upon it.
+            overrides: What is otherwise, above everything: nested, or ``{"nodes.extract.retries": 5}``.
+            folder: The project's folder; default that of the file, for a mapping the working folder.
+
+        Raises:
+            ConfigError: Anything is wrong; its `problems` has all that was found, each with file, line and key.
+        """
+        problems = Problems()
+        document = _document(path, problems)
+        own = None if isinstance(path, Mapping) else document.path
+        place = Path(folder).absolute() if folder is not None else own.parent if own is not None else Path.cwd()
+        files = read_project(document, place, env, overrides, problems)
+        loaded = load_objects(files, problems)
+        project = cls(loaded, files.layers, folder=place, path=own, env=env)
+        project.environments = files.environments
+        return project
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog of data sets."""
+        from pipe_core.project.catalog import Catalog  # imports formats, which only those who read data need
+
+        return Catalog(self.datasets, folder=self.folder, allow_pickle=self.settings.allow_pickle)
+
+    def get_pipeline(self, name: str) -> PipelineConfig:
+        """The pipeline of that name.
+
+        Raises:
+            UnknownNameError: There is none; lists those that there are.
+        """
+        return _get(self, self.pipelines, name, "pipeline")
+
+    def get_node(self, name: str) -> NodeConfig:
+        """The node of that name.
+
+        Raises:
+            UnknownNameError: There is none; lists those that there are.
+        """
+        return _get(self, self.nodes, name, "node")
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """The function of the node *name*.
+
+        Raises:
+            UnknownNameError: There is no such node.
+        """
+        _get(self, self.nodes, name, "node")
+        use(self.folder)
+        return self._functions[name]
+
+    def place(self, *keys: str | int) -> str:
+        """Where the value behind *keys* was said: ``pipe.yaml:12``."""
+        return self._layers.origin(keys).shown(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<Project {self.name}: {len(self.nodes)} nodes, {len(self.pipelines)} pipelines, in {self.folder}>"
+
+
+def _get(project: Project, things: Mapping[str, Thing], name: str, word: str) -> Thing:
+    try:
+        return things[name]
+    except KeyError:
+        names = list(things)
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        known = f"There are: {', '.join(names[:MOST_NAMED])}{more}." if names else "There are none."
+        text = f"There is no {word} '{name}' in the project {project.name}.{suggestion(str(name), names)} {known}"
+        raise UnknownNameError(text, path=str(project.path or project.folder), known=names) from None
+
+
+def _document(path: str | Path | Mapping[str, Any], problems: Problems) -> Document:
+    if isinstance(path, Mapping):
+        return mapping_document(path, "the mapping given")
+    try:
+        return read_document(find_project(Path(path)).absolute())
+    except ConfigError as error:
+        problems.add(as_problem(error, str(path)))
+        problems.stop()
