@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import contextvars
+import sys
+import types
 
 import pytest
 
 from pipe_core import CodecError, Executor
 from pipe_core.kernel.contracts import Outcome
-from pipe_core.runtime.trace import restore, run_id, traceparent
+from pipe_core.runtime.trace import entered_by, restore, run_id, traceparent
 from pipe_core.runtime.wire import open_answer, pack_call, run_frame
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -67,6 +69,42 @@ def test_without_a_trace_a_frame_is_as_small_as_ever() -> None:
 
 def test_facts_of_another_version_are_skipped() -> None:
     contextvars.copy_context().run(restore, {"baggage": "x"})
+
+
+def note_parent(parent: str) -> None:
+    run_id.set(f"entered {parent}")
+
+
+def refuse_parent(parent: str) -> None:
+    raise LookupError("no such span")
+
+
+def entering(by: str, parent: str | None = PARENT) -> contextvars.Context:
+    context = within(parent, None)
+    context.run(entered_by.set, by)
+    return context
+
+
+def test_a_call_that_comes_in_enters_the_trace_in_its_own_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "a_tracer", types.SimpleNamespace(enter=note_parent))
+    frame = pack_call(seen, (), {}, context=entering("a_tracer:enter"))
+    assert answered(frame).value == (PARENT, f"entered {PARENT}")
+    assert open_answer(run_frame(frame)).value == (PARENT, f"entered {PARENT}")
+    assert run_id.get() is None
+    assert answered(pack_call(seen, (), {}, context=entering("a_tracer:enter", None))).value == (None, None)
+
+
+def test_a_trace_that_cannot_be_entered_is_said_once_and_the_call_is_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "a_tracer", types.SimpleNamespace(refuse=refuse_parent))
+    for by, why in (("no_such_tracer_here:enter", "No module named"), ("a_tracer:refuse", "no such span")):
+        caplog.clear()
+        for _ in range(2):
+            assert answered(pack_call(seen, (), {}, context=entering(by))).value == (PARENT, None)
+        (record,) = caplog.records
+        assert by in record.getMessage()
+        assert why in record.getMessage()
 
 
 def test_a_trace_too_large_is_refused() -> None:
