@@ -7,13 +7,14 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starting import Started
 
-from pipe_core import Engine, Node, Pipeline, node
+from pipe_core import Engine, Node, Pipeline, TaskTimeoutError, node
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -182,20 +183,180 @@ def test_all_coroutines_of_a_run_share_a_loop_in_each_process(combined: Engine) 
     assert all(len(one) == 1 for process, one in loops(pairs).items() if process == os.getpid())
 
 
-@pytest.mark.xfail(strict=True, reason="on asyncio these run beside its loop: on the run's own, or another executor's")
-@pytest.mark.parametrize(
-    "other",
-    [
-        node(output_name="other", timeout=20)(first_loop.fn),
-        node(output_name="other", executor="asyncio")(first_loop.fn),
-        node(output_name="other")(lambda number: first_loop(number)),
-    ],
-    ids=["limited in time", "with an executor of its own", "of a plain function"],
-)
-def test_other_coroutines_share_the_loop_too(other: Node[..., Any]) -> None:
-    with Engine("asyncio") as engine:
-        found = Pipeline([first_loop, other]).run({"number": 1}, engine=engine)
-    assert found["first_loop"] == found["other"]
+where = first_loop.fn
+OTHERS = {
+    "limited in time": node(output_name="other", timeout=20)(where),
+    "on an executor of its own": node(output_name="other", executor=("asyncio", {"max_workers": 1}))(where),
+    "on the same once more": node(output_name="other", executor="asyncio")(where),
+    "of a plain function": node(output_name="other")(lambda number: where(number)),
+    "of one that is limited": node(output_name="other", timeout=20)(lambda number: where(number)),
+}
+
+
+@pytest.fixture(params=["threads", "asyncio", "asyncio twice", "asyncio of somebody else"])
+def engine_with_loop(request: pytest.FixtureRequest, executors: Started) -> Iterator[Engine]:
+    if request.param == "asyncio of somebody else":
+        yield Engine(executors["asyncio"], executors["asyncio"])
+        return
+    place, _, more = request.param.partition(" ")
+    with Engine(place, (place, {"max_workers": 3}) if more else place, max_workers=2) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("other_first", [False, True])
+def test_other_coroutines_share_the_loop_too(
+    other: Node[..., Any], other_first: bool, engine_with_loop: Engine
+) -> None:
+    behind = node(output_name="behind")(lambda first_loop, other: where(0))
+    nodes = [other, first_loop, behind] if other_first else [first_loop, other, behind]
+    found = Pipeline(nodes).run({"number": 1}, engine=engine_with_loop)
+    assert len(set(found.values())) == 1
+    mapped = Pipeline(nodes).map({"number": range(5)}, "number", engine=engine_with_loop)
+    assert len({loop for row in mapped for loop in row.values()}) == 1
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_the_loop_is_the_one_of_who_awaits_the_run(other: Node[..., Any], engine_with_loop: Engine) -> None:
+    inner = Pipeline([second_loop]).as_node({"items": "item"}, map_over="items")
+
+    async def main() -> tuple[tuple[int, int], dict[str, Any], Any]:
+        pipeline = Pipeline([other, first_loop, inner])
+        found = await pipeline.arun({"number": 1, "items": [1, 2]}, engine=engine_with_loop)
+        inputs = {"number": [1, 2], "items": [[1, 2], [3]]}
+        rows = await pipeline.amap(inputs, ["number", "items"], engine=engine_with_loop)
+        return (os.getpid(), id(asyncio.get_running_loop())), found, rows
+
+    mine, found, rows = asyncio.run(main())
+    for row in [found, *rows]:
+        assert {*row.pop("second_loop"), *row.values()} == {mine}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_a_run_that_blocks_a_loop_has_another_one(other: Node[..., Any], engine_with_loop: Engine) -> None:
+    """As in a notebook, whose cells are on a loop that has to wait for them."""
+
+    async def main() -> tuple[tuple[int, int], dict[str, Any]]:
+        pipeline = Pipeline([first_loop, other])
+        return (os.getpid(), id(asyncio.get_running_loop())), pipeline.run({"number": 1}, engine=engine_with_loop)
+
+    mine, found = asyncio.run(main())
+    assert len(set(found.values())) == 1
+    assert mine not in found.values()
+
+
+@pytest.mark.parametrize("outer", ["sync", "threads", "asyncio"])
+@pytest.mark.parametrize("inner", ["sync", "threads", "asyncio"])
+@pytest.mark.parametrize("inside_first", [False, True])
+def test_a_pipeline_with_an_engine_of_its_own_shares_the_loop(
+    outer: str, inner: str, inside_first: bool, executors: Started
+) -> None:
+    with Engine(inner, inner, max_workers=2) as own:
+        pipeline = Pipeline([second_loop], engine=own)
+        inside = pipeline.as_node({"number": "first_loop", "items": "item"}, map_over="items")
+        nodes = [inside, node(output_name="behind")(lambda second_loop: where(0))]
+        found = Pipeline(nodes if inside_first else [first_loop, *nodes]).run(
+            {"number": 1, "items": [1, 2]}, engine=Engine(executors[outer], executors[outer])
+        )
+    assert len({found["behind"], *found["second_loop"], found.get("first_loop", found["behind"])}) == 1
+
+
+def test_a_coroutine_that_is_given_up_is_cancelled_and_told_so_once(executors: Started) -> None:
+    heard: list[tuple[str, object]] = []
+    cancelled = asyncio.Event()
+
+    class Listener:
+        def on_error(self, node_id: str, error: BaseException, ctx: Any) -> None:
+            heard.append((node_id, type(error)))
+
+        def on_node_end(self, node_id: str, outputs: Any, duration: float, ctx: Any) -> None:
+            heard.append((node_id, outputs))
+
+    @node(timeout=0.3)
+    async def limited(item: int) -> int:
+        try:
+            await asyncio.sleep(LIMIT if item == 1 else 0)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return item
+
+    @node(output_name="goes_on")
+    async def wait(item: int) -> bool:
+        return await cancelled.wait()
+
+    engine = Engine(executors["asyncio"], executors["asyncio"])
+    pipeline = Pipeline([limited], callbacks=[Listener()])
+    result = pipeline.map({"item": range(3)}, "item", engine=engine, on_error="continue")
+    assert result["limited"] == [0, None, 2]
+    assert [type(failure.error) for failure in result.failed] == [TaskTimeoutError]
+    assert sorted(heard, key=str) == sorted(
+        [("limited", {"limited": 0}), ("limited", {"limited": 2}), ("limited", TaskTimeoutError), ("limited", {})],
+        key=str,
+    )
+    cancelled = asyncio.Event()
+    found = Pipeline([limited, wait]).run({"item": 1}, engine=engine, on_error="continue")
+    assert found == {"goes_on": True}  # while the run goes on, not behind it
+
+
+@pytest.mark.parametrize("place", ["threads", "asyncio"])
+def test_nothing_waits_any_more_behind_a_run_that_has_failed(place: str, executors: Started) -> None:
+    ended: list[str] = []
+
+    async def endless(name: str) -> None:
+        try:
+            await asyncio.sleep(LIMIT)
+        finally:
+            await asyncio.sleep(0.01)  # cleaning up takes its time
+            ended.append(name)
+
+    waits = [
+        node(output_name="limited", timeout=LIMIT)(lambda item: endless("of a function")),
+        node(output_name="given_up", timeout=0.2)(lambda item: endless("given up")),
+    ]
+
+    @node(timeout=LIMIT)
+    async def directly(item: int) -> None:
+        await endless("directly")
+
+    with Engine(place, max_workers=4) as engine, pytest.raises(TaskTimeoutError):
+        Pipeline([*waits, directly]).run({"item": 1}, engine=engine)
+    assert sorted(ended) == ["directly", "given up", "of a function"]
+
+
+@pytest.mark.parametrize("place", ["threads", "asyncio"])
+def test_a_node_on_the_same_executor_once_more_shares_its_slots(place: str) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+
+    def waits(item: int) -> int:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        with lock:
+            now -= 1
+        return item
+
+    nodes = [node(output_name="here")(waits), node(output_name="there", executor=place)(waits)]
+    with Engine(place, place, max_workers=2) as engine:
+        result = Pipeline(nodes).map({"item": range(10)}, "item", engine=engine)
+    assert result["here"] == result["there"] == list(range(10))
+    assert most == 2
+
+
+@pytest.mark.parametrize("place", ["threads", "asyncio"])
+def test_a_run_in_a_limited_node_does_not_wait_for_its_own_slot(place: str) -> None:
+    inner = Pipeline([node(output_name="deep")(lambda value: value + 1), first_loop])
+
+    with Engine(place, place, max_workers=1) as engine:
+
+        @node(timeout=LIMIT)
+        def limited(value: int) -> int:
+            found: int = inner.run({"value": value, "number": 0}, engine=engine)["deep"]
+            return found
+
+        assert Pipeline([limited]).run({"value": 1}, engine=engine) == {"limited": 2}
 
 
 def test_coroutines_run_on_clusters_too(clustered: Engine) -> None:

@@ -24,6 +24,9 @@ class Loop(Threads):
         self.threads[0].start()
         self.tasks, self.lock = set(), threading.Lock()
 
+    def coroutine_loop(self):
+        return self.loop
+
     def wake(self):
         self.loop.call_soon_threadsafe(self.pull)
 

@@ -9,10 +9,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
+from pipe_core.graph.executor_loops import in_slot, loop_of, waiting
 from pipe_core.graph.inline import call_step
 from pipe_core.graph.keeping import signatures_of, values_for
-from pipe_core.graph.lanes import Lane
-from pipe_core.graph.plan import Step
+from pipe_core.graph.lanes import Awaiting, Lane, awaited
+from pipe_core.graph.plan import Step, Values
 from pipe_core.kernel.errors import CodecError, TaskTimeoutError
 
 if TYPE_CHECKING:
@@ -31,12 +32,21 @@ class CallLane(Lane):
         executor: Where they are.
         resources: What each call needs of its worker.
         slots: How many run at once. Default: as many as there are.
+        on_loop: Whether coroutine functions run on its event loop. Else a thread waits for them.
     """
 
     def __init__(
-        self, executor: Executor, resources: Mapping[str, float] | None = None, slots: int | None = None
+        self,
+        executor: Executor,
+        resources: Mapping[str, float] | None = None,
+        slots: int | None = None,
+        *,
+        on_loop: bool = False,
     ) -> None:
         super().__init__()
+        self._on_loop = on_loop
+        self._awaiting = Awaiting()
+        self._reasons: dict[Work, BaseException] = {}  # why calls were given up
         self.executor: Executor = executor
         self.slots = slots or executor.slots
         self._call: Callable[..., Future[Any]] = executor.submit
@@ -67,13 +77,36 @@ class CallLane(Lane):
         future.add_done_callback(lambda done: flow.post(partial(self._take_back, flow, works, done)))
         step = works[0][1]
         if step is not None and step.node.policies is not None and step.node.policies.timeout is not None:
-            _Limit(flow, self.executor, future, step).look()
+            _Limit(flow, self.executor, future, works[0], self._reasons).look()
 
     def _begun(self, flow: Flow, work: Work) -> tuple[list[Work], Future[Any]]:
         """The call that was made of *work*, and perhaps of more."""
         frame, step = work
         assert step is not None  # only single steps are limited in time
-        return [work], self._call(_called, frame, step)
+        call = self._awaited if self._on_loop and step.node.is_async else self._called
+        return [work], self._call(call, frame, step)
+
+    def _called(self, frame: Frame, step: Step) -> Any:
+        """The outputs of a step. It has values of its own: whoever gave it up does not want to hear of it again."""
+        values = _apart(frame, step)
+        before = in_slot(self.executor)
+        try:
+            call_step(step, values, frame.level)
+        finally:
+            waiting.reset(before)
+        return step.taken(values)
+
+    async def _awaited(self, frame: Frame, step: Step) -> Any:
+        """As `_called`, on the loop. Who gives it up cancels it."""
+        values = _apart(frame, step)
+        self._reasons.pop((frame, step), None)  # of an attempt before
+        loop_of(self.executor)
+        in_slot(self.executor)
+        with self._awaiting:
+            error = await awaited(step, values, frame.level, lambda: self._reasons.get((frame, step)))
+        if error is not None:
+            raise error
+        return step.taken(values)
 
     def _take_back(self, flow: Flow, works: list[Work], future: Future[Any]) -> None:
         """For the driver: what came back."""
@@ -116,23 +149,26 @@ class CallLane(Lane):
         return [(frame, step, None)]
 
     def cancel(self) -> None:
-        """Cancel what has not begun there."""
+        """Cancel what has not begun there, and coroutines that wait."""
         for future in list(self._futures):
             future.cancel()
+        self._awaiting.cancel()
 
 
-def _called(frame: Frame, step: Step) -> list[Any]:
-    """The outputs of a step. It works on values of its own: whoever gave it up does not want to hear of it again."""
+def _apart(frame: Frame, step: Step) -> Values:
+    """Values for a step alone."""
     inputs = [frame.values[slot] for slot in step.slots]
-    values = values_for(frame.plan, step, inputs, signatures_of(frame.values, step.slots))
-    call_step(step, values, frame.level)
-    return step.taken(values)
+    return values_for(frame.plan, step, inputs, signatures_of(frame.values, step.slots))
 
 
 class _Limit:
     """Gives a call up when it has run for its time. It takes a moment to see that it has begun."""
 
-    def __init__(self, flow: Flow, executor: Executor, future: Future[Any], step: Step) -> None:
+    def __init__(
+        self, flow: Flow, executor: Executor, future: Future[Any], work: Work, reasons: dict[Work, BaseException]
+    ) -> None:
+        step = work[1]
+        assert step is not None
         assert step.node.policies is not None
         assert step.node.policies.timeout is not None
         self._flow = flow
@@ -141,6 +177,8 @@ class _Limit:
         self._name = step.node.name
         self._seconds = step.node.policies.timeout
         self._until: float | None = None
+        self._work = work
+        self._reasons = reasons
 
     def look(self) -> None:
         """Whether it has begun, and whether its time is over."""
@@ -151,6 +189,7 @@ class _Limit:
             self._until = now + self._seconds
         if self._until is not None and now >= self._until:
             text = f"The node '{self._name}' ran longer than its timeout of {self._seconds:g} s, and was given up."
-            self._executor.give_up(self._future, TaskTimeoutError(text))
+            error = self._reasons[self._work] = TaskTimeoutError(text)  # a coroutine ends at once, and wants to know
+            self._executor.give_up(self._future, error)
             return
         self._flow.alarm(self._until if self._until is not None else now + self._seconds / _LOOKS, self.look)

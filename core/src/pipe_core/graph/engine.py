@@ -274,7 +274,7 @@ class Engine:
         inside = None
         if isinstance(self.node_executor, str) and sides[0] is not None and sides[0].capabilities.in_process:
             inside = WORDS.get(self.node_executor, self.node_executor), self.max_workers
-        layout = Layout(*sides, self._homes, inside, self._places(plan))
+        layout = Layout(*sides, self._homes, inside, self._places(plan, sides, run), run.shares_loop)
         layout.check(plan, self, mapped=mapped)
         return Flow(run, layout)
 
@@ -291,13 +291,11 @@ class Engine:
     def _sides_of(self, run: Run) -> Sides:
         """The executors of *run*. One for coroutines is another one where they belong on a loop of somebody's."""
         nodes, items = self._executors()
-        if run.given is None:
-            return nodes, items
         there = self._on_loop(run, nodes)
         return there, there if items is nodes else self._on_loop(run, items)
 
     def _on_loop(self, run: Run, executor: Executor | None) -> Executor | None:
-        if executor is None or executor not in self._on_loops:
+        if executor is None or run.given is None or executor not in self._on_loops:
             return executor
         given, options = self._on_loops[executor]
         made, _ = choose_executor(given, {**options, "loop": run.given}, default=None)
@@ -317,13 +315,24 @@ class Engine:
         self._now = layers, self._sides[key]
         return self._sides[key]
 
-    def _places(self, plan: Plan) -> dict[Hashable, Executor | None]:
-        """Where the nodes of *plan* run that have an executor of their own."""
+    def _places(self, plan: Plan, sides: Sides, run: Run) -> dict[Hashable, Executor | None]:
+        """Where the nodes of *plan* run that have an executor of their own: where others do, if it is the same."""
+        own = {one.place: one.executor for one in plan.policies if one.executor is not None}
+        if not own:
+            return {}
+        said = current_kernel().settings.get("executor").value
+        asked = [said if one is None else one for one in (self.node_executor, self.map_executor)]
+        found: dict[Hashable, Executor | None] = {}
+        for place, given in own.items():
+            same = [side for one, side in zip(asked, sides, strict=True) if _is_same(one, given)]
+            found[place] = same[0] if same else self._on_loop(run, self._other(place, given))
+        return found
+
+    def _other(self, place: Hashable, given: Any) -> Executor | None:
         with self._lock:
-            for policies in plan.policies:
-                if policies.executor is not None and policies.place not in self._others:
-                    self._others[policies.place] = self._started(policies.executor, None)
-            return dict(self._others)
+            if place not in self._others:
+                self._others[place] = self._started(given, None)
+            return self._others[place]
 
     def _started(self, given: Any, said: Any) -> Executor | None:
         given = WORDS.get(given, given) if isinstance(given, str) else given

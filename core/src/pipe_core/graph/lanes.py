@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.errors import ExecutorClosedError
+from pipe_core.graph.executor_loops import in_slot, loop_of, waiting
 from pipe_core.graph.inline import explain
 from pipe_core.graph.keeping import Wanted, give_up, keep, look
-from pipe_core.graph.plan import Step
-from pipe_core.graph.scope import Item
+from pipe_core.graph.plan import Step, Values
+from pipe_core.graph.scope import Item, Level
 
 if TYPE_CHECKING:
     import asyncio
-    from asyncio import AbstractEventLoop
 
     from pipe_core.graph.flow import Flow
     from pipe_core.graph.frames import Frame
@@ -27,21 +25,34 @@ _TURNS: Final = 50
 """After so many coroutines in a row a slot lets the loop look at what else there is."""
 
 
-_around: ContextVar[tuple[Executor, ...]] = ContextVar("_around", default=())
-"""The executors of which a slot waits for what runs here: also where that is a coroutine, which has other threads."""
-_loops: weakref.WeakKeyDictionary[Executor, AbstractEventLoop] = weakref.WeakKeyDictionary()
-"""The loops of executors, as far as coroutines of pipelines have run there."""
+class Awaiting:
+    """The tasks of coroutines that run for a lane."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __enter__(self) -> None:
+        """The running task is one of them for a block."""
+        self._tasks.add(_current_task())
+
+    def __exit__(self, *_: object) -> None:
+        """It is none any more."""
+        self._tasks.discard(_current_task())
+
+    def cancel(self) -> None:
+        """Cancel all of them, from whatever thread."""
+        for task in list(self._tasks):
+            loop = task.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
 
 
-def is_around(executor: Executor | None) -> bool:
-    """Whether a slot of *executor*, or its loop, waits for the caller."""
-    return executor is not None and (executor in _around.get() or blocks_loop(executor))
+def _current_task() -> asyncio.Task[Any]:
+    import asyncio  # who is in a task has imported it
 
-
-def blocks_loop(executor: Executor) -> bool:
-    """Whether the calling thread is in a coroutine on the loop of *executor*: who waits here, blocks it."""
-    running = sys.modules["asyncio"]._get_running_loop() if "asyncio" in sys.modules else None
-    return running is not None and (running is executor.loop or running is _loops.get(executor))
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 class Lane:
@@ -122,7 +133,7 @@ class PullLane(Lane):
         """What a slot does. Nothing escapes: a step that raises ends the run, not the slot."""
         if not ticket.claim():
             return
-        before = _around.set((*_around.get(), self.executor))
+        before = in_slot(self.executor)
         try:
             work = flow.take(self)
             while work is not None:
@@ -130,7 +141,7 @@ class PullLane(Lane):
         except BaseException as error:
             flow.leave(self, error)
         finally:
-            _around.reset(before)
+            waiting.reset(before)
 
     def cancel(self) -> None:
         """Those that have not come need not come."""
@@ -143,38 +154,30 @@ class LoopLane(PullLane):
 
     def __init__(self, executor: Executor) -> None:
         super().__init__(executor)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._awaiting = Awaiting()
 
     async def pull(self, flow: Flow, ticket: _Ticket) -> None:  # type: ignore[override]  # awaited by its executor
         """As `PullLane.pull`, on the loop."""
-        import asyncio  # its executor has imported it
-
         if not ticket.claim():
             return
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        _loops[self.executor] = asyncio.get_running_loop()
-        _around.set((*_around.get(), self.executor))
-        try:
-            await self._pull(flow)
-        except BaseException as error:
-            flow.leave(self, error)
-        finally:
-            self._tasks.discard(task)
+        loop_of(self.executor)  # the running one: so much is known of it from now on
+        in_slot(self.executor)
+        with self._awaiting:
+            try:
+                await self._pull(flow)
+            except BaseException as error:
+                flow.leave(self, error)
 
     async def _pull(self, flow: Flow) -> None:
         import asyncio
-
-        from pipe_core.runtime.loops import cancelled_from_outside
 
         work = flow.take(self)
         turns = 0
         while work is not None:
             frame, step = work
             assert step is not None  # whole items are for threads
-            error = await _awaited(step, frame)
-            if isinstance(error, asyncio.CancelledError) and cancelled_from_outside():
+            error = await awaited(step, frame.values, frame.level)
+            if _is_cancelled(error):
                 flow.fail(ExecutorClosedError(self.name))  # or the run has failed before
             work = flow.ended([(frame, step, error)], self)
             turns += 1
@@ -184,15 +187,20 @@ class LoopLane(PullLane):
     def cancel(self) -> None:
         """Those that have not come need not come, and coroutines that wait are cancelled."""
         super().cancel()
-        for task in list(self._tasks):
-            loop = task.get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
+        self._awaiting.cancel()
 
 
-async def _awaited(step: Step, frame: Frame) -> BaseException | None:
-    """Await the coroutine function of a step, and keep what it gives. Gives what it raises."""
-    values, level = frame.values, frame.level
+async def awaited(
+    step: Step, values: Values, level: Level, reason: Callable[[], BaseException | None] = lambda: None
+) -> BaseException | None:
+    """Await the coroutine function of a step, and keep what it gives. Gives what it raises.
+
+    Args:
+        step: Which.
+        values: What it takes, and where it puts what it gives.
+        level: Where it belongs.
+        reason: Why it was cancelled, for callbacks. Default: nobody knows more than that it was.
+    """
     wanted = look(step, values, level, waits=False)
     if wanted is True:
         return None
@@ -204,10 +212,21 @@ async def _awaited(step: Step, frame: Frame) -> BaseException | None:
     except BaseException as error:
         failed = error
         explain(error, step, values, level.scope, level.item)
-    level.node_ends(step, values, began, failed)
+    level.node_ends(step, values, began, (reason() or failed) if _is_cancelled(failed) else failed)
     if isinstance(wanted, Wanted):
         if failed is None:
             keep(wanted, step, values, level)
         else:
             give_up(wanted)
     return failed
+
+
+def _is_cancelled(failed: BaseException | None) -> bool:
+    """Whether *failed* is the cancelling of the running task, by somebody else than itself."""
+    if failed is None:
+        return False
+    import asyncio
+
+    from pipe_core.runtime.loops import cancelled_from_outside
+
+    return isinstance(failed, asyncio.CancelledError) and cancelled_from_outside()

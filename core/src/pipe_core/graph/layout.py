@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.calls import CallLane
+from pipe_core.graph.executor_loops import is_around
 from pipe_core.graph.frames import Frame, Group
-from pipe_core.graph.lanes import Lane, LoopLane, PullLane, blocks_loop, is_around
+from pipe_core.graph.lanes import Lane, LoopLane, PullLane
 from pipe_core.graph.needs import room, unable
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
@@ -30,6 +31,7 @@ class Layout:
         homes: Where workers find pipelines.
         inside: The executor that workers of other processes use themselves for the nodes of an item.
         places: The executors of nodes that have one of their own, by `Policies.place`.
+        shares_loop: Whether the event loop of an executor is the one of the run. Default: never.
 
     Attributes:
         here: The lane of the thread that waits for the run.
@@ -44,12 +46,14 @@ class Layout:
         homes: Homes,
         inside: Inside | None = None,
         places: Mapping[Hashable, Executor | None] | None = None,
+        shares_loop: Callable[[Executor], bool] = lambda _: False,
     ) -> None:
         self.here = Lane()
         self.others: list[Lane] = []
         self.is_serial = nodes is None
         self._homes = homes
         self._inside = inside
+        self._shares_loop = shares_loop
         self._made: dict[Executor, tuple[Lane, Lane]] = {}
         self._timed: dict[Executor, Lane] = {}
         self._needing: dict[tuple[Executor, frozenset[tuple[str, float]]], CallLane] = {}
@@ -71,8 +75,7 @@ class Layout:
             self.others.append(lane)
             return lane, lane
         plain = PullLane(executor)
-        on_loop = executor.capabilities.native_async and not blocks_loop(executor)
-        awaited = LoopLane(executor) if on_loop else plain
+        awaited = LoopLane(executor) if self._shares_loop(executor) else plain  # a thread waits for the run's loop
         self.others += {id(lane): lane for lane in (plain, awaited)}.values()
         return plain, awaited
 
@@ -152,7 +155,7 @@ class Layout:
         if isinstance(lane, CallLane):
             return lane
         if executor not in self._timed:
-            self._timed[executor] = CallLane(executor)
+            self._timed[executor] = CallLane(executor, on_loop=isinstance(self._made[executor][1], LoopLane))
             self.others.append(self._timed[executor])
         return self._timed[executor]
 

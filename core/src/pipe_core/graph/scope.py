@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from pipe_core.graph.callbacks import CallbackContext, Teller
 from pipe_core.graph.companions import Companion, Surroundings, companions_of
 from pipe_core.graph.errors import GraphError
+from pipe_core.graph.executor_loops import in_slot, is_around, loop_of, runs_on, waiting
 from pipe_core.graph.keeping import Signing, signatures_of, signed_once
 from pipe_core.kernel.errors import RunCancelledError
 from pipe_core.runtime.run_loop import RunLoop
@@ -72,7 +73,8 @@ class Run:
     """One run, with everything that is nested in it.
 
     Args:
-        loop: A running event loop to use for coroutines. Default: one of the run's own, in a thread of its own.
+        loop: A running event loop to use for coroutines. Default: that of the run around it; else of the first executor
+            that has one, see `shares_loop`; else one of the run's own, in a thread of its own.
         timeout: In how many seconds it must have ended.
         on_error: Whether the first failure ends it, or it goes on with what does not depend on that.
         token: Whose `CancelToken.cancel` ends it.
@@ -103,6 +105,8 @@ class Run:
         self.around = around
         self.ended_by: BaseException | None = None
         self.given = loop
+        self._outermost: Run = self if around is None else around._outermost
+        self._home: Executor | None = None  # whose loop the outermost one uses, and all inside of it
         self._loop: RunLoop | None = None
         self.flow: Waiting | None = None
         self.executors: list[Executor] = []
@@ -116,12 +120,32 @@ class Run:
 
     @property
     def loop(self) -> RunLoop:
-        """Where coroutines run."""
+        """Where coroutines run: all of them, however deep they are nested."""
         if self._loop is None:
+            loop = self.given
+            if loop is None and self._outermost is not self:
+                loop = self._outermost.loop.running()
             with _making:
                 if self._loop is None:
-                    self._loop = RunLoop(self.given, stopping=lambda: self._stopped, blocks=self.given is None)
+                    if loop is None and self._home is not None:
+                        loop = loop_of(self._home)
+                    self._loop = RunLoop(loop, stopping=lambda: self._stopped, blocks=self.given is None)
         return self._loop
+
+    def shares_loop(self, executor: Executor) -> bool:
+        """Whether coroutines of the run may run on *executor* as they are, because its loop is the run's loop.
+
+        It becomes that where the run has none yet, and nobody can block it who waits for the run.
+        """
+        if not executor.capabilities.native_async:
+            return False
+        run = self._outermost
+        if run.given is not None:
+            return runs_on(executor, run.given)
+        with _making:
+            if run._home is None and run._loop is None and not is_around(executor):
+                run._home = executor
+        return run._home is executor
 
     def deliver(self, call: Callable[[], None]) -> None:
         """Let the thread that waits for the run call *call*: what callbacks are told."""
@@ -176,13 +200,16 @@ class Run:
 
     def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The result of *coroutine*, which runs on the loop of the run, and not longer than the run may take."""
-        if self.until is None:
-            return self.loop.run(coroutine)
+        home = self._outermost._home
+        before = None if home is None else in_slot(home)
         try:
-            return self.loop.run(_until(coroutine, self.until))
+            return self.loop.run(coroutine if self.until is None else _until(coroutine, self.until))
         except TimeoutError:  # perhaps its own
             self.check()
             raise
+        finally:
+            if before is not None:
+                waiting.reset(before)
 
     def __enter__(self) -> Self:
         """Use it for a block."""
@@ -196,6 +223,9 @@ class Run:
             self.token.leave(self)
         self.flow = None
         if self._loop is not None:
+            if not self._loop.leave_if_in_the_way():
+                self._loop.cancel()  # what was given up, and still waits
+                self._loop.settle()
             self._loop.close()
         for executor in self.executors:
             executor.shutdown(wait=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.companions import opened
 from pipe_core.graph.errors import short
@@ -50,10 +50,8 @@ class Answer:
     clock: float = field(default_factory=lambda: time() - monotonic())
 
 
-@cache
-def _run_here() -> Run:
-    """The one run of a worker process: its coroutines share a loop, which ends with it."""
-    return Run()
+_HERE: Final = Run()
+"""The one run of a worker process: its coroutines share a loop, which ends with the process."""
 
 
 @cache
@@ -112,7 +110,7 @@ def step_there(
 ) -> bytes:
     """The outputs of one step for its *inputs*: an `Answer`. *listens* is None, or companions that were packed."""
     heard: list[Heard] = []
-    plan, scope = _at(home, _run_here(), heard, listens)
+    plan, scope = _at(home, _HERE, heard, listens)
     step = plan.steps[index]
     values = values_for(plan, step, inputs, signed)
     began = monotonic()
@@ -139,10 +137,10 @@ def items_there(
     for values, item in items:
         try:
             if inside is None:
-                plan, scope = _at(home, _run_here(), heard, listens)
+                plan, scope = _at(home, _HERE, heard, listens)
                 known.append(run_plan(plan, values, scope, item))
             else:
-                with Run() as run:  # it ends with its first failure, and takes its loop along
+                with Run(around=_HERE) as run:  # it ends with its first failure; the loop does not
                     plan, scope = _at(home, run, heard, listens)
                     _engine(inside).run_values(plan, values, scope, item)
                     known.append(None)

@@ -131,6 +131,14 @@ class Executor(concurrent.futures.Executor):
         loop: AbstractEventLoop | None = getattr(self._backend, "loop", None)
         return loop
 
+    def coroutine_loop(self) -> AbstractEventLoop:
+        """The loop on which coroutine functions run, its own or the one that it was given. The first use starts it.
+
+        Raises:
+            UnsupportedCapabilityError: It has none: it does not claim ``native_async``.
+        """
+        return self._backend.coroutine_loop()
+
     def __repr__(self) -> str:
         state = "shut down" if self._closed else "open"
         waiting, running = (self.ledger.count(s) for s in (TaskStatus.PENDING, TaskStatus.PROCESSING))

@@ -64,6 +64,10 @@ class RunLoop:
             )
         self._loop = loop
 
+    def running(self) -> AbstractEventLoop:
+        """As `LoopThread.loop`."""
+        return self._made().loop
+
     def run(self, coroutine: Coroutine[Any, Any, T], *, cleanup: bool = False) -> T:
         """As `LoopThread.run`."""
         return self._made().run(coroutine, cleanup=cleanup)

@@ -53,8 +53,8 @@ class AsyncIOBackend(Backend):
         self._going = 0  # coroutines; this and the next are touched on the loop only
         self._queue: deque[Job] = deque()
 
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that was given, or the executor's own one, which its first coroutine starts."""
+    def coroutine_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that was given, or the executor's own one, which the first use starts."""
         if self.loop is not None:
             return self.loop
         with self._lock:
@@ -105,7 +105,7 @@ class AsyncIOBackend(Backend):
     # --- on the loop ---
 
     def _tell_loop(self, function: Callable[[Job], None], job: Job) -> None:
-        loop = self._loop()
+        loop = self.coroutine_loop()
         if loop.is_closed():
             raise RuntimeError("The event loop of 'asyncio' is closed. Did the asyncio.run() end that it came from?")
         loop.call_soon_threadsafe(function, job)
@@ -116,7 +116,7 @@ class AsyncIOBackend(Backend):
         elif not job.given_up:
             self._going += 1
             job.counts = True
-            job.task = self._loop().create_task(job.call.arun(), context=job.call.context)
+            job.task = self.coroutine_loop().create_task(job.call.arun(), context=job.call.context)
             job.task.add_done_callback(partial(self._coroutine_ended, job))
 
     def _coroutine_ended(self, job: Job, task: asyncio.Task[Any]) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pipe_core.kernel.errors import UnsupportedCapabilityError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 
 class Call(Protocol):
@@ -116,6 +119,13 @@ class Backend(Protocol):
         Only with isolation ``thread``.
         """
         raise _refusal(self, "abandon", "cannot give up a call that runs")
+
+    def coroutine_loop(self) -> AbstractEventLoop:
+        """The loop that runs coroutine functions, started by the first use. Only with the capability ``native_async``.
+
+        What else belongs on the loop of a run is run there too: all coroutines of a graph share one.
+        """
+        raise _refusal(self, "native_async", "has no event loop of its own")
 
     def put(self, digest: str, data: bytes) -> Callable[[str], bytes]:
         """Keep *data* where workers can pull it. Only with isolation ``process`` or ``remote``.

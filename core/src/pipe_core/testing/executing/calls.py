@@ -277,6 +277,7 @@ class CallTests(Ground):
         assert len(found) == len({pid for pid, _ in found}), f"more than one loop in a process: {found}"
         if ready.capabilities.in_process:
             assert id(shared_loop().loop) not in {loop for _, loop in found}, "core's own loop ran it"
+            assert {loop for _, loop in found} == {id(ready.coroutine_loop())}, "coroutine_loop() gives another one"
         gate = Gate(tmp_path, self.patience)
         try:
             futures = [ready.submit(gate.async_holder(i)) for i in range(ready.slots)]
