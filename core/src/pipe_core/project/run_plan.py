@@ -1,0 +1,165 @@
+"""What a run is going to do: which nodes, in which order, on what. Nothing of it runs here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.graph.node import Node
+from pipe_core.graph.pipeline import Pipeline
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.project.config.models import NodeConfig, RetryConfig
+from pipe_core.project.signature import Signature
+from pipe_core.project.state import RunState
+from pipe_core.project.step import Around, output_of, step_of
+from pipe_core.runtime.retries import Retry
+
+if TYPE_CHECKING:
+    from pipe_core.project.config.models import PipelineConfig
+    from pipe_core.project.dates import DateWindow
+    from pipe_core.project.ml_info import MLInfo
+    from pipe_core.project.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which nodes of a pipeline run; all of them where nothing is said.
+
+    Attributes:
+        nodes: These, and no others.
+        start_from: These, and whatever needs them.
+        up_to: These, and whatever they need.
+        tags: Those that have one of these tags.
+    """
+
+    nodes: tuple[str, ...] = ()
+    start_from: tuple[str, ...] = ()
+    up_to: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run is going to do.
+
+    Attributes:
+        pipeline: Its pipeline.
+        choice: Which of its nodes were chosen.
+        wiring: The nodes that run, in order.
+        functions: The function of each.
+        window: What it is about.
+        ml: What machine learning tells those nodes that it tells something.
+        said: The settings of the pipeline as functions are told of them.
+        executor: Where nodes run; None: as the settings say.
+        max_workers: How many run at once.
+        model_version: As the caller said.
+        hyperparams: As the caller said.
+    """
+
+    pipeline: PipelineConfig
+    choice: Choice
+    wiring: Wiring
+    functions: Mapping[str, Callable[..., Any]]
+    window: DateWindow | None
+    ml: Mapping[str, MLInfo]
+    said: Mapping[str, Any]
+    executor: Any
+    max_workers: int | None
+    model_version: str | None
+    hyperparams: Mapping[str, Any]
+
+    @property
+    def retries(self) -> dict[str, Retry]:
+        """When nodes are tried again."""
+        found = {name: _retry(node.config) for name, node in self.wiring.nodes.items()}
+        return {name: retry for name, retry in found.items() if retry is not None}
+
+    def check(self) -> None:
+        """Look whether functions take what they will be given.
+
+        Raises:
+            OptionsError: One takes another number of inputs, or needs dates and there are none.
+        """
+        for name, node in self.wiring.nodes.items():
+            takes = Signature.of(self.functions[name])
+            count = len(node.arguments)
+            if count < takes.least or (takes.most is not None and count > takes.most):
+                wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
+                given = ", ".join(map(str, node.arguments)) or "nothing"
+                raise OptionsError(
+                    f"The function of node '{name}' takes {wants} inputs, and it is given {count}: {given}. Correct "
+                    f"'input' or 'dependencies' of the node, or the function.",
+                    problems={name: "another number of inputs"},
+                )
+            needs = takes.needs_dates or self.pipeline.requires_dates
+            if needs and self.window is None:
+                who = f"node '{name}' takes them" if takes.needs_dates else "it says requires_dates"
+                raise OptionsError(
+                    f"The pipeline '{self.pipeline.name}' needs dates ({who}): give start_date and end_date, or write "
+                    f"them under the pipeline or the project.",
+                    problems={"start_date": "missing", "end_date": "missing"},
+                )
+
+    def state(self) -> RunState:
+        """The state of a run that has not begun."""
+        state = RunState()
+        for name, node in self.wiring.nodes.items():
+            state.register_node(name, dependencies=node.needs)
+        return state
+
+    def as_graph(self, around: Around, callbacks: Sequence[Any]) -> Pipeline:
+        """The pipeline of functions that runs."""
+        retries = self.retries
+        return Pipeline(
+            [
+                Node(
+                    step_of(node, self.functions[name], around, self.ml.get(name)),
+                    output_of(name),
+                    name=name,
+                    retries=retries.get(name),
+                    timeout=node.config.timeout,
+                    executor=selected_executor(node.config.executor),
+                )
+                for name, node in self.wiring.nodes.items()
+            ],
+            callbacks=callbacks,
+            name=self.pipeline.name,
+        )
+
+
+def _retry(config: NodeConfig) -> Retry | None:
+    said = config.retries
+    if not said:
+        return None
+    if isinstance(said, RetryConfig):
+        return Retry(
+            said.attempts - 1,
+            delay=said.delay,
+            factor=said.backoff,
+            max_delay=said.max_delay,
+            jitter=said.jitter,
+            on=_Named(said.on) if said.on else None,
+        )
+    return Retry(said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Errors by the names of their classes, or of classes that they inherit."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, error: BaseException) -> bool:
+        known = itertools.chain.from_iterable(
+            (kind.__name__, f"{kind.__module__}.{kind.__qualname__}") for kind in type(error).__mro__
+        )
+        return any(name in self.names for name in known)
+
+
+def selected_executor(said: Any) -> Any:
+    """An executor as the engine wants it: files say the options of one as a mapping."""
+    if isinstance(said, Mapping):
+        return said["name"], {key: value for key, value in said.items() if key != "name"}
+    return said

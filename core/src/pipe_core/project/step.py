@@ -1,0 +1,236 @@
+"""One node of a run, as the function that the graph calls where the node runs: load, call, save."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipe_core.project.commands import MLNodeCommand, NodeCommand
+from pipe_core.project.errors import NodeResultError
+
+if TYPE_CHECKING:
+    from pipe_core.project.catalog import Catalog
+    from pipe_core.project.dates import DateWindow
+    from pipe_core.project.ml_info import MLInfo
+    from pipe_core.project.run_folder import RunFolder
+    from pipe_core.project.wiring import Argument, WiredNode
+
+
+class Handed:
+    """What a node gave, on its way to those that take it. When the last of them is done it is let go.
+
+    Args:
+        result: The result.
+        outputs: The result as one value for each output, where there are several.
+    """
+
+    __slots__ = ("_outputs", "_result")
+
+    def __init__(self, result: Any, outputs: Sequence[Any] | None = None) -> None:
+        self._result = result
+        self._outputs = outputs
+
+    def take(self, index: int | None = None) -> Any:
+        """The result, or one output of several."""
+        return self._result if index is None or self._outputs is None else self._outputs[index]
+
+    def let_go(self) -> None:
+        """Nobody takes it any more."""
+        self._result = self._outputs = None
+
+    def __repr__(self) -> str:
+        return reprlib.repr(self._result)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What all nodes of a run share.
+
+    Attributes:
+        catalog: The data sets.
+        window: What the run is about; None where it has no dates.
+        folder: Where receipts are kept; None where nothing is.
+        pipeline: The settings of the pipeline, for what machine learning tells functions.
+        session: Handed through to functions that take ``ml_context``.
+    """
+
+    catalog: Catalog
+    window: DateWindow | None
+    folder: RunFolder | None
+    pipeline: Mapping[str, Any]
+    session: Any = None
+
+
+class NodeStep:
+    """Runs one node. Called with what the nodes that it needs have given, in the order of `WiredNode.needs`.
+
+    Args:
+        node: The node.
+        function: Its function.
+        around: What all nodes of the run share.
+        ml: What machine learning tells the function; None for a plain node.
+    """
+
+    __slots__ = ("_around", "_function", "_ml", "_node")
+
+    def __init__(self, node: WiredNode, function: Callable[..., Any], around: Around, ml: MLInfo | None) -> None:
+        self._node = node
+        self._function = function
+        self._around = around
+        self._ml = ml
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """A parameter for each node that it needs."""
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(output_of(name), kind) for name in self._node.needs])
+
+    def __call__(self, *handed: Handed) -> Handed:
+        """Run the node."""
+        is_saved = self._settle()
+        result = self._command(self._arguments(handed)).execute()
+        return self._finish(result, is_saved)
+
+    # --- in ---
+
+    def _arguments(self, handed: Sequence[Handed]) -> list[Any]:
+        given = dict(zip(self._node.needs, handed, strict=True))
+        return [self._argument(one, given) for one in self._node.arguments]
+
+    def _argument(self, one: Argument, given: Mapping[str, Handed]) -> Any:
+        if one.node is not None:
+            return given[one.node].take(one.index)
+        assert one.dataset is not None  # it is one of the two
+        return self._around.catalog.load(one.dataset, self._around.window)
+
+    def _command(self, arguments: Sequence[Any]) -> NodeCommand:
+        window = self._around.window
+        start, end = (None, None) if window is None else (window.start, window.end)
+        if self._ml is None:
+            return NodeCommand(self._function, arguments, start, end, self._node.name)
+        return MLNodeCommand(
+            self._function,
+            arguments,
+            start,
+            end,
+            self._node.name,
+            model_version=self._ml["model_version"],
+            hyperparams=self._ml["hyperparams"],
+            node_config=self._node.config.model_dump(exclude={"function"}),
+            pipeline_config=self._around.pipeline,
+            session=self._around.session,
+        )
+
+    # --- out ---
+
+    def _settle(self) -> bool:
+        """Bring to its end what an earlier attempt was saving when it failed. Whether there was something."""
+        folder = self._around.folder
+        if folder is None or not self._node.stored:
+            return False
+        kept = folder.receipt(self._node.name)
+        for name, state in (kept or {}).items():
+            self._around.catalog.settle(name, state)
+        return kept is not None
+
+    def _finish(self, result: Any, is_saved: bool) -> Handed:
+        outputs = self._split(result)
+        if not is_saved:
+            self._save(outputs)
+        return Handed(result, outputs if len(outputs) > 1 else None)
+
+    def _split(self, result: Any) -> Sequence[Any]:
+        """The result, one value for each output."""
+        names = self._node.outputs
+        if not names:
+            return ()
+        values = [result] if len(names) == 1 else self._several(result)
+        for name, value in zip(names, values, strict=True):
+            if value is None:
+                raise NodeResultError(
+                    f"Node '{self._node.name}' gave None for its output '{name}'. Does its function lack a return? If "
+                    f"there is nothing to save, take the output away.",
+                    node=self._node.name,
+                )
+        return values
+
+    def _several(self, result: Any) -> Sequence[Any]:
+        names = self._node.outputs
+        if isinstance(result, Mapping):
+            if set(result) != set(names):
+                raise self._misfit(f"a mapping with the keys {', '.join(map(str, result)) or 'none'}")
+            return [result[name] for name in names]
+        if not isinstance(result, tuple | list):
+            raise self._misfit(f"a {type(result).__name__}")
+        if len(result) != len(names):
+            raise self._misfit(f"{len(result)} values")
+        return result
+
+    def _misfit(self, what: str) -> NodeResultError:
+        names = self._node.outputs
+        return NodeResultError(
+            f"Node '{self._node.name}' has the {len(names)} outputs {', '.join(names)}, and its function gave {what}. "
+            f"Return a tuple with a value for each, in this order, or a mapping of their names.",
+            node=self._node.name,
+        )
+
+    def _save(self, outputs: Sequence[Any]) -> None:
+        """Save the outputs that are in the catalog: all of them, or, where this raises, none.
+
+        First everything is brought to stable storage, then a receipt is kept, then each output becomes visible. Whoever
+        finds the receipt of a process that was killed knows how to go on.
+        """
+        catalog, folder = self._around.catalog, self._around.folder
+        found = dict(zip(self._node.outputs, outputs, strict=True))
+        staged: dict[str, Any] = {}
+        try:
+            for name in self._node.stored:
+                staged[name] = catalog.stage(name, found[name], self._around.window)
+            if folder is not None and staged:
+                folder.write_receipt(self._node.name, {name: one.state for name, one in staged.items()})
+        except BaseException:
+            for one in staged.values():
+                with suppress(Exception):  # the first error counts
+                    one.abort()
+            raise
+        if folder is not None:  # who has taken up the run meanwhile has found the receipt, and brings it to its end
+            folder.check_epoch(self._node.name)
+        try:
+            for one in staged.values():
+                one.commit()
+        except BaseException:
+            for one in staged.values():
+                one.close()  # what was kept says how another attempt goes on
+            raise
+
+
+class AsyncNodeStep(NodeStep):
+    """Runs one node whose function is ``async def``. What it loads and saves keeps no event loop waiting."""
+
+    __slots__ = ()
+
+    async def __call__(self, *handed: Handed) -> Handed:  # type: ignore[override]  # the graph awaits it
+        """Run the node."""
+        is_saved = await asyncio.to_thread(self._settle)
+        arguments = await asyncio.to_thread(self._arguments, handed)
+        result = await self._command(arguments).execute()
+        return await asyncio.to_thread(self._finish, result, is_saved)
+
+
+def step_of(node: WiredNode, function: Callable[..., Any], around: Around, ml: MLInfo | None) -> NodeStep:
+    """The step of a node, as its function is."""
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004  # not whether it can be called, but how
+    )
+    return (AsyncNodeStep if is_async else NodeStep)(node, function, around, ml)
+
+
+def output_of(name: str) -> str:
+    """What the graph calls the output of the node *name*: a name by which a parameter can take it."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}_" for letter in name)
+    return f"of_{plain}"
