@@ -7,59 +7,26 @@ are booleans (``no`` is a word), and ``012``, ``1:30`` and ``2024-01-01`` are te
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import yaml
 
 from pipe_core.kernel.errors import ConfigError
+from pipe_core.project.document import MAX_BYTES as MAX_BYTES
+from pipe_core.project.document import MAX_DEPTH as MAX_DEPTH
+from pipe_core.project.document import Document as Document
+from pipe_core.project.document import Place as Place
+from pipe_core.project.document import config_error, read_text
+from pipe_core.project.document import dotted as dotted
 
-MAX_BYTES: Final = 1 << 20
-MAX_DEPTH: Final = 32
 MAX_ALIASES: Final = 100
 MAX_VALUES: Final = 50_000
 """Values in a file, those behind an alias counted each time they are used."""
-MAX_MESSAGE: Final = 1000
-"""Letters of an error: a file can hold a word of a million."""
 
-Place: TypeAlias = tuple[str | int, ...]
-"""The way to a value: keys and indexes from the top."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What a file holds.
-
-    Attributes:
-        path: The file.
-        value: Its content as plain data; None for an empty file.
-        lines: The line of every key and item, the first line being 1.
-    """
-
-    path: Path
-    value: Any
-    lines: Mapping[Place, int]
-
-    def line(self, place: Place) -> int:
-        """The line of *place*, or of the nearest thing around it that has one."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
-
-    def error(self, message: str, *place: str | int) -> ConfigError:
-        """An error at *place*, which names file, line and key."""
-        line, key = self.line(place), dotted(place)
-        where = f"{self.path}, line {line}" + (f", {key}" if key else "")
-        return ConfigError(f"{where}: {_short(message)}", path=str(self.path), line=line, key=key or None)
-
-
-def dotted(place: Place) -> str:
-    """*place* as people write it: ``pipe.hooks[0]``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.removeprefix(".")
+_QUICK: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The parser of libyaml, ten times as fast. What it refuses is read again by the one whose messages are known."""
 
 
 def load_yaml(path: str | Path) -> Document:
@@ -69,119 +36,167 @@ def load_yaml(path: str | Path) -> Document:
         ConfigError: It is missing, too large, not UTF-8 or not the YAML described above; says in which line.
     """
     path = Path(path)
-    text = _read(path)
-    loader: _Loader | None = None
+    text = read_text(path)
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            return Document(path, None, {})
-        return Document(path, loader.construct_document(node), dict(_lines(node)))
+        try:
+            return _document(path, text, _QUICK)
+        except _Refused:
+            raise
+        except yaml.YAMLError:
+            return _document(path, text, yaml.SafeLoader)
     except _Refused as error:
-        raise _config_error(path, error.line, str(error)) from None
-    except yaml.reader.ReaderError as error:
+        raise config_error(path, error.line, str(error)) from None
+    except yaml.YAMLError as error:
+        raise _no_yaml(path, text, error) from None
+
+
+def _document(path: Path, text: str, parser: Any) -> Document:
+    node = _Composer(yaml.parse(text, Loader=parser)).document()
+    return Document(path, None, {}) if node is None else Document(path, node.value, dict(_lines(node)))
+
+
+def _no_yaml(path: Path, text: str, error: yaml.YAMLError) -> ConfigError:
+    if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        raise _config_error(path, line, f"the character {chr(int(error.character))!a} is not allowed in YAML") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _config_error(path, mark.line + 1 if mark else None, _plain_words(error)) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
-
-
-def _read(path: Path) -> str:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _config_error(path, None, "this is no file. Name a YAML file")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise _config_error(path, None, f"the file cannot be read: {reason}") from error
-    if len(data) > MAX_BYTES:
-        raise _config_error(path, None, f"the file is larger than {MAX_BYTES >> 20} MiB, too large for a configuration")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _config_error(path, data.count(b"\n", 0, error.start) + 1, "this is not UTF-8 text") from None
+        return config_error(path, line, f"the character {chr(int(error.character))!a} is not allowed in YAML")
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return config_error(path, mark.line + 1 if mark else None, _plain_words(error))
 
 
 class _Refused(yaml.YAMLError):
-    def __init__(self, message: str, node_or_event: Any) -> None:
+    def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
-        self.line = int(node_or_event.start_mark.line) + 1
+        self.line = line
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses while it reads, before anything is built of what it has read."""
+class _Node(NamedTuple):
+    """A value and what is known of it.
 
-    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  # filled below, by PyYAML's own means
+    Attributes:
+        value: The value.
+        line: Where it begins.
+        weight: How many values it stands for: those behind an alias count each time.
+        text: Of a scalar, as it is written; else None.
+        inner: What is in it: keys or indexes, the line of each and its node.
+    """
 
-    def __init__(self, stream: Any) -> None:
-        super().__init__(stream)
+    value: Any
+    line: int
+    weight: int
+    text: str | None = None
+    inner: tuple[tuple[str | int, int, Any], ...] = ()
+
+
+class _Composer:
+    """Makes values of a parser's events, and refuses while it reads."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
         self._depth = 0
         self._aliases = 0
-        self._unfinished: set[str] = set()
-        self._weights: dict[int, int] = {}
+        self._values = 0
+        self._anchors: dict[str, _Node | None] = {}
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """One node and what is in it, within the limits."""
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it out
+    def document(self) -> _Node | None:
+        """The only document; None where there is none."""
+        next(self._events)  # the stream starts
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            return None
+        node = self._node(next(self._events))
+        next(self._events)  # the document ends
+        more = next(self._events)
+        if not isinstance(more, yaml.StreamEndEvent):
+            text = "a second document ('---'). A configuration file holds one"
+            raise _Refused(text, more.start_mark.line + 1)
+        return node
+
+    def _node(self, event: Any) -> _Node:
+        """One value and what is in it, within the limits."""
+        line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            self._check_alias(event)
-            return super().compose_node(parent, index)
+            return self._alias(event.anchor, line)
         if event.tag is not None:
-            raise _Refused(f"the tag {event.tag!r} is not allowed: a file holds plain data. Quote text instead", event)
+            raise _Refused(f"the tag {event.tag!r} is not allowed: a file holds plain data. Quote text instead", line)
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise _Refused(f"this is nested deeper than {MAX_DEPTH} levels", event)
-        self._unfinished.add(event.anchor)
-        node = super().compose_node(parent, index)
-        self._unfinished.discard(event.anchor)
+            raise _Refused(f"this is nested deeper than {MAX_DEPTH} levels", line)
+        if event.anchor is not None:
+            if event.anchor in self._anchors:
+                raise _Refused(f"there are two values with the anchor &{event.anchor}", line)
+            self._anchors[event.anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            node = _Node(_scalar(event), line, 1, event.value)
+        else:
+            node = self._list(line) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(line)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
         self._depth -= 1
-        self._weigh(node)
+        self._values += 1
+        if node.weight > MAX_VALUES or self._values > MAX_VALUES:
+            raise _Refused(f"the file stands for more than {MAX_VALUES} values", line)
         return node
 
-    def _check_alias(self, event: Any) -> None:
+    def _alias(self, anchor: str | None, line: int) -> _Node:
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
-            raise _Refused(f"there are more than {MAX_ALIASES} aliases (*{event.anchor})", event)
-        if event.anchor in self._unfinished:
-            raise _Refused(f"*{event.anchor} stands inside the value that it names, which would never end", event)
-
-    def _weigh(self, node: Any) -> None:
-        """Count the values in *node* as if every alias were written out: that is what readers of the data meet."""
-        weight = 1 + sum(self._weights[id(child)] for child in _children(node))
-        if weight > MAX_VALUES or len(self._weights) > MAX_VALUES:
-            raise _Refused(f"the file stands for more than {MAX_VALUES} values", node)
-        self._weights[id(node)] = weight
-
-    def compose_mapping_node(self, anchor: Any) -> Any:
-        """A mapping without the same key twice."""
-        node = super().compose_mapping_node(anchor)
-        seen: dict[Hashable, int] = {}
-        for key, _ in node.value:
-            name = self._key(key)
-            if name in seen:
-                raise _Refused(f"the key '{key.value}' is here twice; the first is in line {seen[name]}", key)
-            seen[name] = key.start_mark.line + 1
+            raise _Refused(f"there are more than {MAX_ALIASES} aliases (*{anchor})", line)
+        if anchor is None or anchor not in self._anchors:
+            raise _Refused(f"*{anchor} names nothing: no value before it has the anchor &{anchor}", line)
+        node = self._anchors[anchor]
+        if node is None:
+            raise _Refused(f"*{anchor} stands inside the value that it names, which would never end", line)
         return node
 
-    def _key(self, node: Any) -> Hashable:
-        if not isinstance(node, yaml.ScalarNode):
-            raise _Refused("a key must be a word or a number", node)
-        if node.tag == "tag:yaml.org,2002:merge":
-            return ("<<",)
-        return self.construct_object(node)  # type: ignore[no-any-return]  # a key is whatever its tag makes of it
+    def _list(self, line: int) -> _Node:
+        nodes: list[_Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            nodes.append(self._node(event))
+        inner = tuple((index, node.line, node) for index, node in enumerate(nodes))
+        return _Node([node.value for node in nodes], line, 1 + sum(node.weight for node in nodes), inner=inner)
+
+    def _mapping(self, line: int) -> _Node:
+        """A mapping without the same key twice."""
+        own: dict[Hashable, tuple[_Node, _Node]] = {}
+        weight = 1
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event)
+            if key.value == "<<" and getattr(event, "implicit", (False,))[0]:
+                key = key._replace(value=_MERGE)
+            if key.text is None:
+                raise _Refused("a key must be a word or a number", key.line)
+            if key.value in own:
+                first = own[key.value][0].line
+                raise _Refused(f"the key '{key.text}' is here twice; the first is in line {first}", key.line)
+            value = self._node(next(self._events))
+            own[key.value] = (key, value)
+            weight += key.weight + value.weight
+        merged = own.pop(_MERGE, None)
+        entries = {} if merged is None else _merged(*merged)
+        for key, value in own.values():
+            entries.pop(key.value, None)
+            entries[key.value] = (key.text or "", key.line, value)
+        plain = {key: value.value for key, (_, _, value) in entries.items()}
+        return _Node(plain, line, weight, inner=tuple(entries.values()))
 
 
-def _children(node: Any) -> Iterator[Any]:
-    if isinstance(node, yaml.SequenceNode):
-        yield from node.value
-    elif isinstance(node, yaml.MappingNode):
-        for pair in node.value:
-            yield from pair
+class _Merge:
+    """The key ``<<``."""
+
+    __slots__ = ()
+
+
+_MERGE: Final = _Merge()
+
+
+def _merged(key: _Node, value: _Node) -> dict[Hashable, tuple[str | int, int, _Node]]:
+    """What ``<<`` brings into a mapping: of several mappings, the first that has a key."""
+    nodes = [value] if isinstance(value.value, dict) else [node for _, _, node in value.inner]
+    if (not nodes and not isinstance(value.value, list)) or not all(isinstance(one.value, dict) for one in nodes):
+        raise _Refused("'<<' merges mappings: name one, or a list of them", key.line)
+    found: dict[Hashable, tuple[str | int, int, _Node]] = {}
+    for node in reversed(nodes):
+        found.update(zip(node.value, node.inner, strict=True))
+    return found
 
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -192,33 +207,41 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "-+0123456789.",
     ),
     "null": (r"~|null|Null|NULL|", "~nN\0"),
-    "merge": (r"<<", "<"),
 }
-for _name, (_pattern, _first) in _WORDS.items():
-    _letters = ["" if letter == "\0" else letter for letter in _first]
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _letters)
+_BY_FIRST: Final[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+for _kind, (_pattern, _letters) in _WORDS.items():
+    for _letter in _letters:
+        _BY_FIRST.setdefault(_letter, []).append((_kind, re.compile(_pattern)))
 
 
-def _lines(node: Any, place: Place = ()) -> Iterator[tuple[Place, int]]:
-    yield place, node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        for index, child in enumerate(node.value):
-            yield from _lines(child, (*place, index))
-    elif isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            inner = (*place, key.value)
+def _scalar(event: Any) -> Any:
+    text: str = event.value
+    if not event.implicit[0]:
+        return text
+    for kind, pattern in _BY_FIRST.get(text[0] if text else "\0", ()):
+        if pattern.fullmatch(text):
+            return _word(kind, text)
+    return text
+
+
+def _word(kind: str, text: str) -> Any:
+    if kind == "int":
+        return int(text, 0)
+    if kind == "float":
+        return float(text.lower().replace(".", "") if text[-1].isalpha() else text)
+    if kind == "bool":
+        return text.lower() == "true"
+    return None
+
+
+def _lines(node: _Node, place: Place = ()) -> Iterator[tuple[Place, int]]:
+    if not place:
+        yield place, node.line
+    for key, line, child in node.inner:
+        inner = (*place, key)
+        yield inner, line
+        if child.inner:
             yield from _lines(child, inner)
-            yield inner, key.start_mark.line + 1
-
-
-def _config_error(path: Path, line: int | None, message: str) -> ConfigError:
-    where = f"{path}, line {line}" if line else str(path)
-    return ConfigError(f"{where}: {_short(message)}.", path=str(path), line=line)
-
-
-def _short(message: str) -> str:
-    """*message* without the middle of whatever a file made too long."""
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
 
 
 _HINTS: Final = (
@@ -230,13 +253,11 @@ _HINTS: Final = (
     ("expected ',' or", "a list or mapping in brackets that is not closed, or lacks a comma"),
     ("expected the node content", "a value is missing, or a bracket is not closed"),
     ("end of stream", "a quote or bracket that is never closed"),
-    ("undefined alias", "{problem}: no value before it has that anchor"),
-    ("but found another document", "a second document ('---'). A configuration file holds one"),
 )
 
 
-def _plain_words(error: yaml.MarkedYAMLError) -> str:
-    problem = str(error.problem or error.context or "this is no YAML")
+def _plain_words(error: yaml.YAMLError) -> str:
+    problem = str(getattr(error, "problem", None) or getattr(error, "context", None) or "this is no YAML")
     for known, words in _HINTS:
         if known in problem:
             return words.format(problem=problem)
