@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.specs import HookSpec as HookSpec
     from pipe_core.kernel.specs import ObserverSpec as ObserverSpec
     from pipe_core.kernel.specs import SchedulerSpec as SchedulerSpec
+    from pipe_core.project.experiments import ExperimentCommand as ExperimentCommand
     from pipe_core.project.project import Project as Project
     from pipe_core.records import BaseHook as BaseHook
     from pipe_core.records import Entry as Entry
@@ -151,6 +152,7 @@ _PLACES = {
     "pipe_core.kernel.priority": "TaskPriority",
     "pipe_core.kernel.settings": "using",
     "pipe_core.kernel.specs": "Capabilities CodecSpec ExecutorSpec FormatSpec HookSpec ObserverSpec SchedulerSpec",
+    "pipe_core.project.experiments": "ExperimentCommand",
     "pipe_core.project.project": "Project",
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
     "pipe_core.runtime.executor": "Executor",

@@ -79,7 +79,8 @@ def draw_history(trials: Sequence[Trial], best: int) -> str:
         best: The number of the best one.
     """
     shown = trials[-MOST:]
-    values = [trial.value for trial in shown if trial.value is not None] or [1.0]
+    values = [trial.value for trial in shown if trial.value is not None]
+    values.append(min(trial.value for trial in trials if trial.value is not None))  # the line begins with it
     first, last = shown[0].number, shown[-1].number
     room = max(1.0, 0.02 * (last - first))
     frame = _Frame(WIDTH, HEIGHT, Axis(first - room, last + room), axis_of(values))
@@ -87,7 +88,7 @@ def draw_history(trials: Sequence[Trial], best: int) -> str:
     parts = [
         *frame.heights(),
         *frame.below((tick, f"trial {tick:g}" if tick == whole[0] else f"{tick:g}") for tick in whole),
-        f'<path class="fine" d="{"".join(_steps(frame, shown))}"/>',
+        f'<path class="fine" d="{"".join(_steps(frame, trials, first))}"/>',
         *(_mark(frame, trial, trial.number, trial.number == best) for trial in shown),
     ]
     return f'<div class="wide">{frame.svg("The value of each trial, and the best one so far", parts)}</div>'
@@ -129,15 +130,17 @@ def _place(dimension: Dimension, value: Any) -> float:
     return float(dimension.number(value)) if isinstance(dimension, Categorical) else float(value)
 
 
-def _steps(frame: _Frame, trials: Sequence[Trial]) -> Iterator[str]:
-    """The line of the best value so far."""
+def _steps(frame: _Frame, trials: Sequence[Trial], first: int) -> Iterator[str]:
+    """The line of the best value so far, from the trial *first* on."""
     least: float | None = None
+    begun = False
     for trial in trials:
         if trial.value is not None and (least is None or trial.value < least):
-            x, y = frame.x(trial.number), frame.y(trial.value)
-            yield f"M{x:.2f} {y:.2f}" if least is None else f"H{x:.2f}V{y:.2f}"
             least = trial.value
-    yield f"H{frame.x(trials[-1].number):.2f}"
+        if least is not None and trial.number >= first:
+            x, y = frame.x(trial.number), frame.y(least)
+            yield f"H{x:.2f}V{y:.2f}" if begun else f"M{x:.2f} {y:.2f}"
+            begun = True
 
 
 def _mark(frame: _Frame, trial: Trial, across: float, is_best: bool) -> str:
