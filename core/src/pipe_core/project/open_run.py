@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pipe_core.project.journal import Journal
 from pipe_core.project.manifest import write_manifest
-from pipe_core.project.run_folder import RunFolder, new_run
+from pipe_core.project.resuming import asked_as_data, digest_of
 
 if TYPE_CHECKING:
-    from pipe_core.project.run_folder import Lease
+    from pipe_core.project.project import Project
+    from pipe_core.project.run_folder import Lease, RunFolder
     from pipe_core.project.run_plan import RunPlan
     from pipe_core.project.run_result import RunResult
 
 
 class OpenRun:
-    """What a run has open: its folder, its journal and the lock on both, or nothing of it."""
+    """What a run has open: its folder, its journal and the lock on both, or nothing of it.
 
-    def __init__(self, plan: RunPlan, runs: Path | None, taken: tuple[RunFolder, Lease] | None = None) -> None:
-        self.folder: RunFolder | None = None
-        self.journal: Journal | None = None
-        self._lease: Lease | None = None
+    Args:
+        plan: What runs.
+        project: Its project.
+        taken: The folder and the lock on it; None where nothing is kept of the run.
+    """
+
+    def __init__(self, plan: RunPlan, project: Project, taken: tuple[RunFolder, Lease] | None) -> None:
+        self.folder = None if taken is None else taken[0]
+        self._lease = None if taken is None else taken[1]
+        self.journal = None if self.folder is None else Journal(self.folder.journal)
         self._plan = plan
-        if runs is not None:
-            self.folder, self._lease = new_run(runs) if taken is None else taken
-            self.journal = Journal(self.folder.journal)
+        self._project = project
 
     @property
     def run(self) -> str:
@@ -35,19 +39,16 @@ class OpenRun:
 
     def __enter__(self) -> Self:
         if self.journal is not None and self.folder is not None:
-            plan = self._plan
+            facts = asked_as_data(self._plan.asked, self._project)
             self.journal.write(
                 "run",
                 durable=True,
                 run=self.folder.run,
                 epoch=self.folder.epoch,
-                pipeline=plan.pipeline.name,
-                nodes=list(plan.wiring.nodes),
-                start_date=None if plan.window is None else plan.window.start,
-                end_date=None if plan.window is None else plan.window.end,
-                executor=None if plan.executor is None else str(plan.executor),
-                model_version=plan.model_version,
-                hyperparams=plan.hyperparams,
+                executor=None if self._plan.executor is None else str(self._plan.executor),
+                nodes={name: digest_of(node, self._plan.wiring) for name, node in self._plan.wiring.nodes.items()},
+                restored=[one.name for one in self._plan.restored],
+                **facts,
             )
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.node import Node
@@ -14,30 +14,34 @@ from pipe_core.project.config.models import NodeConfig, RetryConfig
 from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around, output_of, step_of
+from pipe_core.project.wiring import Choice
 from pipe_core.runtime.retries import Retry
 
 if TYPE_CHECKING:
+    from pipe_core.graph.scope import OnError
     from pipe_core.project.config.models import PipelineConfig
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
-    from pipe_core.project.wiring import Wiring
+    from pipe_core.project.wiring import WiredNode, Wiring
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which nodes of a pipeline run; all of them where nothing is said.
+class Asked:
+    """What somebody asked for: all that a later process needs to ask for the same.
 
     Attributes:
-        nodes: These, and no others.
-        start_from: These, and whatever needs them.
-        up_to: These, and whatever they need.
-        tags: Those that have one of these tags.
+        pipeline: The pipeline.
+        choice: Which of its nodes.
+        window: What it is about; None where it has no dates.
+        model_version: What was said of it.
+        hyperparams: What was said of them.
     """
 
-    nodes: tuple[str, ...] = ()
-    start_from: tuple[str, ...] = ()
-    up_to: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    pipeline: PipelineConfig
+    choice: Choice = field(default_factory=Choice)
+    window: DateWindow | None = None
+    model_version: str | None = None
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +49,39 @@ class RunPlan:
     """What a run is going to do.
 
     Attributes:
-        pipeline: Its pipeline.
-        choice: Which of its nodes were chosen.
+        asked: What was asked for.
         wiring: The nodes that run, in order.
         functions: The function of each.
-        window: What it is about.
         ml: What machine learning tells those nodes that it tells something.
         said: The settings of the pipeline as functions are told of them.
         executor: Where nodes run; None: as the settings say.
         max_workers: How many run at once.
-        model_version: As the caller said.
-        hyperparams: As the caller said.
+        restored: The nodes that do not run, because they were done in an earlier part of the run.
     """
 
-    pipeline: PipelineConfig
-    choice: Choice
+    asked: Asked
     wiring: Wiring
     functions: Mapping[str, Callable[..., Any]]
-    window: DateWindow | None
     ml: Mapping[str, MLInfo]
     said: Mapping[str, Any]
     executor: Any
     max_workers: int | None
-    model_version: str | None
-    hyperparams: Mapping[str, Any]
+    restored: tuple[WiredNode, ...] = ()
+
+    @property
+    def pipeline(self) -> PipelineConfig:
+        """The pipeline."""
+        return self.asked.pipeline
+
+    @property
+    def window(self) -> DateWindow | None:
+        """What it is about."""
+        return self.asked.window
+
+    @property
+    def on_error(self) -> OnError:
+        """What the graph does when a node fails."""
+        return "continue" if self.pipeline.on_failure == "continue_independent" else "raise"
 
     @property
     def retries(self) -> dict[str, Retry]:
@@ -105,6 +118,10 @@ class RunPlan:
     def state(self) -> RunState:
         """The state of a run that has not begun."""
         state = RunState()
+        for one in self.restored:
+            state.register_node(one.name)
+            state.begin_node(one.name)
+            state.complete_node_execution(one.name, one.stored or None, {"restored": True})
         for name, node in self.wiring.nodes.items():
             state.register_node(name, dependencies=node.needs)
         return state

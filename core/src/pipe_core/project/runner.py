@@ -15,30 +15,26 @@ from pipe_core.project.catalog import Catalog
 from pipe_core.project.config.models import NodeConfig, PipelineConfig
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import build_dependency_graph, unknown_node
-from pipe_core.project.errors import RunFailedError
+from pipe_core.project.journal import read_journal
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
 from pipe_core.project.open_run import OpenRun
-from pipe_core.project.run_plan import Choice, RunPlan, selected_executor
-from pipe_core.project.run_result import NodeResult, RunResult, RunStatus, error_text
-from pipe_core.project.state import NodeStatus, RunState
+from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settled
+from pipe_core.project.run_folder import RunFolder, new_run, take_up
+from pipe_core.project.run_plan import Asked, RunPlan, selected_executor
+from pipe_core.project.run_result import RunResult, RunStatus, failed_nodes, failure, result_of
+from pipe_core.project.state import RunState
 from pipe_core.project.step import Around
 from pipe_core.project.watch import Watch
-from pipe_core.project.wiring import effective_nodes, select_nodes, wire
+from pipe_core.project.wiring import Choice, WiredNode, effective_nodes, select_nodes, wire
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from pipe_core.graph.scope import OnError
     from pipe_core.project.model_registry import ModelRegistry
     from pipe_core.project.project import Project
+    from pipe_core.project.run_folder import Lease
 
 logger: Final = logging.getLogger("pipe_core.project")
-
-_ON_ERROR: Final[Mapping[str, OnError]] = {
-    "fail_fast": "raise",
-    "drain": "raise",
-    "continue_independent": "continue",
-}
 
 
 class Runner:
@@ -116,18 +112,54 @@ class Runner:
             PipeError: The pipeline cannot run as it was asked for. Nothing has run.
         """
         config = self.project.get_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
-        configs = effective_nodes(self.project, config)
-        choice = Choice(_names(nodes), _names(start_from), _names(up_to), _names(tags))
-        plan = self.prepare(
+        asked = Asked(
             config,
-            configs,
-            choice,
-            window=self._window(config, configs, start_date, end_date),
-            model_version=model_version,
-            hyperparams=hyperparams,
+            Choice(_names(nodes), _names(start_from), _names(up_to), _names(tags)),
+            self._window(config, start_date, end_date),
+            model_version,
+            dict(hyperparams or {}),
         )
-        with OpenRun(plan, self._runs() if journal else None) as opened:
-            return self._drive(plan, opened, keep=keep, callbacks=callbacks)
+        plan = self.prepare(asked)
+        taken = new_run(self.runs) if journal else None
+        return self._drive(plan, taken, keep=keep, callbacks=callbacks)
+
+    def resume(self, run: str, *, force: bool = False, keep: bool = False, callbacks: Sequence[Any] = ()) -> RunResult:
+        """Go on with a run that failed, was stopped or was killed. Nodes that were done do not run again.
+
+        What such a node stored is loaded where another one needs it. One whose result is stored nowhere runs again if
+        it is needed. The executor may be another one than that of the run.
+
+        Args:
+            run: Its id, or the beginning of it.
+            force: Go on also where the settings of what is done have changed since.
+            keep: As `run`.
+            callbacks: As `run`.
+
+        Raises:
+            RunNotFoundError: There is none.
+            RunLockedError: It goes on in another process.
+            ResumeError: The project is not what it was, or what was staged is gone.
+            RunFailedError: As `run`.
+        """
+        taken = take_up(self.runs, run)
+        try:
+            plan = self._rest_of(taken[0], force=force)
+        except BaseException:
+            taken[1].release()
+            raise
+        return self._drive(plan, taken, keep=keep, callbacks=callbacks)
+
+    def _rest_of(self, folder: RunFolder, *, force: bool) -> RunPlan:
+        events = read_journal(folder.journal)
+        asked = asked_of(events, self.project, folder.run)
+        whole = self.prepare(asked)
+        done = settled(events, folder, self._catalog(whole), whole.wiring)
+        left = left_of(whole.wiring, done)
+        kept = [name for name in whole.wiring.nodes if name not in left]
+        if not force:
+            check_unchanged(events, whole.wiring, kept)
+        restored = tuple(whole.wiring.nodes[name] for name in kept)
+        return self.prepare(asked, selected=left, restored=restored)
 
     def run_node(self, name: str, **options: Any) -> RunResult:
         """Run one node of the project. What it takes from others is loaded from the catalog.
@@ -193,65 +225,66 @@ class Runner:
         whole = {**self.project.nodes, **configs} if node_configs is None else configs
         said = dict(told.get("pipeline_config") or {})
         fields = {key: value for key, value in said.items() if key in ("model_name", "metrics", "hyperparams")}
-        around = PipelineConfig(name=",".join(execution_order), nodes=tuple(whole), **fields)
-        plan = self.prepare(
-            around,
-            whole,
+        asked = Asked(
+            PipelineConfig(name=",".join(execution_order), nodes=tuple(whole), **fields),
             Choice(nodes=tuple(execution_order)),
-            window=DateWindow.of(start_date, end_date),
-            model_version=told.get("model_version"),
-            hyperparams=told.get("hyperparams"),
-            is_ml=bool(told),
-            pipeline_said=said,
+            DateWindow.of(start_date, end_date),
+            told.get("model_version"),
+            dict(told.get("hyperparams") or {}),
         )
-        with OpenRun(plan, None) as opened:
-            return self._drive(plan, opened, keep=True)
+        return self._drive(self.prepare(asked, whole, said=said if told else None), None, keep=True)
 
     def prepare(
         self,
-        config: PipelineConfig,
-        configs: Mapping[str, NodeConfig],
-        choice: Choice,
+        asked: Asked,
+        configs: Mapping[str, NodeConfig] | None = None,
         *,
-        window: DateWindow | None,
-        model_version: str | None = None,
-        hyperparams: Mapping[str, Any] | None = None,
-        is_ml: bool = False,
-        pipeline_said: Mapping[str, Any] | None = None,
+        selected: Sequence[str] | None = None,
+        restored: tuple[WiredNode, ...] = (),
+        said: Mapping[str, Any] | None = None,
     ) -> RunPlan:
         """All that is known of a run before it begins: what runs, in which order, on what. Nothing runs.
+
+        Args:
+            asked: What was asked for.
+            configs: The configurations of the pipeline's nodes. Default: as the project has them.
+            selected: The nodes that run. Default: as the choice says.
+            restored: Nodes that were done before.
+            said: The settings of the pipeline, for nodes that are all told of them. Default: its own, for those of
+                machine learning.
 
         Raises:
             PipeError: It cannot run so.
         """
-        graph = build_dependency_graph(list(configs), configs)
-        selected = select_nodes(
-            graph, configs, only=choice.nodes, start_from=choice.start_from, up_to=choice.up_to, tags=choice.tags
-        )
+        configs = effective_nodes(self.project, asked.pipeline) if configs is None else configs
+        if selected is None:
+            selected = select_nodes(build_dependency_graph(list(configs), configs), configs, asked.choice)
         wiring = wire(configs, self.project.datasets, selected)
-        functions = {name: self._function(name, node.config) for name, node in wiring.nodes.items()}
-        said = dict(pipeline_said) if pipeline_said is not None else _plain(config)
-        mls = {
-            name: self._ml(said, node.config, model_version, hyperparams)
-            for name, node in wiring.nodes.items()
-            if is_ml or config.type == "ml" or node.config.type == "ml"
-        }
-        executor = next((one for one in (self.executor, config.executor, self.project.settings.executor) if one), None)
+        settings, pipeline = self.project.settings, asked.pipeline
+        facts = pipeline.model_dump(exclude_none=True) if said is None else said
+        is_ml = said is not None or pipeline.type == "ml"
+        executor = next((one for one in (self.executor, pipeline.executor, settings.executor) if one), None)
         plan = RunPlan(
-            pipeline=config,
-            choice=choice,
+            asked=asked,
             wiring=wiring,
-            functions=functions,
-            window=window,
-            ml=mls,
-            said=said,
+            functions={name: self._function(name, node.config) for name, node in wiring.nodes.items()},
+            ml={
+                name: self._ml(facts, node.config, asked)
+                for name, node in wiring.nodes.items()
+                if is_ml or node.config.type == "ml"
+            },
+            said=facts,
             executor=selected_executor(executor),
-            max_workers=self.max_workers or config.max_workers or self.project.settings.max_workers,
-            model_version=model_version,
-            hyperparams=dict(hyperparams or {}),
+            max_workers=self.max_workers or pipeline.max_workers or settings.max_workers,
+            restored=restored,
         )
         plan.check()
         return plan
+
+    @property
+    def runs(self) -> Path:
+        """The folder of what is kept of runs."""
+        return self.project.folder / self.project.settings.runs
 
     def close(self) -> None:
         """Shut down the executors that runs have started."""
@@ -267,9 +300,6 @@ class Runner:
         self.close()
 
     # --- before a run ---
-
-    def _runs(self) -> Path:
-        return self.project.folder / self.project.settings.runs
 
     def _configs(
         self, names: Sequence[str], given: Mapping[str, Any] | None, dag: Mapping[str, Iterable[str]]
@@ -294,84 +324,73 @@ class Runner:
             return config.function
         return self.project.function(name)
 
-    def _ml(
-        self,
-        pipeline: Mapping[str, Any],
-        node: NodeConfig,
-        model_version: str | None,
-        hyperparams: Mapping[str, Any] | None,
-    ) -> MLInfo:
+    def _ml(self, pipeline: Mapping[str, Any], node: NodeConfig, asked: Asked) -> MLInfo:
         settings = self.project.settings
         return prepare_ml_info(
             project_name=self.project.name,
             pipeline=pipeline,
             node=node.model_dump(exclude={"function"}),
-            model_version=model_version,
+            model_version=asked.model_version,
             default_model_version=settings.model_version,
-            hyperparams=hyperparams,
+            hyperparams=asked.hyperparams,
             defaults=settings.hyperparams,
             registry=self.registry,
         )
 
     def _window(
-        self,
-        config: PipelineConfig,
-        configs: Mapping[str, NodeConfig],
-        start_date: str | date | None,
-        end_date: str | date | None,
+        self, config: PipelineConfig, start_date: str | date | None, end_date: str | date | None
     ) -> DateWindow | None:
         settings = self.project.settings
         return DateWindow.of(
             start_date or config.start_date or settings.start_date, end_date or config.end_date or settings.end_date
         )
 
+    def _catalog(self, plan: RunPlan) -> Catalog:
+        settings = self.project.settings
+        return Catalog(plan.wiring.datasets, folder=self.project.folder, allow_pickle=settings.allow_pickle)
+
     # --- a run ---
 
     def _drive(
         self,
         plan: RunPlan,
-        opened: OpenRun,
+        taken: tuple[RunFolder, Lease] | None,
         *,
         keep: bool,
         callbacks: Sequence[Any] = (),
     ) -> RunResult:
-        catalog = Catalog(
-            plan.wiring.datasets, folder=self.project.folder, allow_pickle=self.project.settings.allow_pickle
-        )
-        around = Around(catalog, plan.window, opened.folder, plan.said, self.session)
-        self.state = state = plan.state()
-        facts = {"run_id": opened.run, "pipeline": plan.pipeline.name}
-        watch = Watch(plan.wiring, state, opened.journal, plan.retries, plan.wiring.nodes if keep else (), facts)
-        began = monotonic()
-        state.set_pipeline_status("running")
-        status: RunStatus = "failed"
-        error: BaseException | None = None
-        try:
-            self._engine(plan).run(
-                plan.as_graph(around, [watch, *callbacks]), {}, on_error=_ON_ERROR[plan.pipeline.on_failure]
-            )
-        except Exception as raised:
-            error = raised
-        except BaseException:
-            status = "cancelled"
-            raise
-        finally:
-            failed = [name for name, node in state.nodes.items() if node.word is NodeStatus.FAILED]
-            watch.end("the run was stopped" if error is None and not failed else _why(failed))
-            if status != "cancelled" and error is None and not failed:
-                status = "completed"
-            state.set_pipeline_status(status)
-            result = _result(plan, opened, state, watch.values, monotonic() - began, status, catalog)
-            opened.end(result)
-            catalog.close()
-        if error is not None and not failed:
-            raise error  # of the run as a whole, not of a node
-        if failed:
-            first = state.node(failed[0]).error
-            raise RunFailedError(_failure(plan, result, failed), node=failed[0], result=result) from (
-                first if isinstance(first, BaseException) else error
-            )
+        with OpenRun(plan, self.project, taken) as opened:
+            self.state = state = plan.state()
+            facts = {"run_id": opened.run, "pipeline": plan.pipeline.name}
+            kept = plan.wiring.nodes if keep else ()
+            watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts)
+            catalog = self._catalog(plan)
+            around = Around(catalog, plan.window, opened.folder, plan.said, self.session)
+            began = monotonic()
+            error: Exception | None = None
+            status: RunStatus = "cancelled"
+            state.set_pipeline_status("running")
+            try:
+                error = self._raised(plan, around, [watch, *callbacks])
+                status = "failed" if error is not None or failed_nodes(state) else "completed"
+            finally:
+                watch.end("the run was stopped" if status == "cancelled" else "the run has failed")
+                state.set_pipeline_status(status)
+                result = result_of(plan, opened, state, watch.values, monotonic() - began, status, catalog)
+                opened.end(result)
+                catalog.close()
+        if status == "failed":
+            raise failure(result, error) from (result.error or error)
         return result
+
+    def _raised(self, plan: RunPlan, around: Around, callbacks: Sequence[Any]) -> Exception | None:
+        """Run it. What it raised, if that is no reason to stop at once."""
+        if plan.wiring.nodes:
+            try:
+                self._engine(plan).run(plan.as_graph(around, callbacks), {}, on_error=plan.on_error)
+            except Exception as error:
+                return error
+        return None
 
     def _engine(self, plan: RunPlan) -> Engine:
         key = repr(plan.executor), plan.max_workers
@@ -379,45 +398,6 @@ class Runner:
             if key not in self._engines:
                 self._engines[key] = Engine(plan.executor, max_workers=plan.max_workers)
             return self._engines[key]
-
-
-def _result(
-    plan: RunPlan,
-    opened: OpenRun,
-    state: RunState,
-    values: Mapping[str, Any],
-    duration: float,
-    status: RunStatus,
-    catalog: Catalog,
-) -> RunResult:
-    nodes = {}
-    for name, node in state.nodes.items():
-        attempts = 0 if node.started is None else node.attempt
-        stored = plan.wiring.nodes[name].stored if node.word is NodeStatus.COMPLETED else ()
-        nodes[name] = NodeResult(name, node.word, attempts, node.duration, node.error, stored)
-    folder = None if opened.folder is None else opened.folder.path
-    return RunResult(
-        opened.run, plan.pipeline.name, status, nodes, dict(values), plan.window, duration, folder, state, catalog
-    )
-
-
-def _failure(plan: RunPlan, result: RunResult, failed: Sequence[str]) -> str:
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    done = sum(node.status is NodeStatus.COMPLETED for node in result.nodes.values())
-    text = (
-        f"Node '{failed[0]}'{more} of '{plan.pipeline.name}' has failed: {error_text(result.nodes[failed[0]].error)}. "
-        f"{done} of {len(result.nodes)} nodes completed"
-    )
-    skipped = f", {len(result.skipped)} were skipped" if result.skipped else ""
-    return text + skipped + (f". Correct it and go on: pipe resume {result.run}" if result.run else ".")
-
-
-def _why(failed: Sequence[str]) -> str:
-    return f"'{failed[0]}' has failed" if failed else "the run has failed"
-
-
-def _plain(config: PipelineConfig) -> dict[str, Any]:
-    return config.model_dump(exclude_none=True)
 
 
 def _names(said: str | Iterable[str]) -> tuple[str, ...]:

@@ -150,8 +150,8 @@ class RunState:
             self.begin_node(name)
             return True
 
-    def begin_node(self, name: str) -> None:
-        """The node has begun: whoever runs it has looked whether it may.
+    def begin_node(self, name: str, at: float | None = None) -> None:
+        """The node has begun, now or *at* that time: whoever runs it has looked whether it may.
 
         Raises:
             NodeNotFoundError: There is no such node.
@@ -160,25 +160,32 @@ class RunState:
         with self._lock:
             state = self._node(name)
             self._ledger.move(state, _S.PROCESSING)
-            state.started, state.ended = self._clock(), None
+            state.started, state.ended = self._clock() if at is None else at, None
 
     def complete_node_execution(
-        self, name: str, output_path: Any = None, execution_metadata: dict[str, Any] | None = None
+        self,
+        name: str,
+        output_path: Any = None,
+        execution_metadata: dict[str, Any] | None = None,
+        *,
+        at: float | None = None,
     ) -> None:
-        """The node that runs is done.
+        """The node that runs is done, now or since *at*.
 
         Raises:
             NodeNotFoundError: There is no such node.
             IllegalTransitionError: It does not run.
         """
         with self._lock:
-            state = self._ends(name, _S.COMPLETED, None)
+            state = self._ends(name, _S.COMPLETED, None, at)
             state.output_path = output_path
             state.metadata.update(execution_metadata or {})
             self._tell_breaker(name, ok=True)
 
-    def fail_node_execution(self, name: str, error: BaseException | str, *, retry: bool = False) -> None:
-        """The node that runs has failed.
+    def fail_node_execution(
+        self, name: str, error: BaseException | str, *, retry: bool = False, at: float | None = None
+    ) -> None:
+        """The node that runs has failed, now or *at* that time.
 
         With *retry* another attempt follows. Without, the streams that depend on it, on whatever way, are stopped and
         cancelled, and the other nodes that do are skipped.
@@ -188,7 +195,7 @@ class RunState:
             IllegalTransitionError: It does not run.
         """
         with self._lock:
-            state = self._ends(name, _S.FAILED, error)
+            state = self._ends(name, _S.FAILED, error, at)
             self._tell_breaker(name, ok=False)
             if retry:
                 self._ledger.move(state, _S.PENDING)
@@ -363,14 +370,14 @@ class RunState:
             raise unknown_node(name, self._nodes)
         return self._nodes[name]
 
-    def _ends(self, name: str, to: TaskStatus, error: BaseException | str | None) -> NodeState:
+    def _ends(self, name: str, to: TaskStatus, error: BaseException | str | None, at: float | None) -> NodeState:
         state = self._node(name)
         if state.status is not _S.PROCESSING:
             raise IllegalTransitionError(
                 f"Node '{name}' does not run, it is {state.word}: it cannot be {to.value} now."
             )
         self._ledger.move(state, to)
-        state.ended, state.error = self._clock(), error
+        state.ended, state.error = self._clock() if at is None else at, error
         return state
 
     def _skip_dependents(self, name: str) -> None:

@@ -59,7 +59,7 @@ class Watch(PipelineCallback):
 
     def on_node_start(self, node_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
         """A node begins, or another attempt of it."""
-        self._state.begin_node(node_id)
+        self._state.begin_node(node_id, ctx.time)
         attempt = self._state.node(node_id).attempt
         self._write(node_id, "started", attempt=attempt)
         self._log(logging.DEBUG, node_id, "node '%s' begins", node_id)
@@ -71,7 +71,7 @@ class Watch(PipelineCallback):
         attempt = self._state.node(node_id).attempt
         retry = self._retries.get(node_id)
         again = retry is not None and retry.after(attempt, error) is not None
-        self._state.fail_node_execution(node_id, error, retry=again)
+        self._state.fail_node_execution(node_id, error, retry=again, at=ctx.time)
         seconds = self._state.node(node_id).duration
         status = "retrying" if again else "failed"
         self._write(node_id, status, attempt=attempt, seconds=_rounded(seconds), error=error_text(error))
@@ -94,7 +94,7 @@ class Watch(PipelineCallback):
             return
         (handed,) = outputs.values()
         stored = self._wiring.nodes[node_id].stored
-        self._state.complete_node_execution(node_id, stored or None)
+        self._state.complete_node_execution(node_id, stored or None, at=ctx.time)
         attempt = self._state.node(node_id).attempt
         self._write(node_id, "completed", attempt=attempt, seconds=_rounded(duration), outputs=list(stored))
         self._log(logging.INFO, node_id, "node '%s' completed in %.3f s", node_id, duration, duration=duration)

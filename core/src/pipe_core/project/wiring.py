@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Which nodes of a pipeline run; all of them where nothing is said.
+
+    Attributes:
+        nodes: These, and no others.
+        start_from: These, and whatever needs them.
+        up_to: These, and whatever they need.
+        tags: Those that have one of these tags.
+    """
+
+    nodes: tuple[str, ...] = ()
+    start_from: tuple[str, ...] = ()
+    up_to: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Argument:
     """Where one argument of a node comes from: from a node of the same run, or from the catalog.
 
@@ -118,50 +135,44 @@ def _with(config: NodeConfig, said: dict[str, Any]) -> NodeConfig:
     return NodeConfig.model_validate({**fields, **defaults, **said})
 
 
-def select_nodes(
-    graph: Mapping[str, Collection[str]],
-    nodes: Mapping[str, NodeConfig],
-    *,
-    only: Iterable[str] = (),
-    start_from: Iterable[str] = (),
-    up_to: Iterable[str] = (),
-    tags: Iterable[str] = (),
-) -> list[str]:
-    """The nodes that all conditions choose, in the order of declaration; all nodes where there is none.
+def select_nodes(graph: Mapping[str, Collection[str]], nodes: Mapping[str, NodeConfig], choice: Choice) -> list[str]:
+    """The nodes that all conditions of *choice* choose, in the order of declaration; all nodes where there is none.
 
     Args:
         graph: For each node those that need it.
         nodes: Their configurations.
-        only: These, and no others.
-        start_from: These, and whatever needs them.
-        up_to: These, and whatever they need.
-        tags: Those that have one of these tags.
+        choice: The conditions.
 
     Raises:
         NodeNotFoundError: A name is none of theirs.
         OptionsError: Nothing is left, or no node has a tag.
     """
-    chosen = dict.fromkeys(graph)
     upwards: dict[str, set[str]] = {name: set() for name in graph}
     for name, followers in graph.items():
         for follower in followers:
             upwards[follower].add(name)
-    for names, along in ((tuple(only), None), (tuple(start_from), graph), (tuple(up_to), upwards)):
+    chosen = list(graph)
+    for names, along in ((choice.nodes, None), (choice.start_from, graph), (choice.up_to, upwards)):
         if names:
             reached = _reached(names, graph if along is None else along, whole=along is not None)
-            chosen = {name: None for name in chosen if name in reached}
-    if wanted := tuple(tags):
-        known = sorted({tag for config in nodes.values() for tag in config.tags})
-        if strange := [tag for tag in wanted if tag not in known]:
-            there = ", ".join(known) or "none"
-            raise OptionsError(
-                f"No node has the tag '{strange[0]}'.{suggestion(strange[0], known)} Tags that there are: {there}.",
-                problems={"tags": f"no node has '{strange[0]}'"},
-            )
-        chosen = {name: None for name in chosen if set(wanted) & set(nodes[name].tags)}
+            chosen = [name for name in chosen if name in reached]
+    if choice.tags:
+        _check_tags(choice.tags, nodes)
+        chosen = [name for name in chosen if set(choice.tags) & set(nodes[name].tags)]
     if not chosen:
         raise OptionsError("No node is left by what was chosen: the conditions exclude each other.")
-    return list(chosen)
+    return chosen
+
+
+def _check_tags(tags: Iterable[str], nodes: Mapping[str, NodeConfig]) -> None:
+    known = sorted({tag for config in nodes.values() for tag in config.tags})
+    strange = next((tag for tag in tags if tag not in known), None)
+    if strange is not None:
+        raise OptionsError(
+            f"No node has the tag '{strange}'.{suggestion(strange, known)} Tags that there are: "
+            f"{', '.join(known) or 'none'}.",
+            problems={"tags": f"no node has '{strange}'"},
+        )
 
 
 def _reached(names: Iterable[str], along: Mapping[str, Collection[str]], *, whole: bool) -> set[str]:
