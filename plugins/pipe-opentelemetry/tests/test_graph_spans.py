@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode, TraceFlags
 from span_trees import Spans
@@ -307,6 +308,40 @@ def test_where_no_provider_is_set_nothing_is_traced_and_nothing_fails(engine: En
 
     tracing = get_observer("opentelemetry")
     assert Pipeline([first], callbacks=[tracing], engine=engine).run(inputs={"a": 1}) == {"b": 1}
+
+
+def test_a_tracer_behind_another_one_gives_ids_too(spans: Spans, engine: Engine) -> None:
+    class Around(trace.Tracer):
+        def __init__(self) -> None:
+            self.anew()
+
+        def anew(self) -> None:
+            provider = TracerProvider()
+            provider.add_span_processor(SimpleSpanProcessor(spans.exporter))
+            self.tracer = provider.get_tracer("behind")
+
+        def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+            return self.tracer.start_span(*args, **kwargs)
+
+        def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+            raise AssertionError
+
+    class Provider(trace.TracerProvider):
+        def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+            return around
+
+    @node(output_name="b")
+    def first(a: int) -> int:
+        own_span(spans, "own")
+        return a
+
+    around = Around()
+    tracing = get_observer("opentelemetry", tracer_provider=Provider())
+    pipeline = Pipeline([first], name="one", callbacks=[tracing], engine=engine)
+    pipeline.run(inputs={"a": 1})
+    around.anew()
+    pipeline.run(inputs={"a": 1})
+    assert spans.tree == {"one": {"first": {"own": {}}}, "one 2": {"first": {"own": {}}}}
 
 
 def test_a_tracer_that_gives_no_ids_has_spans_of_its_own_inside_of_the_run(spans: Spans, engine: Engine) -> None:

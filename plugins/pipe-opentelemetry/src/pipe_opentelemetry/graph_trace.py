@@ -75,7 +75,7 @@ class GraphTrace:
         if not context.is_valid:
             return None
         state = context.trace_state.to_header() if context.trace_state else ""
-        has_calls = self._is_recording and self._spans.can_choose
+        has_calls = self._is_recording and self._spans.can_choose()
         ids = context.trace_id, context.span_id, int(context.trace_flags)
         return CallCompanion(self._owner, *ids, state, self._items, has_calls)
 

@@ -17,20 +17,27 @@ class Spans:
 
     Args:
         provider: Whose spans they are.
-
-    Attributes:
-        can_choose: Whether a span can have an id that was chosen before. The tracers of the SDK can do it.
     """
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         self._tracer = provider.get_tracer("pipe_opentelemetry")
+        self._ids: _ChosenIds | None = None
+
+    def can_choose(self) -> bool:
+        """Whether a span can have an id that was chosen before, from now on.
+
+        The tracers of the SDK can do it, also where one stands behind another one, as with logfire, which makes new
+        ones when it is configured again.
+        """
+        around: Any = self._tracer
+        inside: Any = getattr(around, "tracer", None)
+        tracer = around if hasattr(around, "id_generator") else inside
         with _wrapping:
-            ids = getattr(self._tracer, "id_generator", None)
+            ids = getattr(tracer, "id_generator", None)
             if ids is not None and not isinstance(ids, _ChosenIds):
-                ids = _ChosenIds(ids)
-                self._tracer.id_generator = ids  # type: ignore[attr-defined]  # a public attribute of the SDK's tracer
-        self._ids: _ChosenIds | None = ids
-        self.can_choose = ids is not None
+                ids = tracer.id_generator = _ChosenIds(ids)  # of tracers that only this package has
+        self._ids = ids
+        return ids is not None
 
     def start(
         self,
@@ -51,13 +58,14 @@ class Spans:
             chosen: Its id. Default: a new one.
             links: To other spans.
         """
-        if self._ids is not None:
-            self._ids.next.id = chosen
+        ids = self._ids
+        if ids is not None:
+            ids.next.id = chosen
         try:
             return self._tracer.start_span(name, around, attributes=dict(attributes), start_time=at, links=links)
         finally:
-            if self._ids is not None:
-                self._ids.next.id = None
+            if ids is not None:
+                ids.next.id = None
 
 
 class _Next(threading.local):
@@ -75,9 +83,8 @@ class _ChosenIds:
 
     def generate_span_id(self) -> int:
         """What was chosen, or a new one."""
-        if self.next.id is not None:
-            return self.next.id
-        found: int = self._ids.generate_span_id()
+        chosen, self.next.id = self.next.id, None
+        found: int = self._ids.generate_span_id() if chosen is None else chosen
         return found
 
     def __getattr__(self, name: str) -> Any:
