@@ -14,10 +14,11 @@ from pipe_core.graph.frames import Group
 from pipe_core.graph.inline import each_in_line, run_plan
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
 from pipe_core.graph.keeping import values_of
+from pipe_core.graph.levels import Level, MapLevel
 from pipe_core.graph.observing import callbacks_of_settings
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.result import FailedRow, ItemFailure, MapResult
-from pipe_core.graph.scope import CancelToken, Item, Level, MapLevel, OnError, Run, Scope
+from pipe_core.graph.scope import CancelToken, Item, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import using_layers

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pipe_core.graph.keeping import values_of
+from pipe_core.graph.levels import Level, MapLevel
 from pipe_core.graph.plan import Plan, Step
-from pipe_core.graph.scope import Item, Level, MapLevel, Scope
+from pipe_core.graph.scope import Item, Scope
 
 Inputs = dict[str, Any]
 _AHEAD: Final = 256

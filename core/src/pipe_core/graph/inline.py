@@ -8,10 +8,11 @@ from typing import Any
 
 from pipe_core.graph.errors import note
 from pipe_core.graph.keeping import Wanted, give_up, keep, look, values_of
+from pipe_core.graph.levels import Level, MapLevel
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step, Values
 from pipe_core.graph.result import ItemFailure
-from pipe_core.graph.scope import Item, Level, MapLevel, Scope
+from pipe_core.graph.scope import Item, Scope
 
 
 def run_plan(

@@ -20,8 +20,9 @@ from pipe_core.graph.plan import Plan, Step, Values
 from pipe_core.kernel.errors import OptionsError
 
 if TYPE_CHECKING:
+    from pipe_core.graph.levels import Level
     from pipe_core.graph.node import Node
-    from pipe_core.graph.scope import Level, Scope
+    from pipe_core.graph.scope import Scope
 
 logger = logging.getLogger("pipe_core")
 

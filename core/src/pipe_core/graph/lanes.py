@@ -11,8 +11,9 @@ from pipe_core.graph.errors import ExecutorClosedError
 from pipe_core.graph.executor_loops import in_slot, loop_of, waiting
 from pipe_core.graph.inline import explain
 from pipe_core.graph.keeping import Wanted, give_up, keep, look
+from pipe_core.graph.levels import Level
 from pipe_core.graph.plan import Step, Values
-from pipe_core.graph.scope import Item, Level
+from pipe_core.graph.scope import Item
 
 if TYPE_CHECKING:
     import asyncio

@@ -9,11 +9,11 @@ from pipe_core.graph.calls import CallLane
 from pipe_core.graph.executor_loops import is_around
 from pipe_core.graph.frames import Frame, Group
 from pipe_core.graph.lanes import Lane, LoopLane, PullLane
+from pipe_core.graph.levels import MapLevel
 from pipe_core.graph.needs import room, unable
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.plan import Plan, Step
 from pipe_core.graph.remote import Homes, RemoteLane
-from pipe_core.graph.scope import MapLevel
 from pipe_core.graph.worker import Inside
 from pipe_core.kernel.errors import UnsupportedCapabilityError
 

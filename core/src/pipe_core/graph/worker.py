@@ -12,9 +12,10 @@ from pipe_core.graph.companions import opened
 from pipe_core.graph.errors import short
 from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.keeping import signatures_of, values_for
+from pipe_core.graph.levels import Level
 from pipe_core.graph.plan import Plan, Values
 from pipe_core.graph.relay import Heard, Recorder
-from pipe_core.graph.scope import Item, Level, Run, Scope
+from pipe_core.graph.scope import Item, Run, Scope
 from pipe_core.graph.travelling import blame_outputs
 from pipe_core.runtime.wire import dumps, open_error, pack_error
 

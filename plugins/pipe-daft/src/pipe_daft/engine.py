@@ -10,8 +10,9 @@ from pipe_core.graph.engine import Engine
 from pipe_core.graph.errors import items_failed
 from pipe_core.graph.frames import Group
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
+from pipe_core.graph.levels import Level, MapLevel
 from pipe_core.graph.result import FailedRow, MapResult
-from pipe_core.graph.scope import CancelToken, Level, MapLevel, OnError, Run, Scope
+from pipe_core.graph.scope import CancelToken, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_daft.calls import Kept, Row, is_inside
 from pipe_daft.expressions import frame_of

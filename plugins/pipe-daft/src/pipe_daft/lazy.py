@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.inline import run_step
 from pipe_core.graph.keeping import values_of
-from pipe_core.graph.scope import Level, Run, Scope
+from pipe_core.graph.levels import Level
+from pipe_core.graph.scope import Run, Scope
 from pipe_daft.calls import Calls
 
 if TYPE_CHECKING:
