@@ -38,7 +38,8 @@ def shown(module: ModuleType) -> str:
 def import_module(reference: str, place: str, folder: Path | None) -> ModuleType:
     """The module that *place*, the part of *reference* before the colon, means.
 
-    Files are imported once for each path, under a private name.
+    Files are imported once for each path, under a private name. Neighbours of a file can be imported as when Python
+    runs it, but they never hide an installed module.
 
     Args:
         reference: The whole reference, for messages.
@@ -98,14 +99,16 @@ def _import_file(reference: str, path: Path) -> ModuleType:
     with _lock:
         key = str(path.resolve())
         if key not in _by_path:
-            _by_path[key] = _execute(path, key)
+            _importable(str(path.parent))
+            _by_path[key] = execute_file(path, key)
         return _by_path[key]
 
 
-def _execute(path: Path, key: str) -> ModuleType:
-    """Import the file under a name of its own, which no other import can meet.
+def execute_file(path: Path, key: str) -> ModuleType:
+    """Import the file at *path* under a name of its own, made of *key*, which no other import can meet.
 
-    Neighbours of the file can be imported as when Python runs it, but they never hide an installed module.
+    Raises:
+        ConfigError: It cannot be imported; names the line.
     """
     name = f"{PRIVATE}{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -113,7 +116,6 @@ def _execute(path: Path, key: str) -> ModuleType:
         raise ObjectNotFoundError(f"'{path}' is no Python file: its name must end in .py.", path=str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    _importable(str(path.parent))
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:

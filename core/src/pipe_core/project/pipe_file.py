@@ -14,7 +14,6 @@ Paths are relative to the file, and nothing outside its folder is reached unless
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pipe_core.kernel.errors import ConfigError, PipeError
 from pipe_core.kernel.index import suggestion
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import KINDS, check
+from pipe_core.project.boundaries import beyond
 from pipe_core.project.objects import load_hook, load_schema
 from pipe_core.project.yaml_loader import Document, load_yaml
 from pipe_core.records.pipe import Pipe
@@ -135,16 +135,13 @@ class _Reader:
             raise self._wrong(f"{value!r} is no path. Quote it if it is one.", name, *more)
         if "://" in value or value == "-":
             return self._url(name, value, *more)
-        path = Path(os.path.realpath(self._folder / value))
-        if not self._allow_outside and not path.is_relative_to(os.path.realpath(self._folder)):
-            raise self._wrong(self._outside(value), name, *more)
-        return str(self._folder / value)
+        return str(self._folder / self._checked(name, value, *more))
 
-    def _outside(self, value: str) -> str:
-        return (
-            f"'{value}' is outside {self._folder}, the folder of the file. Where you trust the file, "
-            f"allow it with --allow-outside."
-        )
+    def _checked(self, name: str, value: str, *more: str) -> str:
+        wrong = None if self._allow_outside else beyond(value, self._folder)
+        if wrong is not None:
+            raise self._wrong(wrong, name, *more)
+        return value
 
     def _url(self, name: str, value: str, *more: str) -> str:
         scheme = value.partition("://")[0].lower()
@@ -152,7 +149,7 @@ class _Reader:
             raise self._wrong("a file is named by its path, without file://.", name, *more)
         if scheme.partition("+")[0] == "sqlite":
             return self._database(name, value, *more)
-        return value
+        return self._checked(name, value, *more)
 
     def _database(self, name: str, value: str, *more: str) -> str:
         """A database in a file, which is a path like any other one, behind three slashes."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.index import suggestion
 from pipe_core.project.config.documents import mapping_document, read_document
-from pipe_core.project.config.files import find_project, read_project
+from pipe_core.project.config.files import TOP, find_project, read_project
 from pipe_core.project.config.imports import use
 from pipe_core.project.config.layers import Layers
 from pipe_core.project.config.loading import Loaded, load_objects
 from pipe_core.project.config.models import DatasetConfig, NodeConfig, PipelineConfig, ProjectSettings
 from pipe_core.project.config.problems import Problems, UnknownNameError, as_problem
-from pipe_core.project.yaml_loader import Document
+from pipe_core.project.config.python_document import load_python
+from pipe_core.project.document import Document
 
 if TYPE_CHECKING:
     from pipe_core.project.catalog import Catalog
@@ -63,6 +64,7 @@ class Project:
         *,
         overrides: Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
+        allow_outside: bool | None = None,
     ) -> Project:
         """Read a project's files and check everything in them. Functions of nodes are imported, none is run.
 
@@ -72,6 +74,8 @@ class Project:
             env: The environment to lay upon it.
             overrides: What is otherwise, above everything: nested, or ``{"nodes.extract.retries": 5}``.
             folder: The project's folder; default that of the file, for a mapping the working folder.
+            allow_outside: Whether data may be outside of that folder. Code never is. Default: only where Python says
+                it, in a mapping or a file of Python.
 
         Raises:
             ConfigError: Anything is wrong; its `problems` has all that was found, each with file, line and key.
@@ -81,7 +85,9 @@ class Project:
         own = None if isinstance(path, Mapping) else document.path
         place = Path(folder).absolute() if folder is not None else own.parent if own is not None else Path.cwd()
         files = read_project(document, place, env, overrides, problems)
-        loaded = load_objects(files, problems)
+        if allow_outside is None:
+            allow_outside = own is None or own.suffix == ".py"
+        loaded = load_objects(files, problems, allow_outside=allow_outside)
         project = cls(loaded, files.layers, folder=place, path=own, env=env)
         project.environments = files.environments
         return project
@@ -91,7 +97,8 @@ class Project:
         """The catalog of data sets."""
         from pipe_core.project.catalog import Catalog  # imports formats, which only those who read data need
 
-        return Catalog(self.datasets, folder=self.folder, allow_pickle=self.settings.allow_pickle)
+        places = {name: self.place("catalog", name) for name in self.datasets}
+        return Catalog(self.datasets, folder=self.folder, allow_pickle=self.settings.allow_pickle, places=places)
 
     def get_pipeline(self, name: str) -> PipelineConfig:
         """The pipeline of that name.
@@ -142,7 +149,8 @@ def _document(path: str | Path | Mapping[str, Any], problems: Problems) -> Docum
     if isinstance(path, Mapping):
         return mapping_document(path, "the mapping given")
     try:
-        return read_document(find_project(Path(path)).absolute())
+        file = find_project(Path(path)).absolute()
+        return load_python(file, TOP) if file.suffix == ".py" else read_document(file)
     except ConfigError as error:
         problems.add(as_problem(error, str(path)))
         problems.stop()

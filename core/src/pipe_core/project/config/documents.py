@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipe_core.kernel.errors import ConfigError
-from pipe_core.project.yaml_loader import Document, load_yaml
+from pipe_core.project.config.json_document import load_json
+from pipe_core.project.config.toml_document import load_toml
+from pipe_core.project.document import Document
+from pipe_core.project.yaml_loader import load_yaml
 
 READERS: Final[Mapping[str, Callable[[Path], Document]]] = {
     ".yaml": load_yaml,
     ".yml": load_yaml,
+    ".toml": load_toml,
+    ".json": load_json,
 }
 """How files of a suffix are read."""
 

@@ -16,7 +16,7 @@ from pipe_core.project.config.documents import READERS, mapping_document, read_d
 from pipe_core.project.config.fields import Said
 from pipe_core.project.config.layers import Layers
 from pipe_core.project.config.problems import Problem, Problems, UnknownNameError, as_problem
-from pipe_core.project.yaml_loader import Document, Place
+from pipe_core.project.document import Document, Place, dotted
 
 STEM: Final = "pipe"
 SECTIONS: Final = ("project", "variables", "catalog", "nodes", "pipelines")
@@ -316,10 +316,10 @@ def _lay_overrides(layers: Layers, overrides: Mapping[str, Any], problems: Probl
 def _nested(below: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """*overrides* with dotted keys taken apart, by the names that there are: a name may have a dot in it."""
     nested: dict[str, Any] = {}
-    for dotted, value in overrides.items():
+    for keys, value in overrides.items():
         there: Any = below
         here = nested
-        *outer, last = _parts(below, str(dotted))
+        *outer, last = _parts(below, str(keys))
         for part in outer:
             here = here.setdefault(part, {})
             there = there.get(part, {}) if isinstance(there, Mapping) else {}
@@ -327,8 +327,8 @@ def _nested(below: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str,
     return nested
 
 
-def _parts(below: Any, dotted: str) -> list[str]:
-    words, parts = dotted.split("."), []
+def _parts(below: Any, keys: str) -> list[str]:
+    words, parts = keys.split("."), []
     while words:
         known = below if isinstance(below, Mapping) else {}
         end = next((end for end in range(len(words), 0, -1) if ".".join(words[:end]) in known), 1)
@@ -349,8 +349,6 @@ def _said(value: Any) -> Any:
 
 
 def _problem(document: Document, text: str, place: Place) -> Problem:
-    from pipe_core.project.yaml_loader import dotted
-
     return Problem(text, str(document.path), document.line(place) if document.lines else None, dotted(place) or None)
 
 

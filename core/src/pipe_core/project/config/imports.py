@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Final
 
 from pipe_core.kernel.errors import ConfigError
-from pipe_core.project.modules import failed_import
+from pipe_core.project.modules import execute_file, failed_import
 from pipe_core.runtime.travel import PRIVATE
 
 _lock: Final = threading.RLock()
@@ -47,6 +47,7 @@ class _Finder:
 _finder: Final = _Finder()
 _away: Final[dict[str, dict[str, ModuleType]]] = {}
 """By folder, the modules whose names another project has now."""
+_files: Final[dict[str, ModuleType]] = {}
 
 
 def import_from(folder: Path, name: str) -> ModuleType:
@@ -66,6 +67,30 @@ def import_from(folder: Path, name: str) -> ModuleType:
             raise
         except BaseException as error:  # a file that calls sys.exit() is a broken file, not the end
             raise failed_import(_file(root, name) or name, error) from error
+
+
+def import_file(folder: Path, path: Path) -> ModuleType:
+    """The module of the file at *path*, which has no name that other code could import it by.
+
+    Raises:
+        ConfigError: It cannot be imported; names the line.
+    """
+    key = os.path.realpath(path)
+    with _lock:
+        if key not in _files:
+            _files[key] = run_file(folder, path)
+        return _files[key]
+
+
+def run_file(folder: Path, path: Path) -> ModuleType:
+    """Run the file at *path* as a module with a name of its own; code in the folder can be imported in it.
+
+    Raises:
+        ConfigError: It cannot be run; names the line.
+    """
+    with _lock:
+        use(folder)
+        return execute_file(path, os.path.realpath(path))
 
 
 def use(folder: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipe_core.project.config.problems import Problem
-from pipe_core.project.yaml_loader import Document, Place, dotted
+from pipe_core.project.document import Document, Place, dotted
 
 
 @dataclass(frozen=True, slots=True)

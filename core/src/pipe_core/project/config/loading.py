@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from pipe_core.kernel.errors import PipeError
 from pipe_core.kernel.index import suggestion
+from pipe_core.kernel.kernel import current_kernel
+from pipe_core.project.boundaries import outside
+from pipe_core.project.config.dataset_checks import DatasetChecks
 from pipe_core.project.config.files import ProjectFiles
 from pipe_core.project.config.models import (
     ContractConfig,
@@ -20,7 +23,7 @@ from pipe_core.project.config.models import (
 from pipe_core.project.config.problems import Problems
 from pipe_core.project.config.references import Code
 from pipe_core.project.config.validation import Reader
-from pipe_core.project.yaml_loader import Place
+from pipe_core.project.document import Place
 
 MOST_NAMED: Final = 10
 
@@ -46,17 +49,23 @@ class Loaded:
     used: Mapping[Place, tuple[tuple[str, str], ...]] = field(repr=False)
 
 
-def load_objects(files: ProjectFiles, problems: Problems) -> Loaded:
+def load_objects(files: ProjectFiles, problems: Problems, *, allow_outside: bool) -> Loaded:
     """The objects of the project of *files*.
+
+    Args:
+        files: The layers of what it says.
+        problems: What was found wrong with these.
+        allow_outside: Whether data may be outside of the project's folder.
 
     Raises:
         ProjectConfigError: Anything is wrong; has all that was found.
     """
-    return _Loading(files, problems).loaded()
+    return _Loading(files, problems, allow_outside).loaded()
 
 
 class _Loading:
-    def __init__(self, files: ProjectFiles, problems: Problems) -> None:
+    def __init__(self, files: ProjectFiles, problems: Problems, allow_outside: bool) -> None:
+        self._allow_outside = allow_outside
         self._problems = problems
         self._folder = files.folder
         self._values = files.layers.value
@@ -66,6 +75,9 @@ class _Loading:
     def loaded(self) -> Loaded:
         settings = self._settings()
         self._code = Code(self._folder, settings.code)
+        self._datasets = DatasetChecks(
+            self._folder, allow_outside=self._allow_outside, allow_pickle=settings.allow_pickle, wrong=self._wrong
+        )
         datasets = {name: data for name in self._section("catalog") if (data := self._dataset(name))}
         nodes = {name: node for name in self._section("nodes") if (node := self._node(name))}
         pipelines = {name: read for name in self._section("pipelines") if (read := self._pipeline(name))}
@@ -84,6 +96,9 @@ class _Loading:
         read = self._reader.read(ProjectSettings, self._section("project"), ("project",))
         if read is None:
             return ProjectSettings()
+        self._check_executor(read.executor, ("project", "executor"))
+        if not self._allow_outside and (text := outside(read.runs, self._folder)):
+            self._wrong(text.removesuffix("."), ("project", "runs"))
         return read if read.name != "project" else read.model_copy(update={"name": self._folder.name or "project"})
 
     # --- things ---
@@ -91,12 +106,38 @@ class _Loading:
     def _dataset(self, name: str) -> DatasetConfig | None:
         value = self._section("catalog")[name]
         value = {"path": value} if isinstance(value, str) else value
-        return self._reader.read(DatasetConfig, value, ("catalog", name))
+        dataset = self._reader.read(DatasetConfig, value, ("catalog", name))
+        if dataset is not None:
+            self._datasets.check(dataset, ("catalog", name))
+        return dataset
 
     def _node(self, name: str) -> NodeConfig | None:
         value = self._section("nodes")[name]
         value = {"function": value} if isinstance(value, str) or callable(value) else value
-        return self._reader.read(NodeConfig, value, ("nodes", name), name=name)
+        node = self._reader.read(NodeConfig, value, ("nodes", name), name=name)
+        if node is not None:
+            self._check_node(node, value, ("nodes", name))
+        return node
+
+    def _check_node(self, node: NodeConfig, said: Mapping[str, Any], place: Place) -> None:
+        """Look at what stands in *node* itself: data sets, and where it runs."""
+        self._check_executor(node.executor, (*place, "executor"))
+        for side in ("input", "output"):
+            for index, one in enumerate(getattr(node, side)):
+                if isinstance(one, DatasetConfig):
+                    is_list = isinstance(said.get(side), list | tuple)
+                    self._datasets.check(one, (*place, side, index) if is_list else (*place, side))
+
+    def _check_executor(self, executor: Any, place: Place) -> None:
+        if executor is None:
+            return
+        if "allow_insecure" in str(executor) and not self._allow_outside:
+            text = (
+                "a file cannot say that a plain address is safe: whoever answers there runs code here. Where you trust "
+                "the file, allow it with --allow-outside; or say it in PIPE_EXECUTOR__ALLOW_INSECURE=1"
+            )
+            self._wrong(text, place)
+        self._located(lambda: current_kernel().index.find("executors", _name_of(executor)), place)
 
     def _pipeline(self, name: str) -> PipelineConfig | None:
         place = ("pipelines", name)
@@ -105,8 +146,12 @@ class _Loading:
         if isinstance(value, Mapping) and isinstance(value.get("nodes"), list | tuple):
             names, overrides = self._members(value["nodes"], (*place, "nodes"))
             value = {**value, "nodes": names}
-            return self._reader.read(PipelineConfig, value, place, name=name, overrides=overrides)
-        return self._reader.read(PipelineConfig, value, place, name=name, overrides={})
+            pipeline = self._reader.read(PipelineConfig, value, place, name=name, overrides=overrides)
+        else:
+            pipeline = self._reader.read(PipelineConfig, value, place, name=name, overrides={})
+        if pipeline is not None:
+            self._check_executor(pipeline.executor, (*place, "executor"))
+        return pipeline
 
     def _members(self, entries: Iterable[Any], place: Place) -> tuple[list[Any], dict[str, dict[str, Any]]]:
         """The names of a pipeline's nodes, and what it says of them otherwise than they do."""
@@ -142,6 +187,7 @@ class _Loading:
             others = {key: value for key, value in said.items() if key not in ("function", "module")}
             checked = self._reader.read(NodeConfig, others, place, name=name, function="-")
             if checked is not None:
+                self._check_node(checked, others, place)
                 checked = self._with_schemas(checked, place)
                 values = {key: getattr(checked, key) for key in others if others[key] is not None}
                 if "hyperparams" in values:
@@ -205,6 +251,12 @@ class _Loading:
         except PipeError as error:
             self._wrong(str(error).removesuffix("."), place, error)
             return None
+
+
+def _name_of(executor: str | Mapping[str, Any]) -> str:
+    """The plugin's name in a selection, which may be a URL."""
+    name = str(executor if isinstance(executor, str) else executor["name"])
+    return name.partition("://")[0]
 
 
 def _known(names: Iterable[str]) -> str:

@@ -243,7 +243,7 @@ class NodeConfig(Config):
     type: Literal["ml"] | None = None
     model_version: Text | None = None
     model_name: Text | None = None
-    contracts: ContractsConfig = ContractsConfig()
+    contracts: ContractsConfig = Field(default_factory=ContractsConfig)
     breaker: Breaker = False
     resources: Names = ()
 

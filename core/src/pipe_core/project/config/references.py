@@ -14,7 +14,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +22,8 @@ from typing import Any, Final, is_typeddict
 
 from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.index import suggestion
-from pipe_core.project.config.imports import import_from, is_in, is_of
-from pipe_core.project.modules import ObjectNotFoundError, failed_import, import_module, shown
+from pipe_core.project.config.imports import import_file, import_from, is_in, is_of
+from pipe_core.project.modules import ObjectNotFoundError, failed_import, shown
 
 MOST_SHOWN: Final = 10
 
@@ -55,6 +55,7 @@ class Code:
 
     folder: Path
     prefixes: tuple[str, ...] = ()
+    _known: dict[str, ModuleType] = field(default_factory=dict)
 
     def function(self, reference: Any, module: str | None = None) -> Callable[..., Any]:
         """The function that *reference* names, in *module* when it is a plain name.
@@ -109,12 +110,17 @@ class Code:
             raise CodeNotAllowedError(text, path=reference)
         if "\0" in place:
             raise CodeNotAllowedError("a reference cannot hold NUL", path=reference)
+        if place not in self._known:
+            self._known[place] = self._imported(reference, place)
+        return self._known[place], name
+
+    def _imported(self, reference: str, place: str) -> ModuleType:
         if place.endswith(".py") or "/" in place or os.sep in place:
-            return self._of_file(reference, place), name
+            return self._of_file(reference, place)
         if not all(part.isidentifier() and not part.startswith("_") for part in place.split(".")):
             text = f"'{place}' in '{reference}' is neither a module (package.module) nor a file (file.py)"
             raise CodeNotAllowedError(text, path=reference)
-        return self._of_name(reference, place), name
+        return self._of_name(reference, place)
 
     def _of_file(self, reference: str, place: str) -> ModuleType:
         root = Path(os.path.realpath(self.folder))
@@ -127,7 +133,11 @@ class Code:
         is_plain = path.suffix == ".py" and parts[-1] != "__init__" and all(map(str.isidentifier, parts))
         if is_plain and parts[0] not in sys.stdlib_module_names and is_in(root, name):
             return import_from(root, name)
-        return import_module(reference, place, self.folder)  # under a name of its own
+        if not path.is_file():
+            near = suggestion(path.name, [one.name for one in path.parent.glob("*.py")])
+            what = "a folder" if path.is_dir() else "no file"
+            raise ModuleMissingError(f"'{place}' is {what} in {self.folder}.{near}", path=reference)
+        return import_file(self.folder, path)
 
     def _of_name(self, reference: str, name: str) -> ModuleType:
         top = name.partition(".")[0]

@@ -14,7 +14,7 @@ from pipe_core.project.config.interpolation import Interpolation, InterpolationE
 from pipe_core.project.config.layers import Layers
 from pipe_core.project.config.models import Config
 from pipe_core.project.config.problems import Problems
-from pipe_core.project.yaml_loader import Place
+from pipe_core.project.document import Place
 
 Model = TypeVar("Model", bound=Config)
 
