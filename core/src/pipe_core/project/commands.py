@@ -29,6 +29,7 @@ class NodeCommand:
             `datetime.date` or `datetime.datetime` where it is annotated so.
         end_date: The last day of the window, alike.
         node_name: For messages.
+        signature: What the function takes, where that is known already.
     """
 
     def __init__(
@@ -38,13 +39,15 @@ class NodeCommand:
         start_date: str | None,
         end_date: str | None,
         node_name: str,
+        *,
+        signature: Signature | None = None,
     ) -> None:
         self.function = function
         self.input_dfs = tuple(input_dfs)
         self.start_date = start_date
         self.end_date = end_date
         self.node_name = node_name
-        self.signature = Signature.of(function)
+        self.signature = signature or Signature.of(function)
 
     def keywords(self) -> dict[str, Any]:
         """What the function gets by keyword."""
@@ -73,6 +76,7 @@ class MLNodeCommand(NodeCommand):
         pipeline_config: The settings of the pipeline; its `hyperparams` count.
         session: Anything: it is handed through. Where it has ``conf.set``, each hyperparameter is set there, as text,
             under ``pipe.ml.<name>``.
+        signature: As `NodeCommand`.
 
     Attributes:
         hyperparams: The merged ones.
@@ -93,8 +97,10 @@ class MLNodeCommand(NodeCommand):
         node_config: Mapping[str, Any] | None = None,
         pipeline_config: Mapping[str, Any] | None = None,
         session: Any = None,
+        *,
+        signature: Signature | None = None,
     ) -> None:
-        super().__init__(function, input_dfs, start_date, end_date, node_name)
+        super().__init__(function, input_dfs, start_date, end_date, node_name, signature=signature)
         self.model_version = model_version
         self.node_config = dict(node_config or {})
         self.pipeline_config = dict(pipeline_config or {})

@@ -106,8 +106,12 @@ def build_dependency_graph(pipeline_nodes: Sequence[str], node_configs: Mapping[
         NodeNotFoundError: A node has no configuration.
         DependencyError: A node depends on one that is not in the pipeline; or two give the same output.
     """
-    needs = needed_by_each(pipeline_nodes, node_configs)
-    graph: dict[str, set[str]] = {name: set() for name in pipeline_nodes}
+    return needed_by_others(needed_by_each(pipeline_nodes, node_configs))
+
+
+def needed_by_others(needs: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """For each node the nodes that need it, from those that each one needs; the order of the nodes stays."""
+    graph: dict[str, set[str]] = {name: set() for name in needs}
     for name, needed in needs.items():
         for other in needed:
             graph[other].add(name)

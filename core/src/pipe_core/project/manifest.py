@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 import subprocess
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import distributions
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from pipe_core.project.run_folder import write_durably
+from pipe_core.kernel.families import FAMILIES
+from pipe_core.project.run_folder import write_whole
 
 if TYPE_CHECKING:
     from pipe_core.project.run_result import RunResult
 
 
-def write_manifest(path: Path, result: RunResult) -> None:
+def write_manifest(path: Path, result: RunResult, commit: Commit | None) -> None:
     """Write it to *path*, whole."""
     facts = {
         **result.to_dict(),
@@ -26,25 +28,46 @@ def write_manifest(path: Path, result: RunResult) -> None:
         "python": platform.python_version(),
         "platform": sys.platform,
         "distributions": _versions(),
-        "git": _commit(path.parent),
+        "git": None if commit is None else commit.answer(),
     }
-    write_durably(path, json.dumps(facts, indent=2, default=str).encode() + b"\n")
+    write_whole(path, json.dumps(facts, default=str).encode() + b"\n", durable=False)
 
 
+_LONGEST: Final = 5
+"""Seconds that an answer may take."""
+
+
+@functools.cache
 def _versions() -> dict[str, str]:
-    """The versions of pipe and its plugins."""
-    found: dict[str, str] = {}
-    for one in distributions():
-        name: Any = one.metadata["Name"]
-        if isinstance(name, str) and name.startswith("pipe-"):
-            found.setdefault(name, one.version)
+    """The versions of pipe and of all distributions that have plugins for it."""
+    groups = (entry_points(group=family.group) for family in FAMILIES.values())
+    found = {entry.dist.name: entry.dist.version for group in groups for entry in group if entry.dist is not None}
     return dict(sorted(found.items()))
 
 
-def _commit(folder: Path) -> str | None:
-    """The commit that the project's folder is at; None where it is in no repository, or nobody can tell."""
-    with suppress(OSError, subprocess.SubprocessError):
+class Commit:
+    """Asks, beside all that happens, which commit the folder of a project is at.
+
+    Args:
+        folder: It.
+    """
+
+    def __init__(self, folder: Path) -> None:
         command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-        return found.stdout.strip() or None
-    return None
+        self._asked: subprocess.Popen[str] | None = None
+        with suppress(OSError):  # there is no git here
+            self._asked = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+
+    def answer(self) -> str | None:
+        """The commit; None where the folder is in no repository, or nobody can tell."""
+        asked, self._asked = self._asked, None
+        if asked is None:
+            return None
+        with asked:
+            try:
+                return asked.communicate(timeout=_LONGEST)[0].strip() or None
+            except subprocess.TimeoutExpired:
+                asked.kill()
+                return None

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pipe_core.project.journal import Journal
-from pipe_core.project.manifest import write_manifest
+from pipe_core.project.manifest import Commit, write_manifest
 from pipe_core.project.resuming import asked_as_data, digest_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class OpenRun:
         self.journal = None if self.folder is None else Journal(self.folder.journal)
         self._plan = plan
         self._project = project
+        self._commit = None if self.folder is None else Commit(project.folder)
 
     @property
     def run(self) -> str:
@@ -40,13 +41,15 @@ class OpenRun:
     def __enter__(self) -> Self:
         if self.journal is not None and self.folder is not None:
             facts = asked_as_data(self._plan.asked, self._project)
+            nodes = self._plan.wiring.nodes.values()
             self.journal.write(
                 "run",
-                durable=True,
+                durable=any(node.stored for node in nodes),
                 run=self.folder.run,
                 epoch=self.folder.epoch,
                 executor=None if self._plan.executor is None else str(self._plan.executor),
-                nodes={name: digest_of(node, self._plan.wiring) for name, node in self._plan.wiring.nodes.items()},
+                nodes=[node.name for node in nodes],
+                stores={node.name: digest_of(node, self._plan.wiring) for node in nodes if node.stored},
                 restored=[one.name for one in self._plan.restored],
                 **facts,
             )
@@ -55,8 +58,8 @@ class OpenRun:
     def end(self, result: RunResult) -> None:
         """Write down how it ended."""
         if self.journal is not None and self.folder is not None:
-            self.journal.write("end", durable=True, status=result.status, seconds=round(result.duration, 6))
-            write_manifest(self.folder.manifest, result)
+            self.journal.write("end", status=result.status, seconds=round(result.duration, 6))
+            write_manifest(self.folder.manifest, result, self._commit)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.journal is not None:

@@ -120,7 +120,7 @@ def check_unchanged(events: Sequence[Mapping[str, Any]], wiring: Wiring, kept: I
     known: dict[str, str] = {}
     for event in events:
         if event.get("event") == "run":
-            known.update(event["nodes"])
+            known.update(event["stores"])
     for name in kept:
         if name in known and known[name] != digest_of(wiring.nodes[name], wiring):
             raise ResumeError(

@@ -67,7 +67,8 @@ class RunFolder:
             RunSupersededError: Somebody has taken up the run meanwhile.
         """
         self.check_epoch(node)
-        write_durably(self._receipt(node), json.dumps({"epoch": self.epoch, "outputs": outputs}).encode())
+        data = json.dumps({"epoch": self.epoch, "outputs": outputs}).encode()
+        write_whole(self._receipt(node), data, durable=True)
 
     def receipt(self, node: str) -> dict[str, Any] | None:
         """What was kept of *node*; None where its outputs have never been whole."""
@@ -184,19 +185,21 @@ def is_running(folder: Path) -> bool:
     return False
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Put *data* at *path*, whole or not at all, on stable storage."""
+def write_whole(path: Path, data: bytes, *, durable: bool) -> None:
+    """Put *data* at *path*, whole or not at all; if *durable*, on stable storage."""
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(staged, "xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(staged, path)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
-    sync_folder(str(path.parent))
+    if durable:
+        sync_folder(str(path.parent))
 
 
 def _epoch(path: Path) -> int:
@@ -207,5 +210,5 @@ def _epoch(path: Path) -> int:
 
 
 def _next_epoch(path: Path) -> int:
-    write_durably(path / "epoch", str(number := _epoch(path) + 1).encode())
+    write_whole(path / "epoch", str(number := _epoch(path) + 1).encode(), durable=False)  # for processes that live
     return number

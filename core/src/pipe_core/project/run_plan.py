@@ -52,6 +52,7 @@ class RunPlan:
         asked: What was asked for.
         wiring: The nodes that run, in order.
         functions: The function of each.
+        takes: What each of these takes.
         ml: What machine learning tells those nodes that it tells something.
         said: The settings of the pipeline as functions are told of them.
         executor: Where nodes run; None: as the settings say.
@@ -62,6 +63,7 @@ class RunPlan:
     asked: Asked
     wiring: Wiring
     functions: Mapping[str, Callable[..., Any]]
+    takes: Mapping[str, Signature]
     ml: Mapping[str, MLInfo]
     said: Mapping[str, Any]
     executor: Any
@@ -96,7 +98,7 @@ class RunPlan:
             OptionsError: One takes another number of inputs, or needs dates and there are none.
         """
         for name, node in self.wiring.nodes.items():
-            takes = Signature.of(self.functions[name])
+            takes = self.takes[name]
             count = len(node.arguments)
             if count < takes.least or (takes.most is not None and count > takes.most):
                 wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
@@ -117,7 +119,7 @@ class RunPlan:
 
     def state(self) -> RunState:
         """The state of a run that has not begun."""
-        state = RunState()
+        state = RunState(breakers={})
         for one in self.restored:
             state.register_node(one.name)
             state.begin_node(one.name)
@@ -132,7 +134,7 @@ class RunPlan:
         return Pipeline(
             [
                 Node(
-                    step_of(node, self.functions[name], around, self.ml.get(name)),
+                    step_of(node, self.functions[name], self.takes[name], around, self.ml.get(name)),
                     output_of(name),
                     name=name,
                     retries=retries.get(name),

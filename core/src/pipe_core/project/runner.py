@@ -14,7 +14,7 @@ from pipe_core.graph.engine import Engine
 from pipe_core.project.catalog import Catalog
 from pipe_core.project.config.models import NodeConfig, PipelineConfig
 from pipe_core.project.dates import DateWindow
-from pipe_core.project.dependencies import build_dependency_graph, unknown_node
+from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.journal import read_journal
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
 from pipe_core.project.open_run import OpenRun
@@ -22,10 +22,11 @@ from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settl
 from pipe_core.project.run_folder import RunFolder, new_run, take_up
 from pipe_core.project.run_plan import Asked, RunPlan, selected_executor
 from pipe_core.project.run_result import RunResult, RunStatus, failed_nodes, failure, result_of
+from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around
 from pipe_core.project.watch import Watch
-from pipe_core.project.wiring import Choice, WiredNode, effective_nodes, select_nodes, wire
+from pipe_core.project.wiring import Choice, WiredNode, effective_nodes, wire
 
 if TYPE_CHECKING:
     from datetime import date
@@ -257,17 +258,17 @@ class Runner:
             PipeError: It cannot run so.
         """
         configs = effective_nodes(self.project, asked.pipeline) if configs is None else configs
-        if selected is None:
-            selected = select_nodes(build_dependency_graph(list(configs), configs), configs, asked.choice)
-        wiring = wire(configs, self.project.datasets, selected)
+        wiring = wire(configs, self.project.datasets, asked.choice, selected)
         settings, pipeline = self.project.settings, asked.pipeline
         facts = pipeline.model_dump(exclude_none=True) if said is None else said
         is_ml = said is not None or pipeline.type == "ml"
         executor = next((one for one in (self.executor, pipeline.executor, settings.executor) if one), None)
+        functions = {name: self._function(name, node.config) for name, node in wiring.nodes.items()}
         plan = RunPlan(
             asked=asked,
             wiring=wiring,
-            functions={name: self._function(name, node.config) for name, node in wiring.nodes.items()},
+            functions=functions,
+            takes={name: Signature.of(function) for name, function in functions.items()},
             ml={
                 name: self._ml(facts, node.config, asked)
                 for name, node in wiring.nodes.items()

@@ -24,6 +24,7 @@ class Signature:
         ml_context: Whether it takes ``ml_context``.
         least: How many inputs it wants at least.
         most: How many it takes; None: any number.
+        is_async: Whether its result is awaited.
     """
 
     dates: dict[str, type]
@@ -31,14 +32,18 @@ class Signature:
     ml_context: bool
     least: int
     most: int | None
+    is_async: bool = False
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Signature:
         """The signature of *function*. One that does not tell its own takes inputs and nothing else."""
+        is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004  # not whether it can be called, but how
+        )
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
-            return cls({}, False, False, 0, None)
+            return cls({}, False, False, 0, None, is_async)
         any_name = any(one.kind is one.VAR_KEYWORD for one in parameters)
         named = {one.name: one for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
         ours = {name: one for name, one in named.items() if name in (*DATES, ML_CONTEXT)}
@@ -55,6 +60,7 @@ class Signature:
             ml_context=ML_CONTEXT in ours or any_name,
             least=sum(one.default is inspect.Parameter.empty for one in places),
             most=None if endless else len(places),
+            is_async=is_async,
         )
 
     def given_dates(self, start_date: str | None, end_date: str | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
     from pipe_core.project.run_folder import RunFolder
+    from pipe_core.project.signature import Signature
     from pipe_core.project.wiring import Argument, WiredNode
 
 
@@ -72,15 +73,19 @@ class NodeStep:
     Args:
         node: The node.
         function: Its function.
+        takes: What that takes.
         around: What all nodes of the run share.
         ml: What machine learning tells the function; None for a plain node.
     """
 
-    __slots__ = ("_around", "_function", "_ml", "_node")
+    __slots__ = ("_around", "_function", "_ml", "_node", "_takes")
 
-    def __init__(self, node: WiredNode, function: Callable[..., Any], around: Around, ml: MLInfo | None) -> None:
+    def __init__(
+        self, node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around, ml: MLInfo | None
+    ) -> None:
         self._node = node
         self._function = function
+        self._takes = takes
         self._around = around
         self._ml = ml
 
@@ -112,7 +117,7 @@ class NodeStep:
         window = self._around.window
         start, end = (None, None) if window is None else (window.start, window.end)
         if self._ml is None:
-            return NodeCommand(self._function, arguments, start, end, self._node.name)
+            return NodeCommand(self._function, arguments, start, end, self._node.name, signature=self._takes)
         return MLNodeCommand(
             self._function,
             arguments,
@@ -124,6 +129,7 @@ class NodeStep:
             node_config=self._node.config.model_dump(exclude={"function"}),
             pipeline_config=self._around.pipeline,
             session=self._around.session,
+            signature=self._takes,
         )
 
     # --- out ---
@@ -185,13 +191,15 @@ class NodeStep:
         First everything is brought to stable storage, then a receipt is kept, then each output becomes visible. Whoever
         finds the receipt of a process that was killed knows how to go on.
         """
+        if not self._node.stored:
+            return
         catalog, folder = self._around.catalog, self._around.folder
         found = dict(zip(self._node.outputs, outputs, strict=True))
         staged: dict[str, Any] = {}
         try:
             for name in self._node.stored:
                 staged[name] = catalog.stage(name, found[name], self._around.window)
-            if folder is not None and staged:
+            if folder is not None:
                 folder.write_receipt(self._node.name, {name: one.state for name, one in staged.items()})
         except BaseException:
             for one in staged.values():
@@ -222,12 +230,11 @@ class AsyncNodeStep(NodeStep):
         return await asyncio.to_thread(self._finish, result, is_saved)
 
 
-def step_of(node: WiredNode, function: Callable[..., Any], around: Around, ml: MLInfo | None) -> NodeStep:
+def step_of(
+    node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around, ml: MLInfo | None
+) -> NodeStep:
     """The step of a node, as its function is."""
-    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  # not whether it can be called, but how
-    )
-    return (AsyncNodeStep if is_async else NodeStep)(node, function, around, ml)
+    return (AsyncNodeStep if takes.is_async else NodeStep)(node, function, takes, around, ml)
 
 
 def output_of(name: str) -> str:

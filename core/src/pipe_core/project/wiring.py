@@ -10,9 +10,9 @@ from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.index import suggestion
 from pipe_core.project.config.models import DatasetConfig, NodeConfig, PipelineConfig
 from pipe_core.project.dependencies import (
-    build_dependency_graph,
     get_node_dependencies,
     needed_by_each,
+    needed_by_others,
     output_givers,
     topological_sort,
     unknown_node,
@@ -192,6 +192,7 @@ def _reached(names: Iterable[str], along: Mapping[str, Collection[str]], *, whol
 def wire(
     nodes: Mapping[str, NodeConfig],
     catalog: Mapping[str, DatasetConfig],
+    choice: Choice | None = None,
     selected: Sequence[str] | None = None,
 ) -> Wiring:
     """Wire *nodes*, those of a pipeline, or some of them.
@@ -202,15 +203,18 @@ def wire(
     Args:
         nodes: The configurations, by name.
         catalog: The data sets.
-        selected: Those that run. Default: all.
+        choice: Which of them run. Default: all.
+        selected: The names of those that run, instead of a choice.
 
     Raises:
         DependencyError: An input is neither an output nor in the catalog; or what does not run gives nothing that is
             stored; or as `build_dependency_graph`.
     """
-    order = topological_sort(build_dependency_graph(list(nodes), nodes))
-    chosen = set(nodes if selected is None else selected)
-    wired = _Wirer(nodes, catalog, chosen)
+    needs = needed_by_each(list(nodes), nodes)
+    graph = needed_by_others(needs)
+    order = topological_sort(graph)
+    chosen = set(select_nodes(graph, nodes, choice or Choice()) if selected is None else selected)
+    wired = _Wirer(nodes, catalog, chosen, needs)
     return Wiring(
         nodes={name: wired.node(name) for name in order if name in chosen},
         datasets={**catalog, **wired.described},
@@ -219,11 +223,17 @@ def wire(
 
 
 class _Wirer:
-    def __init__(self, nodes: Mapping[str, NodeConfig], catalog: Mapping[str, DatasetConfig], chosen: set[str]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, NodeConfig],
+        catalog: Mapping[str, DatasetConfig],
+        chosen: set[str],
+        needs: Mapping[str, Sequence[str]],
+    ) -> None:
         self._nodes = nodes
         self._catalog = catalog
         self._chosen = chosen
-        self._needs = needed_by_each(list(nodes), nodes)
+        self._needs = needs
         self._givers = output_givers(nodes, nodes)
         self.described: dict[str, DatasetConfig] = {}
 
