@@ -63,7 +63,10 @@ def _arguments(
     name: str, make: Callable[..., Any], random_state: int | None, n_calls: int | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What *make* is given beside the space."""
-    signature = inspect.signature(make)
+    try:
+        signature = inspect.signature(make)
+    except ValueError as error:  # of some types that are built into Python
+        raise OptionsError(f"{name} is no optimizer: {error}.") from error
     arguments = {"random_state": random_state, **({"n_calls": n_calls} if "n_calls" in signature.parameters else {})}
     if twice := [option for option in options if option in arguments]:
         raise OptionsError(f"{', '.join(twice)} belongs to the experiment: give it there, not with the optimizer.")

@@ -14,6 +14,7 @@ from pipe_core.project.experiments.study import VERSION, FileLock, StoredTrial, 
 
 _BUSY: Final = 30.0
 """Seconds to wait for somebody who reads."""
+_MAGIC: Final = b"SQLite format 3\0"
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS pipe_study (version INTEGER NOT NULL, header TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS trials (number INTEGER PRIMARY KEY, point TEXT NOT NULL, status TEXT NOT NULL, "
@@ -51,6 +52,10 @@ class SqliteStudy:
             raise
 
     def _open(self) -> None:
+        with self._path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+        if start and start != _MAGIC:  # SQLite would write over a short one
+            raise foreign(self._path, "it is no database")
         self._db.execute("PRAGMA synchronous=FULL")
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "pipe_study" not in tables:
