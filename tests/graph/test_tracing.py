@@ -121,6 +121,7 @@ def check_everything(spans: Spans, engine: Engine, folder: Path) -> None:
         written.check(f"scale {value}", scale)
     for count, join in zip([1, 3], spans.named("join"), strict=True):
         written.check(f"join {count}", join)
+    assert {one.status.status_code for one in spans.all} == {StatusCode.UNSET}
     first, last = min(one.start_time or 0 for one in spans.all), max(one.end_time or 0 for one in spans.all)
     root = spans.one("all map")
     assert (root.start_time or 0) <= first + 1_000_000

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode, TraceFlags
 from span_trees import Spans
 
-from pipe_core import CancelToken, Engine, MemoryCache, Pipeline, Retry, get_observer, node, using
+from pipe_core import CallbackContext, CancelToken, Engine, MemoryCache, Pipeline, Retry, get_observer, node, using
 
 
 @pytest.fixture(params=["sync", "pool"])
@@ -54,6 +55,7 @@ def test_nodes_are_inside_of_their_pipeline_and_that_of_the_caller(spans: Spans,
 
     assert spans.tree == {"caller": {"two": {"first": {"own": {}}, "second": {"own async": {}}}, "behind": {}}}
     assert len({one.context.trace_id for one in spans.all}) == 1
+    assert {one.status.status_code for one in spans.all} == {StatusCode.UNSET}
     assert dict(spans.one("first").attributes or {}) == {
         "pipe.kind": "node",
         "pipe.node": "first",
@@ -102,6 +104,7 @@ def test_items_of_maps_and_pipelines_inside_have_spans_with_their_nodes(
     inside = [{"inner map": {"inner item": {"double": {f"own {one}": {}}}}, "add": {}} for one in (1, 3)]
     assert spans.tree == {"outer map": {"outer item": inside[0], "outer item 2": inside[1]}}
     assert [one.attributes["pipe.item"] for one in spans.named("double")] == [(0, 0), (1, 0)]  # type: ignore[index]
+    assert {one.status.status_code for one in spans.all} == {StatusCode.UNSET}
 
 
 def test_a_pipeline_that_is_twice_in_another_has_each_its_own_nodes(spans: Spans, tracing: Any) -> None:
@@ -282,6 +285,9 @@ def test_a_run_that_is_ended_ends_its_spans(spans: Spans, tracing: Any, engine: 
         )
     assert set(spans.tree) == {"two map"}
     assert {"two map", "two item", "first"} == {one.name for one in spans.all}
+    assert spans.one("first").status.status_code is StatusCode.UNSET
+    assert spans.one("two item").status.description == "ended before all of it had run"
+    assert spans.one("two map").status.description == "an item has failed"
 
 
 def test_what_is_not_sampled_makes_no_spans_and_nobody_else_samples_it(engine: Engine) -> None:
@@ -415,6 +421,30 @@ def test_a_run_inside_of_a_node_is_inside_of_its_span(spans: Spans, tracing: Any
 
     Pipeline([runs], name="outer", callbacks=[tracing], engine=engine).run(inputs={"a": 1})
     assert spans.tree == {"outer": {"runs": {"inner": {"first": {}}}}}
+
+
+def test_what_happened_elsewhere_has_the_times_of_there(spans: Spans, tracing: Any) -> None:
+    remembered: dict[str, Any] = {}
+
+    def context(item: tuple[int, ...], at: float, behind: float | None = None) -> CallbackContext:
+        made = CallbackContext(("one",), item, remembered, {})
+        made.time, made.behind = at, behind
+        return made
+
+    now = time.monotonic()
+    tracing.companion(context((), now))
+    tracing.on_map_start(1, context((), now))
+    tracing.on_map_item_start(0, context((0,), now))
+    tracing.on_pipeline_start("one", {}, context((0,), 7.0, 1_000.0))
+    tracing.on_error("first", ValueError("no"), context((0,), 9.0, 1_000.0))
+    tracing.on_node_end("first", {}, 0.5, context((0,), 9.0, 1_000.0))
+    tracing.on_pipeline_end("one", {}, 2.0, context((0,), 9.25, 1_000.0))
+    tracing.on_map_item_end(0, 0.1, context((0,), now))
+    tracing.on_map_end(0.1, context((), now))
+    call = spans.one("first")
+    assert (call.start_time, call.end_time) == (1_008_500_000_000, 1_009_000_000_000)
+    assert abs((spans.one("pipeline item").start_time or 0) - time.time_ns()) < 60e9
+    assert set(remembered.values()) == {None}
 
 
 def test_describing_the_plugin_imports_nothing_of_opentelemetry() -> None:

@@ -31,17 +31,19 @@ class Activation:
         failed: What has failed in it and was not made good, and why.
         lost: Of a map, how many items have failed.
         cached: How many nodes in it, or items of it, did not have to run.
+        done: How many of its steps have ended well.
+        tries: How often nodes in it have failed.
         is_item: Whether it is an item, which ends behind its pipeline.
     """
 
-    __slots__ = ("around", "cached", "failed", "is_item", "lost", "span", "tries")
+    __slots__ = ("around", "cached", "done", "failed", "is_item", "lost", "span", "tries")
 
     def __init__(self, around: Activation | None, span: trace.Span | None) -> None:
         self.around = around
         self.span = span
         self.failed: dict[Any, str] = {}
         self.tries: dict[str, int] = {}
-        self.lost = self.cached = 0
+        self.lost = self.cached = self.done = 0
         self.is_item = False
 
 
@@ -91,15 +93,21 @@ class GraphTrace:
         if _key(ctx) not in self._open:
             self._begin(ctx, _key(ctx), "pipeline", _name(ctx))
 
-    def pipeline_ends(self, outputs: dict[str, Any], ctx: CallbackContext) -> None:
+    def pipeline_ends(self, ctx: CallbackContext) -> None:
         """A pipeline has ended."""
         activation = self._open.get(_key(ctx))
         if activation is None:
             return
-        if not outputs and not activation.failed:
+        if not activation.failed and activation.done < (ctx.nodes_to_run or 0):
             activation.failed[None] = _CUT_SHORT
         if not activation.is_item:
             self._end(ctx, _key(ctx), activation)
+
+    def nested_ends(self, ctx: CallbackContext) -> None:
+        """A pipeline has ended that is a step of another one, by whatever engine it ran."""
+        activation = self._open.get(_key(ctx))
+        if activation is not None:
+            activation.done += 1
 
     def map_starts(self, total: int | None, ctx: CallbackContext) -> None:
         """A map begins."""
@@ -195,6 +203,7 @@ class GraphTrace:
         if activation is not None:
             tries = activation.tries.get(node, 0)
             if error is None:
+                activation.done += 1
                 activation.failed.pop(node, None)
             else:
                 activation.tries[node] = tries + 1
@@ -212,6 +221,7 @@ class GraphTrace:
         if activation is None:
             return
         activation.cached += 1
+        activation.done += 1
         activation.failed.pop(node, None)
         if activation.span is not None:
             activation.span.add_event("pipe.cached", {"pipe.node": node}, _wall(ctx))

@@ -107,7 +107,7 @@ class OpenTelemetryObserver(PipelineCallback):
     def on_pipeline_end(self, pipeline_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None:
         """It has ended."""
         if (run := self._of(ctx)) is not None:
-            run.pipeline_ends(outputs, ctx)
+            run.pipeline_ends(ctx)
             self._ended(run, ctx)
 
     @_safe
@@ -127,6 +127,12 @@ class OpenTelemetryObserver(PipelineCallback):
         """A node has raised *error*."""
         if (run := self._of(ctx)) is not None:
             run.node_fails(node_id, error, ctx)
+
+    @_safe
+    def on_nested_pipeline_end(self, parent_id: str, child_id: str, duration: float, ctx: CallbackContext) -> None:
+        """A pipeline inside of another one has ended."""
+        if (run := self._of(ctx)) is not None:
+            run.nested_ends(ctx)
 
     @_safe
     def on_map_start(self, total_items: int | None, ctx: CallbackContext) -> None:
