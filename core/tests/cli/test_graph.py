@@ -89,6 +89,17 @@ def test_the_plan_says_what_a_run_would_do(pipe: Pipe) -> None:
     assert [[one["node"] for one in level] for level in data["levels"]] == [["split"], ["longest"]]
 
 
+def test_the_plan_estimates_from_timings(pipe: Pipe, folder: Path) -> None:
+    call = {"node": "split", "item": [], "start": 1.0, "end": 3.5}
+    (folder / "run.json").write_text(json.dumps({"calls": [call]}))
+    text = pipe("graph", "texts.py:pipeline", "--plan", "--timings", "run.json").stdout
+    data = json.loads(pipe("graph", "texts.py:pipeline", "--plan", "--json", "--timings", "run.json").stdout)
+
+    assert "As before it takes at least 2.5 s" in text
+    assert "Not known: longest" in text
+    assert (data["estimate"]["seconds"], data["estimate"]["unknown"]) == (2.5, ["longest"])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -106,6 +117,8 @@ def test_the_plan_says_what_a_run_would_do(pipe: Pipe) -> None:
         (("texts.py:pipeline", "--orient", "LR", "-o", "a.txt"), exits.USAGE, "Add -o"),
         (("texts.py:pipeline", "--plan", "--depth", "2"), exits.USAGE, "--depth is for pictures"),
         (("texts.py:pipeline", "--json", "-o", "a.svg"), exits.USAGE, "Leave one of them out"),
+        (("texts.py:pipeline", "--timings", "run.json"), exits.USAGE, "Add --plan"),
+        (("texts.py:pipeline", "--plan", "--timings", "no.json"), exits.USAGE, "'no.json' cannot be read"),
     ],
 )
 def test_mistakes(pipe: Pipe, folder: Path, words: tuple[str, ...], code: int, told: str) -> None:

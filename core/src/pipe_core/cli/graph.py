@@ -12,12 +12,14 @@ from pipe_core.cli.output import public, redact, write_json
 
 if TYPE_CHECKING:
     from pipe_core.graph.pipeline import Pipeline
+    from pipe_core.graph.preview import Preview
 
 _EXAMPLES: Final = """\b
 Examples:
   pipe graph texts.py:pipeline
   pipe graph texts.py:pipeline -o texts.svg --depth all --style dark
   pipe graph package.module:pipeline --plan
+  pipe graph texts.py:pipeline --plan --timings yesterday.json
 """
 
 
@@ -37,15 +39,20 @@ def _levels(ctx: click.Context, param: click.Parameter, value: str | None) -> in
 @click.option("--orient", type=click.Choice(("TB", "LR")), help="From top to bottom or from left to right.")
 @click.option("--style", metavar="NAME", help="default, dark, minimal or monochrome.")
 @click.option("--plan", "as_plan", is_flag=True, help="Show what a run would do: levels, and where nodes run.")
+@click.option(
+    "--timings", metavar="FILE", help="With --plan: estimate how long it takes from what RunRecorder.save wrote there."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print nodes, inputs, outputs and edges, or the plan, as JSON.")
 @click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error comes from.")
-def graph(reference: str, output: str | None, as_plan: bool, as_json: bool, **drawn: Any) -> None:
+def graph(reference: str, output: str | None, as_plan: bool, timings: str | None, as_json: bool, **drawn: Any) -> None:
     """Show the pipeline of functions in FILE.py or package.module. Nothing of it runs."""
     said = {name: value for name, value in drawn.items() if value is not None}
     _check(output, as_plan=as_plan, as_json=as_json, said=said)
+    if timings is not None and not as_plan:
+        raise Mistake("--timings is for what a run would do. Add --plan, or leave it out.")
     pipeline = _pipeline(reference)
     if as_plan:
-        preview = pipeline.plan()
+        preview = _plan(pipeline, timings)
         write_json(public(preview.to_dict())) if as_json else click.echo(redact(str(preview)))
     elif as_json:
         write_json(public(_as_data(pipeline)))
@@ -81,6 +88,17 @@ def _pipeline(reference: str) -> Pipeline:
     try:
         return load_pipeline(reference)
     except ObjectNotFoundError as error:
+        raise Mistake(str(error)) from error
+
+
+def _plan(pipeline: Pipeline, timings: str | None) -> Preview:
+    from pipe_core.kernel.errors import OptionsError
+
+    try:
+        return pipeline.plan(timings=timings)
+    except OptionsError as error:
+        if timings is None or timings not in str(error):
+            raise
         raise Mistake(str(error)) from error
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pipe_core.graph.pictures import Picture
     from pipe_core.graph.preview import Preview
+    from pipe_core.graph.timings import Timed
 
 _numbers = itertools.count(1)
 
@@ -253,6 +254,7 @@ class Pipeline:
         output_name: str | Sequence[str] | None = None,
         *,
         engine: RunsPipelines | None = None,
+        timings: Timed | None = None,
     ) -> Preview:
         """What a run would do: which nodes, where, and what of it is in the cache. Nothing runs, nothing is started.
 
@@ -260,6 +262,9 @@ class Pipeline:
             inputs: As in `run`. Those that are missing are named, and what depends on them is not known.
             output_name: As in `run`.
             engine: As in `run`.
+            timings: How long calls took before: the `RunRecorder` of a former run, the path of a file that one has
+                saved, or seconds by node, such as its `summary`. With them comes an estimate. What they do not know is
+                said, and not guessed.
 
         Returns:
             The nodes by level. Print it: as text it is a table.
@@ -268,10 +273,12 @@ class Pipeline:
             InputError: An input is unknown.
             OutputNotFoundError: There is no such output.
             PluginError: An executor cannot be used; says what to install.
+            UnsupportedCapabilityError: A node needs something of its worker, where nobody knows what workers have.
+            OptionsError: The timings are none.
         """
         from pipe_core.graph.preview import preview_of
 
-        return preview_of(self, inputs, output_name, self._engine(engine))
+        return preview_of(self, inputs, output_name, self._engine(engine), timings)
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """``pipeline(x=1)`` is ``pipeline.run({"x": 1})``."""

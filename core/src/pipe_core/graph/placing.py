@@ -11,7 +11,7 @@ from pipe_core.graph.nesting import PipelineNode
 from pipe_core.kernel.kernel import Choice, current_kernel
 from pipe_core.kernel.specs import ExecutorSpec
 from pipe_core.runtime.executor import Executor
-from pipe_core.runtime.select import check_executor
+from pipe_core.runtime.select import check_executor, slots_of
 
 if TYPE_CHECKING:
     from pipe_core.graph.engine import Engine
@@ -31,15 +31,19 @@ class Place:
         in_process: Whether what runs there sees the objects of this process.
         has_loop: Whether coroutines run on an event loop of its own.
         has_resources: Whether it knows what its workers have.
+        slots: How many calls run at once there; None where only the cluster knows.
+        key: What tells it from others, also of that name.
     """
 
     name: str
     in_process: bool = True
     has_loop: bool = False
     has_resources: bool = False
+    slots: int | None = None
+    key: tuple[str, ...] = ()
 
 
-_HERE: Final = Place(HERE)
+_HERE: Final = Place(HERE, slots=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Placing:
         whole = self.whole
         if not whole and not self.items.in_process and not plan.policies:
             whole = self.items.name
-            if self.nodes is not _HERE and self.nodes.in_process and isinstance(self.engine.node_executor, str):
+            if self._is_used_inside:
                 whole = f"{self.nodes.name} in {whole}"
         return Placing(self.nodes, self.items, self.engine, whole, is_item=True)
 
@@ -97,6 +101,35 @@ class Placing:
         if policies is not None and policies.resources is not None and not place.has_resources:
             raise unable(node.name, policies.resources, place.name)
         return place.name
+
+    @property
+    def _is_used_inside(self) -> bool:
+        """Whether a worker that has all of an item has an executor like that of nodes for it."""
+        return self.nodes is not _HERE and self.nodes.in_process and isinstance(self.engine.node_executor, str)
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether the nodes of a pipeline run one after the other."""
+        if self.whole:
+            return not self._is_used_inside
+        return is_ours(self.engine) and self.nodes is _HERE
+
+    def bounds(self, node: Node[..., Any], path: tuple[str, ...]) -> dict[tuple[str, ...], int | None]:
+        """What bounds how many calls of *node*, which is at that *path*, run at once, and how many that are."""
+        found: dict[tuple[str, ...], int | None] = {}
+        if not is_ours(self.engine):
+            return found
+        if self.whole:
+            if self.is_serial:
+                found[(self.items.name, *self.items.key)] = self.items.slots
+            return found
+        place, policies = self._place_of(node), node.policies
+        own = ("own",) if policies is not None and policies.executor is not None else ()
+        loop = ("loop",) if place.has_loop and node.is_async else ()
+        found[(place.name, *place.key, *own, *loop)] = place.slots
+        if policies is not None and policies.concurrency is not None:
+            found[("node", *path)] = policies.concurrency
+        return found
 
     def _place_of(self, node: Node[..., Any]) -> Place:
         if node.policies is not None and node.policies.executor is not None:
@@ -126,12 +159,15 @@ def _place(engine: Engine, given: Any) -> Place:
     if given is not None:
         check_executor(given)
     chosen = current_kernel().choose("executors", given, engine.options_for(name), default=HERE)
+    key: tuple[str, ...] = ()
     if isinstance(chosen, Choice):
-        found, called = cast(ExecutorSpec, chosen.spec).capabilities, chosen.entry.name
+        found, called, slots = cast(ExecutorSpec, chosen.spec).capabilities, chosen.entry.name, slots_of(chosen)
     elif isinstance(chosen, Executor):
-        found, called = chosen.capabilities, chosen.name
+        found, called, slots, key = chosen.capabilities, chosen.name, chosen.slots, (str(id(chosen)),)
     else:
-        return Place(type(chosen).__name__, in_process=isinstance(chosen, ThreadPoolExecutor))
+        name, workers = type(chosen).__name__, getattr(chosen, "_max_workers", None)
+        return Place(name, isinstance(chosen, ThreadPoolExecutor), slots=workers, key=(str(id(chosen)),))
     if found.isolation == "none":
         return _HERE
-    return Place(called, found.in_process, found.in_process and found.native_async, found.resources)
+    has_loop = found.in_process and found.native_async
+    return Place(called, found.in_process, has_loop, found.resources, slots, key)

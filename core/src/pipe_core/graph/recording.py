@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipe_core.graph.callbacks import PipelineCallback
@@ -121,6 +122,12 @@ class RunRecorder(PipelineCallback):
         if path is not None:
             found.save(path)
         return found
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the calls of the last run to a file, as JSON: a later `Pipeline.plan` estimates from it."""
+        from pipe_core.graph.timings import save
+
+        save(self.calls, Path(path))
 
     def _repr_svg_(self) -> str:
         return self.gantt().svg

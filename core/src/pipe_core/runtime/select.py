@@ -121,6 +121,13 @@ def _parameters(choice: Choice, waits: bool = False) -> dict[str, Any]:
     }
 
 
+def slots_of(choice: Choice) -> int | None:
+    """How many calls would run at once on an executor that has not been started; None where only a cluster knows."""
+    said: int | None = _parameters(choice)["slots"]
+    is_here = cast(ExecutorSpec, choice.spec).capabilities.isolation != "remote"
+    return cores() if said is None and is_here else said
+
+
 class NamedExecutor(Executor):
     """An executor as a class of its own: a subclass says its plugin's name and takes the plugin's options.
 
