@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.index import suggestion
+from pipe_core.looks.redaction import public
 from pipe_core.project.config.documents import mapping_document, read_document
 from pipe_core.project.config.files import TOP, find_project, read_project
 from pipe_core.project.config.imports import use
@@ -26,6 +28,29 @@ if TYPE_CHECKING:
 MOST_NAMED: Final = 20
 
 Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who said a value.
+
+    Attributes:
+        layer: The file, ``environment prod`` or ``overrides``.
+        place: Where in it: ``pipe.prod.yaml:3``.
+        value: What is written there; secrets are only ever names.
+        variables: The names in it, each with where its value came from: ``the environment``, ``variables`` or
+            ``its default``.
+    """
+
+    layer: str
+    place: str
+    value: Any
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        sources = ", ".join(f"{name} from {source}" for name, source in self.variables)
+        layer = "" if self.place.startswith(self.layer) else f" ({self.layer})"
+        return f"{self.place}{layer}: {self.value!r}" + (f", with {sources}" if sources else "")
 
 
 class Project:
@@ -54,6 +79,7 @@ class Project:
         self.pipelines: Mapping[str, PipelineConfig] = MappingProxyType(dict(loaded.pipelines))
         self.datasets: Mapping[str, DatasetConfig] = MappingProxyType(dict(loaded.datasets))
         self._functions = loaded.functions
+        self._used = loaded.used
         self._layers = layers
 
     @classmethod
@@ -127,8 +153,18 @@ class Project:
         return self._functions[name]
 
     def place(self, *keys: str | int) -> str:
-        """Where the value behind *keys* was said: ``pipe.yaml:12``."""
+        """Where the value behind *keys* was said: ``pipe.yaml:12``. For what nobody said, where it would stand."""
         return self._layers.origin(keys).shown(self.folder)
+
+    def provenance(self, *keys: str | int) -> tuple[Provenance, ...]:
+        """Who said the value behind *keys*: what holds first, then what it replaced. Nothing for a default."""
+        if not self._layers.has(keys):
+            return ()
+        used = self._used.get(keys, ())
+        return tuple(
+            Provenance(one.layer, one.shown(self.folder), public(one.value), () if index else used)
+            for index, one in enumerate(self._layers.history(keys))
+        )
 
     def __repr__(self) -> str:
         return f"<Project {self.name}: {len(self.nodes)} nodes, {len(self.pipelines)} pipelines, in {self.folder}>"

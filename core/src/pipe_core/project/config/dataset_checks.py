@@ -53,7 +53,7 @@ class DatasetChecks:
         if dataset.format == PICKLE or (dataset.format is None and path.lower().endswith(_PICKLES)):
             if not self._allow_pickle and dataset.load_as not in ("bytes", "text"):
                 text = "reading a pickle runs whatever code it holds. Where you trust it, say so under project:"
-                self._wrong(f"{text} allow_pickle: true", (*place, "format"))
+                self._wrong(f"{text} allow_pickle: true", (*place, "format" if dataset.format else "path"))
         elif dataset.load_as not in ("bytes", "text") and not (dataset.format is None and has_secret(path)):
             self._check_format(dataset, place)
 

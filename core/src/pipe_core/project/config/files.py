@@ -168,7 +168,7 @@ def _entries(document: Document, place: Place, values: Any, problems: Problems) 
         return
     for key, value in values.items():
         if not isinstance(key, str) or not key or "\0" in key or len(key) > 200:
-            problems.add(_problem(document, f"{_short(key)} is no name. Quote it if it is one", (*place, key)))
+            problems.add(_problem(document, f"{_short(key)} is no name. Quote it if it is one", (*place, str(key))))
             continue
         yield key, value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipe_core.project.config.problems import Problem
 from pipe_core.project.document import Document, Place, dotted
@@ -37,14 +37,7 @@ class Origin:
         """The origin of what stands *more* keys inside."""
         if not more:
             return self
-        value = self.value
-        for part in more:
-            inside = isinstance(value, Mapping) and part in value
-            if not inside and not (isinstance(value, list) and isinstance(part, int) and part < len(value)):
-                value = None
-                break
-            value = value[part]
-        return Origin(self.layer, self.document, (*self.at, *more), value)
+        return Origin(self.layer, self.document, (*self.at, *more), _at(self.value, more, None))
 
     @property
     def line(self) -> int | None:
@@ -82,6 +75,10 @@ class Layers:
                 return found.inner(place[end:])
         return self._origins[()].inner(place)
 
+    def has(self, place: Place) -> bool:
+        """Whether any layer says something at *place*."""
+        return _at(self.value, place, _NOTHING) is not _NOTHING
+
     def add(self, document: Document, layer: str, place: Place, at: Place, value: Any) -> None:
         """Put *value*, which stands in *document* under *at*, to *place*, where nothing is yet."""
         self.value = _put(self.value, place, value)
@@ -116,6 +113,19 @@ class Layers:
         while origin is not None:
             yield origin
             origin = origin.previous
+
+
+_NOTHING: Final = object()
+
+
+def _at(value: Any, place: Place, default: Any) -> Any:
+    """What stands at *place* inside *value*."""
+    for part in place:
+        is_key = isinstance(value, Mapping) and part in value
+        if not is_key and not (isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
+            return default
+        value = value[part]
+    return value
 
 
 def _put(values: Mapping[str, Any], place: Place, value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A project's file in Python: names such as ``nodes`` at its top. Reading it runs it, so a person must have named it."""
+"""A project's file in Python: names such as ``nodes`` at its top. Reading it runs it: a person must have named it."""
 
 from __future__ import annotations
 
