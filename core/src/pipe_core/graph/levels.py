@@ -73,6 +73,8 @@ class Level:
 
     def node_ends(self, step: Step, values: Values, began: float, error: BaseException | None) -> None:
         """A step has ended, that *began* then."""
+        if self.scope.teller is None:
+            return
         ended = monotonic()
         if (entered := self._entered.pop((step.index, began), None)) is not None:
             entered.leave()
