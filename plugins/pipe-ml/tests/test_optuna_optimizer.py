@@ -90,7 +90,7 @@ def test_trials_that_run_at_once_are_known_to_the_sampler() -> None:
                 running.append(len(study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])))
                 return super().sample_independent(study, *more)
 
-        return Looks(seed=seed, constant_liar=True)
+        return Looks(seed=seed)
 
     def objective(point: Sequence[float]) -> float:
         together.wait()
