@@ -13,7 +13,7 @@ import pytest
 from pipe_core import Pipe
 from pipe_core.formats import hidden_file
 from pipe_core.formats.hidden_file import hidden_name
-from pipe_core.formats.staging import StagedFile
+from pipe_core.formats.staged_file import StagedFile
 from pipe_core.kernel.contracts import Mode
 from pipe_core.testing.leaks import no_leaks
 

@@ -17,7 +17,7 @@ from arrow_files import FORMATS, begun, names, put, read, read_splits, write
 
 from pipe_arrow import silent_file
 from pipe_core import OptionsError, SinkError, SourceError, TargetExistsError, get_format
-from pipe_core.formats.staging import StagedFile
+from pipe_core.formats.staged_file import StagedFile
 
 RECORDS = [{"id": i, "text": f"record {i}"} for i in range(100)]
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pipe_core.formats.compression import compressing, compression_of
 from pipe_core.formats.copying import append_file
+from pipe_core.formats.growing_file import GrowingFile
 from pipe_core.formats.hidden_file import remove_kept_files, remove_left_files
 from pipe_core.formats.paths import path_of, remote_file
+from pipe_core.formats.staged_file import CopiedFile, StagedFile
 from pipe_core.formats.staging import (
-    CopiedFile,
-    GrowingFile,
     Output,
-    StagedFile,
     StreamOutput,
     is_stream,
     known_states,

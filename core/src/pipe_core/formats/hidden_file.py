@@ -53,13 +53,14 @@ def keep_file(path: str) -> str:
     return kept
 
 
-def take_over(name: str, target: str, access: int) -> tuple[str, int] | None:
+def take_over(name: str, target: str, access: int, *, shared: bool) -> tuple[str, int] | None:
     """Lock the hidden file *name* beside *target*, which another process left, as `hidden_file` does.
 
     Args:
         name: Its name, without a folder.
         target: An absolute path without links.
         access: What it is opened for, as `os.open` has it.
+        shared: Whether it may be locked by another process: nobody writes into it any more.
 
     Returns:
         Its path, and a descriptor; None when it is gone.
@@ -75,7 +76,7 @@ def take_over(name: str, target: str, access: int) -> tuple[str, int] | None:
         number = os.open(path, access | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         return None
-    if _locked(path, number):
+    if _locked(path, number) or (shared and os.path.lexists(path)):
         return path, number
     os.close(number)
     if not os.path.lexists(path):  # its run has just put it in its place, or removed it

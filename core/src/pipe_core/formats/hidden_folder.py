@@ -5,6 +5,9 @@ what was at the target. When a run is killed these say how far it came:
 
 * `whole` and `replaced`: the target was taken away and nothing put in its place yet. It is put back.
 * one of them: the target is the old folder or the new one, and what is here is the other one. It is removed.
+
+One with a file `kept` stays for the run that has written down how to go on with it, until another run has put a folder
+in the place of the target.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Final
 
 from pipe_core.formats.hidden_file import hidden_base, hidden_name
 from pipe_core.formats.staging import sync_folder
+from pipe_core.kernel.errors import SinkError
 from pipe_core.kernel.machine import machine_names
 
 if sys.platform != "win32":
@@ -31,6 +35,7 @@ logger: Final = logging.getLogger("pipe_core")
 
 _OWN: Final = re.compile(r"part-\d{5,}(\..+)")
 _OWNER: Final = "owner"
+_KEPT: Final = "kept"
 _GONE: Final = ".gone"
 
 
@@ -70,6 +75,22 @@ class HiddenFolder:
         """Where that goes which is replaced."""
         return os.path.join(self.path, "replaced")
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether its run is to be gone on with."""
+        return not self.path.endswith(_GONE) and os.path.exists(os.path.join(self.path, _KEPT))
+
+    def keep(self) -> None:
+        """Let it stay where its run is killed."""
+        open(os.path.join(self.path, _KEPT), "wb").close()
+        sync_folder(self.path)
+        sync_folder(os.path.dirname(self.path))
+
+    def forget(self) -> None:
+        """Let it go where its run is killed."""
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.path, _KEPT))
+
     def put_back(self) -> bool:
         """Whether the target had been taken away, and was put back."""
         if os.path.lexists(self.target) or not (os.path.isdir(self.whole) and os.path.isdir(self.replaced)):
@@ -77,6 +98,10 @@ class HiddenFolder:
         os.rename(self.replaced, self.target)
         sync_folder(os.path.dirname(self.target))
         return True
+
+    def emptied(self) -> bool:
+        """Empty `whole` and `replaced`, as `discard` does. False where something stays that nobody knows."""
+        return all([self._emptied(self.whole), self._emptied(self.replaced)])
 
     def discard(self) -> None:
         """Remove it, and with it what was replaced. What is no part file goes back to the target, or stays here."""
@@ -86,7 +111,7 @@ class HiddenFolder:
             if os.path.isdir(self.whole) and os.path.isdir(self.replaced):
                 logger.warning("Another folder came into the place of %r, which is now %r", self.target, self.replaced)
                 return
-            if not all([self._emptied(self.whole), self._emptied(self.replaced)]):
+            if not self.emptied():
                 logger.warning("%r was replaced. What was put into it meanwhile is in %r", self.target, self.path)
                 return
             self._removed()
@@ -175,14 +200,62 @@ def restore(target: str) -> None:
             return
 
 
+def take_over(name: str, target: str, endings: tuple[str, ...]) -> HiddenFolder | None:
+    """Lock the hidden folder *name* beside *target*, which another process left. None when it is gone.
+
+    Args:
+        name: Its name, without a folder.
+        target: An absolute path without links.
+        endings: What part files end in that may be replaced.
+
+    Raises:
+        SinkError: The process lives, or the name is not that of such a folder.
+    """
+    parent, base = os.path.split(target)
+    if not _pattern(base).fullmatch(name):
+        raise SinkError(f"{name!r} is no folder that a run has staged beside {target!r}.", sink=target)
+    path = os.path.join(parent, name)
+    if sys.platform == "win32":  # there nobody can know whether its run lives
+        return (
+            HiddenFolder(path, target, None, endings, machine_names(), _mode(target)) if os.path.isdir(path) else None
+        )
+    found = _taken_over(path, target)
+    if found is None and os.path.isdir(path):
+        text = f"{target!r} is being written by a run that still goes on: its folder {name!r} is locked. Let it end."
+        raise SinkError(text, sink=target)
+    if found is not None:
+        found.mode = _mode(target)
+    return found
+
+
 def tidy(target: str) -> None:
     """Remove what killed runs of this machine have left beside *target*, an absolute path without links.
 
-    Between machines locks do not hold on every file system, so what another machine left stays.
+    Between machines locks do not hold on every file system, so what another machine left stays. What somebody wants to
+    go on with stays, too.
     """
     for hidden in _abandoned(target):
-        if hidden.machine & machine_names():
+        if hidden.machine & machine_names() and not hidden.is_kept:
             hidden.discard()
+
+
+def supersede(target: str) -> None:
+    """Remove what killed runs wanted to go on with: the folder *target*, a path as above, is of a later one now."""
+    for hidden in _abandoned(target):
+        if hidden.machine & machine_names() and hidden.is_kept:
+            hidden.discard()
+
+
+def _mode(target: str) -> int:
+    """The permissions of the folder *target*; those that one has by default where there is none."""
+    if os.path.isdir(target):
+        return stat.S_IMODE(os.stat(target).st_mode)
+    os.umask(mask := os.umask(0o077))
+    return 0o777 & ~mask
+
+
+def _pattern(base: str) -> re.Pattern[str]:
+    return re.compile(rf"\.{re.escape(hidden_base(base))}\.[0-9a-f]{{12}}\.parts({re.escape(_GONE)})?")
 
 
 def is_own(entry: os.DirEntry[str], endings: tuple[str, ...]) -> bool:
@@ -220,7 +293,7 @@ def _unlink_first(path: str, *, or_else: str) -> None:
 def _abandoned(target: str) -> Iterator[HiddenFolder]:
     """Those beside *target* that nobody has locked, each locked until the next one is asked for."""
     parent, base = os.path.split(target)
-    pattern = re.compile(rf"\.{re.escape(hidden_base(base))}\.[0-9a-f]{{12}}\.parts({re.escape(_GONE)})?")
+    pattern = _pattern(base)
     try:
         names = os.listdir(parent)
     except OSError:  # the folder is missing, or only to be written into: who writes will say so

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pipe_core.formats.compression import compression_of
@@ -62,6 +62,20 @@ class JoinedSink:
         self._file.open(mode, fields)
         with writing_errors(self.name):
             self._staged = StagedFolder(self._path, "")
+
+    def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
+        """As that of a file. What workers have written has arrived in it."""
+        return self._file.checkpoint(final)
+
+    def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """As that of a file."""
+        self._file.resume(state, mode, fields)
+        with writing_errors(self.name):
+            self._staged = StagedFolder(self._path, "")
+
+    def hold_appended(self) -> None:
+        """As that of a file."""
+        self._file.hold_appended()
 
     def write(self, payload: Payload, count: int) -> None:
         """Take the next rows, from a file or as they are."""

@@ -8,11 +8,11 @@ import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from pipe_core.formats.compression import SUFFIXES, compression_of
 from pipe_core.formats.exchange import exchange
-from pipe_core.formats.hidden_folder import hidden_folder, is_own, move, tidy
+from pipe_core.formats.hidden_folder import HiddenFolder, hidden_folder, is_own, move, tidy
 from pipe_core.formats.input_file import reading_errors
 from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.errors import SinkError, SourceError
@@ -33,18 +33,80 @@ class StagedFolder:
         endings: What the part files end in that it may replace.
     """
 
-    def __init__(self, target: str, suffix: str, endings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, target: str, suffix: str, endings: Sequence[str] = (), hidden: HiddenFolder | None = None
+    ) -> None:
         self._target = os.path.realpath(target)
         self._suffix = suffix
         self._parent = os.path.dirname(self._target)
         tidy(self._target)
-        self._hidden = hidden_folder(self._target, tuple(endings))
+        self._hidden = hidden or hidden_folder(self._target, tuple(endings))
         self.arrivals = self._hidden.arrivals
         try:
-            os.mkdir(self.arrivals)
+            os.makedirs(self.arrivals, exist_ok=hidden is not None)
         except BaseException:
             self.discard()
             raise
+
+    # --- states ---
+
+    @property
+    def name(self) -> str:
+        """The name of the hidden folder."""
+        return os.path.basename(self._hidden.path)
+
+    def keep_arrivals(self, names: Sequence[str]) -> list[list[Any]]:
+        """Let the arrivals *names* stay where the process is killed. What tells each of them from other files."""
+        sync_folder(self.arrivals)
+        self._hidden.keep()
+        return [[name, *_facts(os.path.join(self.arrivals, name))] for name in names]
+
+    def keep_whole(self, names: Sequence[str]) -> list[list[Any]]:
+        """As `keep_arrivals`, but they are put in order for `publish_whole` and `add_whole`."""
+        whole = self._ordered(names)
+        self._hidden.keep()
+        return [[name, *_facts(os.path.join(whole, name))] for name in sorted(os.listdir(whole))]
+
+    def has_whole(self, parts: Sequence[Sequence[Any]]) -> bool:
+        """Whether the files *parts* are in order still, or, of those that go to a folder, in that one already."""
+        self._hidden.put_back()
+        found = {(ino, size) for _, ino, size in self._files(self._target, self._hidden.whole)}
+        return all((ino, size) in found for _, ino, size in parts)
+
+    def hold(self, parts: Sequence[Sequence[Any]]) -> bool:
+        """Let exactly the files *parts*, as `keep_arrivals` told of them, be the arrivals. False where one is gone.
+
+        They may have been put in order meanwhile, or even published.
+        """
+        self._hidden.put_back()
+        found = {(ino, size): path for path, ino, size in self._files(self._target, self._hidden.whole, self.arrivals)}
+        for name, ino, size in parts:
+            path, place = found.get((ino, size)), os.path.join(self.arrivals, name)
+            if path is None:
+                return False
+            if path == place:
+                continue
+            if os.path.dirname(path) == self._target:
+                os.link(path, place)
+            else:
+                os.rename(path, place)
+        names = {part[0] for part in parts}
+        for name in os.listdir(self.arrivals):
+            if name not in names:
+                os.unlink(os.path.join(self.arrivals, name))
+        return self._hidden.emptied()
+
+    def forget(self) -> None:
+        """Nobody goes on with it any more."""
+        self._hidden.forget()
+
+    def release(self) -> None:
+        """Let go of it. It stays."""
+        self._hidden.release()
+
+    def _files(self, *folders: str) -> Iterator[tuple[str, int, int]]:
+        for folder in folders:
+            yield from _files_in(folder)
 
     def publish(self, names: Sequence[str], *, replaces: bool) -> None:
         """Make the arrivals *names*, in this order, the target.
@@ -77,7 +139,7 @@ class StagedFolder:
 
         When the process is killed meanwhile, the first of them may be there.
         """
-        paths = [os.path.join(self.arrivals, name) for name in names]
+        paths = [*self._waiting(), *(os.path.join(self.arrivals, name) for name in names)]
         if not os.path.isdir(self._target):
             whole = self._ordered(names)
             with self._undoing(whole):
@@ -139,6 +201,17 @@ class StagedFolder:
                         exchange(old, self._target, beside=whole)
             raise
 
+    def _waiting(self) -> list[str]:
+        """What was put in order, and is not at the target yet. A file that is there, too, has been moved nearly."""
+        there = {ino for _, ino, _ in _files_in(self._target)}
+        waiting: list[str] = []
+        for path, ino, _ in sorted(_files_in(self._hidden.whole)):
+            if ino in there:
+                os.unlink(path)
+            else:
+                waiting.append(path)
+        return waiting
+
     def _move_behind(self, paths: Sequence[str]) -> None:
         number = 1 + max(map(_number, os.listdir(self._target)), default=-1)
         moved: list[tuple[str, str]] = []
@@ -164,6 +237,28 @@ class StagedFolder:
 
     def _place(self, number: int) -> str:
         return os.path.join(self._target, f"part-{number:0{_DIGITS}d}{self._suffix}")
+
+
+def holds(folder: str, parts: Sequence[Sequence[Any]]) -> bool:
+    """Whether the files *parts*, as `StagedFolder.keep_whole` told of them, are in *folder*."""
+    found = {(ino, size) for _, ino, size in _files_in(folder)}
+    return all((ino, size) in found for _, ino, size in parts)
+
+
+def _files_in(folder: str) -> Iterator[tuple[str, int, int]]:
+    """The paths of the files in *folder*, and what tells each from others. Nothing where there is no folder."""
+    if not os.path.isdir(folder):
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                facts = entry.stat()
+                yield entry.path, facts.st_ino, facts.st_size
+
+
+def _facts(path: str) -> tuple[int, int]:
+    facts = os.stat(path)
+    return facts.st_ino, facts.st_size
 
 
 def check_folder(folder: str) -> None:

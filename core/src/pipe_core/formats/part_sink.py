@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from pipe_core.formats.file_sink import FileSink
-from pipe_core.formats.hidden_folder import restore
+from pipe_core.formats.hidden_folder import restore, supersede, take_over, tidy
 from pipe_core.formats.part_encoder import LEAST, Arrival, PartEncoder, PartFormat, pieces_of
 from pipe_core.formats.part_folder import (
     StagedFolder,
     check_folder,
     check_replaceable,
     found_parts,
+    holds,
     part_suffix,
     with_compressions,
 )
 from pipe_core.formats.paths import path_of
-from pipe_core.formats.staging import writing_errors
+from pipe_core.formats.staging import gone, known_states, writing_errors
 from pipe_core.kernel.contracts import Mode, Payload
 from pipe_core.kernel.errors import SinkError, TargetExistsError
 
@@ -53,6 +54,8 @@ class PartSink:
         self._known_fields: Sequence[str] | None = None
         self._mode: Mode = "error"
         self._complete = False
+        self._kept = False
+        self._final = False
 
     @property
     def name(self) -> str:
@@ -84,6 +87,60 @@ class PartSink:
                 self._check(mode)
             self._staged = StagedFolder(self._place, self._suffix, self._endings)
 
+    def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
+        """Make durable what was written, where it is. The state with which `resume` goes on, in any process.
+
+        The part file that is being written ends here. What was checkpointed stays when the sink is closed without a
+        commit; `abort` removes it. Who appends commits final states only: of others nobody can tell what was added.
+        """
+        staged = self._began()
+        with writing_errors(self.name):
+            self._end_own()
+            parts = self._ordered(staged) if final else staged.keep_arrivals(self._names)
+            self._kept, self._final = True, final
+            return {"folder": staged.name, "parts": parts, "columns": self._columns, "final": final}
+
+    def _ordered(self, staged: StagedFolder) -> list[list[Any]]:
+        if not self._names and not self._adds_to_some():
+            self._write_own(staged.arrivals, None, 0)
+            self._end_own()
+        names, self._names = self._names, []
+        return staged.keep_whole(names)
+
+    def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Go on at *state*, which `checkpoint` gave. What was written behind it is removed.
+
+        Raises:
+            TargetExistsError: For ``error`` and ``ignore``: another folder came to the target meanwhile.
+            SinkError: What was written is gone, or the run that wrote it goes on.
+        """
+        self._known_fields, self._mode = fields, mode
+        with writing_errors(self.name), known_states(self.name):
+            parts = state["parts"]
+            self._columns = None if state["columns"] is None else tuple(state["columns"])
+            self._kept, self._final = True, state["final"]
+            hidden = take_over(state["folder"], os.path.realpath(self._place), self._endings)
+            if self._final and holds(os.path.realpath(self._place), parts):
+                self._complete = True  # what is hidden is what was replaced
+            elif hidden is None:
+                raise gone(self.name)
+            if hidden is not None:
+                self._go_on(StagedFolder(self._place, self._suffix, self._endings, hidden), parts)
+            else:
+                tidy(os.path.realpath(self._place))
+
+    def _go_on(self, staged: StagedFolder, parts: Sequence[Sequence[Any]]) -> None:
+        self._staged = staged
+        if self._complete:
+            self._remove()
+            return
+        if not self._final:
+            self._names = [part[0] for part in parts]
+        if not (staged.has_whole(parts) if self._final else staged.hold(parts)):
+            raise gone(self.name, "some of its part files are missing")
+        if self._mode in ("error", "ignore") and self.exists() and not holds(os.path.realpath(self._place), parts):
+            self._check(self._mode)
+
     def write(self, payload: Payload, count: int) -> None:
         """Take the next rows: note down what the workers have written, and write what they gave."""
         folder = self._began().arrivals
@@ -102,13 +159,16 @@ class PartSink:
             self._end_own()
             if self._mode == "append":
                 self._add(self._staged)
+                self._staged.forget()
+                self._kept, self._complete = False, self._final
                 return
-            if not self._names:
+            if not self._names and not self._final:
                 self._write_own(self._staged.arrivals, None, 0)
                 self._end_own()
             self._staged.publish(self._names, replaces=self._mode == "overwrite")
             self._complete = True
-        self._remove()
+            self._remove()
+            supersede(os.path.realpath(self._place))
 
     def abort(self, keep: bool = False) -> str | None:
         """Leave the target as it was; with *keep*, what was written is at the place returned."""
@@ -124,8 +184,14 @@ class PartSink:
             self._remove()
 
     def close(self) -> None:
-        """What was neither committed nor aborted is aborted."""
-        self.abort()
+        """What was neither checkpointed nor committed is aborted."""
+        if not self._kept or self._complete:
+            self.abort()
+            return
+        staged, self._staged = self._staged, None
+        self._end_unfinished()
+        if staged is not None:
+            staged.release()
 
     def _check(self, mode: Mode) -> None:
         is_folder = os.path.isdir(self._place)
@@ -197,16 +263,23 @@ class PartSink:
     # --- the end ---
 
     def _add(self, staged: StagedFolder) -> None:
-        if not self._names and not (os.path.isdir(self._place) and found_parts(self._place, self._endings)):
+        if not self._names and not self._final and not self._adds_to_some():
             self._write_own(staged.arrivals, None, 0)
             self._end_own()
         staged.add(self._names)
         self._names = []
 
-    def _remove(self) -> None:
+    def _adds_to_some(self) -> bool:
+        """Whether there are part files already, to which others are added."""
+        return self._mode == "append" and os.path.isdir(self._place) and bool(found_parts(self._place, self._endings))
+
+    def _end_unfinished(self) -> None:
         own, self._own = self._own, None
         if own is not None:
             own.close()
+
+    def _remove(self) -> None:
+        self._end_unfinished()
         staged, self._staged = self._staged, None
         if staged is not None:
             staged.discard()

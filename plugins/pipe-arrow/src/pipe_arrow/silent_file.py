@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Final
 
-from pipe_core.formats.staging import StagedFile
+from pipe_core.formats.staged_file import StagedFile
 
 _BUFFER: Final = 1 << 20
 
