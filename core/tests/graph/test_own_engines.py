@@ -68,6 +68,25 @@ def test_somebody_elses_engine_runs_what_is_inside() -> None:
     assert Pipeline([inner.as_node(map_over="value")]).run({"value": [1, 2]}) == {"where": [1, 2]}
 
 
+def test_somebody_elses_engine_is_given_what_is_around_it_if_it_takes_that() -> None:
+    given: list[Any] = []
+
+    class Mine:
+        takes_within = True
+
+        def run(
+            self, pipeline: Pipeline, inputs: Mapping[str, Any], output_name: Any = None, *, within: Any = None
+        ) -> dict[str, Any]:
+            given.append((within.scope.name, within.item))
+            return dict.fromkeys(output_name, "mine")
+
+        map = imap = run
+
+    inner = Pipeline([Pipeline([where], engine=Mine())], name="inner")
+    assert Pipeline([inner.as_node(map_over="value")]).run({"value": [1, 2]}) == {"where": ["mine", "mine"]}
+    assert given == [("inner", (0,)), ("inner", (1,))]
+
+
 def test_a_token_of_the_outer_run_ends_the_inner_one() -> None:
     token = CancelToken()
 

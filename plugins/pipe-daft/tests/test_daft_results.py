@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import daft
@@ -52,14 +53,68 @@ def error_of(call: Any) -> BaseException:
     return caught.value
 
 
+class Odd:
+    """A value that can be asked for nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError
+
+    __hash__ = None  # type: ignore[assignment]  # on purpose
+
+    def __bool__(self) -> bool:
+        raise TypeError
+
+
 def test_values_are_the_objects_themselves() -> None:
     ada = Person(name="Ada", friends=[Person(name="Bob")])
     lock = threading.Lock()
-    values = [1, True, 1.0, None, "1", b"1", [], [1, [2.0]], (1, None), {"a": {1}}, ada, Person, lock, float("nan")]
-    result = Pipeline([given, boxed]).map({"value": values}, "value", engine=DAFT)
+    values = [
+        1,
+        True,
+        1.0,
+        None,
+        "1",
+        b"1",
+        [],
+        [1, [2.0]],
+        (1, None),
+        {"a": {1}},
+        ada,
+        Person,
+        lock,
+        float("nan"),
+        Odd(),
+    ]
+    values += [{"one": 1}, {}, 2**100, "\ud800", iter([1])]
+    twice = node(output_name=("one", "two"))(lambda given, boxed: (given, boxed))
+    pipeline = Pipeline([given, boxed, twice, node(output_name="both")(lambda one, two: (one, *two))])
+    result = pipeline.map({"value": values}, "value", engine=DAFT)
     assert isinstance(result, MapResult)
-    assert all(found is value for found, value in zip(result["given"], values, strict=True))
-    assert all(found[0] is value for found, value in zip(result["boxed"], values, strict=True))
+    for row, value in zip(result, values, strict=True):
+        assert row["given"] is value
+        assert row["one"] is value
+        assert row["two"] is row["boxed"]
+        assert all(one is value for one in row["both"])
+
+
+def test_runs_at_the_same_time_do_not_meet() -> None:
+    pipeline, starts = Pipeline([given, boxed]), range(0, 600, 100)
+    with ThreadPoolExecutor(len(starts)) as pool:
+        found = pool.map(lambda n: pipeline.map({"value": range(n, n + 100)}, "value", engine=DAFT)["boxed"], starts)
+        assert [one for some in found for one in some] == [[n] for n in range(600)]
+
+
+def test_of_two_failures_of_an_item_the_one_before_the_other_counts() -> None:
+    @node
+    def late(number: int) -> int:
+        raise LookupError
+
+    @node
+    def early(number: int) -> int:
+        raise KeyError
+
+    result = Pipeline([late, early]).map({"number": [1]}, "number", engine=DAFT, on_error="continue")
+    assert [type(one.error) for one in result.failed] == [LookupError]
 
 
 def test_nested_maps_of_models_and_of_nothing() -> None:

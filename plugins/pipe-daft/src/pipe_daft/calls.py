@@ -71,8 +71,8 @@ class Kept(Calls):
     """The items of a run that is waited for. Use it for a block.
 
     What fails becomes no error of Daft's, which would end all rows: what comes of it is lost, and Daft goes on. Where
-    the first failure ends the run, "first" is the one that would be the first if items ran one after the other: what
-    comes behind it does not begin any more, and what comes before it does.
+    the first failure ends the run, or an item, "first" is the one that would be the first if items and their steps ran
+    one after the other: what comes behind it does not begin any more, and what comes before it does.
 
     Args:
         group: The items. Only their inputs are not there yet.
@@ -90,6 +90,7 @@ class Kept(Calls):
         self._run = group.scope.run
         self._waiting = Waiting(self._run)
         self._frames: dict[int, Frame] = {}
+        self._failed: dict[int, int] = {}  # in which step each item has failed that has
         self._open: dict[Frame, None] = {}  # that have begun and not ended
         self._running = 0
         self._changed = threading.Condition()
@@ -120,9 +121,8 @@ class Kept(Calls):
         first, plan = self._group.count, self._group.plan
         frames = [Frame(self._group, item, False) for item in items]
         self._frames = {frame.index: frame for frame in frames}
-        wanted = frame_of(plan, items, first, self).select(ITEM, *plan.outputs)
         try:
-            found = self._waiting.wait_for(wanted.to_pydict)
+            found = self._waiting.wait_for(lambda: frame_of(plan, items, first, self).to_pydict())
         except BaseException:
             self._run.stop()
             self._settle()
@@ -188,9 +188,7 @@ class Kept(Calls):
 
     def _begins(self, frame: Frame, step: Step, inputs: Mapping[int, Any]) -> bool:
         with self._changed:
-            if any(value is LOST for value in inputs.values()) or frame.index in self._group.failed:
-                return False
-            if self.first is not None and (frame.index, step.index) > self.first[0]:
+            if any(value is LOST for value in inputs.values()) or self._is_behind(frame.index, step.index):
                 return False
             try:
                 self._run.check()
@@ -208,13 +206,22 @@ class Kept(Calls):
         if not isinstance(error, Exception):
             self._run.interrupt(error)
             return
-        place = frame.index, step.index
         with self._changed:
-            self.errors[place] = error
+            if self._is_behind(frame.index, step.index):  # began before the other one failed
+                return
             if not self._run.goes_on:
-                self.first = min([(place, error), *filter(None, [self.first])], key=lambda one: one[0])
+                self.first = (frame.index, step.index), error
             elif self._group.mapped:
+                self.errors.pop((frame.index, self._failed.get(frame.index, -1)), None)
+                self._failed[frame.index] = step.index
                 self._group.failed[frame.index] = frame.inputs, error
+            self.errors[frame.index, step.index] = error
+
+    def _is_behind(self, item: int, step: int) -> bool:
+        """Whether a failure is before it, of those that end the run or the item."""
+        if not self._run.goes_on:
+            return self.first is not None and (item, step) > self.first[0]
+        return self._group.mapped and self._failed.get(item, step) < step
 
     def _ends(self, frame: Frame, has_run: bool) -> None:
         with self._changed:

@@ -15,7 +15,7 @@ from pipe_core.graph.result import FailedRow, MapResult
 from pipe_core.graph.scope import CancelToken, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_daft.calls import Kept, Row, is_inside
-from pipe_daft.expressions import frame_of
+from pipe_daft.expressions import ITEM, frame_of
 from pipe_daft.lazy import Lazy
 from pipe_daft.refusals import check_lazy, check_plan, check_runner
 
@@ -80,7 +80,7 @@ class DaftEngine:
         self._check(pipeline, plan, run, within)
         scope = Scope(run, pipeline, None if within is None else within.scope, engine=self)
         if not self.collect:
-            return frame_of(plan, [inputs], 0, Lazy(plan, scope, mapped=False)).select(*plan.outputs)
+            return frame_of(plan, [inputs], 0, Lazy(plan, scope, mapped=False)).exclude(ITEM)
         with run:
             with Kept(Group(plan, scope, iter(()), () if within is None else within.item)) as kept:
                 found = kept.collect([inputs])
@@ -121,7 +121,7 @@ class DaftEngine:
         self._check(pipeline, plan, run, within)
         if not self.collect:
             calls = Lazy(plan, Scope(run, pipeline, engine=self), mapped=True)
-            return frame_of(plan, list(items), 0, calls).select(*plan.outputs)
+            return frame_of(plan, list(items), 0, calls).exclude(ITEM)
         fixed = {name: value for name, value in inputs.items() if name not in over}
         total = count_of(inputs, over, map_mode)
         return self._mapped(pipeline, plan, items, total, fixed, on_error, run, within)
@@ -209,7 +209,7 @@ class DaftEngine:
         if not self.collect:
             given = {"timeout": run.timeout is not None, "on_error": run.goes_on, "token": run.token is not None}
             given |= {"loop": run.given is not None, "within": within is not None, "imap": imap}
-            check_lazy(pipeline, given)
+            check_lazy(pipeline, plan, given)
 
     def __repr__(self) -> str:
         return f"DaftEngine(collect={self.collect})"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ITEM: Final = "(item)"
 """The column with the places of the items. No input and no output can be called so."""
+DEEPEST: Final = 50
+"""So many nodes are in one plan at most. Daft goes down plans by recursion, and the process ends at twice as many."""
 
 
 class CallsSteps(Protocol):
@@ -24,8 +26,12 @@ class CallsSteps(Protocol):
         """The outputs of *step* for each of *rows*: the place of an item, and what belongs in *slots*."""
 
 
-def frame_of(plan: Plan, items: Sequence[Mapping[str, Any]], first: int, calls: CallsSteps) -> DataFrame:
-    """A frame with a row for each of *items*, and a column for each input and output. Nothing has run.
+def frame_of(
+    plan: Plan, items: Sequence[Mapping[str, Any]], first: int, calls: CallsSteps, cut: int = DEEPEST
+) -> DataFrame:
+    """A frame with a row for each of *items*, and a column for each output behind that of their places.
+
+    Nothing has run, but of plans with more than *cut* nodes the first ones.
 
     Columns are of Daft's type ``Python``: they hold the objects themselves, and Daft makes nothing else of them.
 
@@ -34,6 +40,7 @@ def frame_of(plan: Plan, items: Sequence[Mapping[str, Any]], first: int, calls: 
         items: The inputs of each.
         first: The place of the first one.
         calls: Calls the steps.
+        cut: After so many nodes what there is is computed, and what follows is another plan of Daft's.
     """
     import daft  # it takes a third of a second
 
@@ -41,19 +48,18 @@ def frame_of(plan: Plan, items: Sequence[Mapping[str, Any]], first: int, calls: 
     places = daft.Series.from_pylist(list(range(first, first + len(items))), dtype=daft.DataType.int64())
     inputs = {name: daft.Series.from_pylist([item[name] for item in items], dtype=kind) for name in plan.inputs}
     frame = daft.from_pydict({ITEM: places, **inputs})
-    columns = {slot: name for name, slot in plan.inputs.items()}
-    for step, name in zip(plan.steps, _names(plan), strict=True):
+    columns = {slot: daft.col(name) for name, slot in plan.inputs.items()}
+    names = _names(plan)
+    for step in plan.steps:
+        if step.index and step.index % cut == 0:
+            frame = frame.collect()
         taken = {slot: columns[slot] for slot in step.slots if slot in columns}  # others have defaults
-        expression = _expression(step, name, taken, calls)
         outputs = step.node.outputs
-        if len(outputs) == 1:
-            frame = frame.with_column(outputs[0], expression)
-        else:
-            together = f"({', '.join(outputs)})"
-            frame = frame.with_column(together, expression)
-            frame = frame.with_columns({output: daft.col(together).get(output) for output in outputs})
-        columns.update(zip(step.outputs, outputs, strict=True))
-    return frame
+        column = outputs[0] if len(outputs) == 1 else f"({', '.join(outputs)})"
+        frame = frame.with_column(column, _expression(step, names[step.index], taken, calls))
+        for slot, output in zip(step.outputs, outputs, strict=True):
+            columns[slot] = daft.col(column) if len(outputs) == 1 else daft.col(column).get(output)
+    return frame.select(daft.col(ITEM), *(columns[slot].alias(name) for name, slot in plan.outputs.items()))
 
 
 def _names(plan: Plan) -> list[str]:
@@ -65,7 +71,7 @@ def _names(plan: Plan) -> list[str]:
     ]
 
 
-def _expression(step: Step, name: str, taken: Mapping[int, str], calls: CallsSteps) -> Expression:
+def _expression(step: Step, name: str, taken: Mapping[int, Expression], calls: CallsSteps) -> Expression:
     from daft import DataType, col, func
 
     outputs = step.node.outputs
@@ -74,7 +80,7 @@ def _expression(step: Step, name: str, taken: Mapping[int, str], calls: CallsSte
         kind = DataType.struct(dict.fromkeys(outputs, DataType.python()))
     # In batches, for only then Daft raises what a function raises, and not a text about it.
     call: Any = func.batch(return_dtype=kind, use_process=False)(_called(step, name, list(taken), kind, calls))
-    expression: Expression = call(col(ITEM), *map(col, taken.values()))
+    expression: Expression = call(col(ITEM), *taken.values())
     return expression
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.kernel.errors import UnsupportedCapabilityError
+from pipe_daft.expressions import DEEPEST
 
 if TYPE_CHECKING:
     from pipe_core.graph.node import Node
@@ -70,11 +71,12 @@ def check_runner() -> None:
         )
 
 
-def check_lazy(pipeline: Pipeline, given: Mapping[str, Any]) -> None:
+def check_lazy(pipeline: Pipeline, plan: Plan, given: Mapping[str, Any]) -> None:
     """Make sure that nothing is asked for that needs a run to be waited for.
 
     Args:
         pipeline: What is asked to run.
+        plan: How it runs.
         given: Of the options those that are not as they are by default.
 
     Raises:
@@ -88,6 +90,14 @@ def check_lazy(pipeline: Pipeline, given: Mapping[str, Any]) -> None:
         raise UnsupportedCapabilityError(
             f"With collect=False the run is over before a node runs, so that nobody could keep {', '.join(wrong)}. "
             f"Say DaftEngine(collect=True), or ask for the data frame by run or map without that.{inside}",
+            capability="lazy",
+            executor="daft",
+        )
+    if len(plan.steps) > DEEPEST:
+        raise UnsupportedCapabilityError(
+            f"The pipeline runs {len(plan.steps)} nodes, and a plan of Daft's has {DEEPEST} of them at most here: Daft "
+            f"breaks down at some more. DaftEngine(collect=True) makes several plans; or ask for a part by "
+            f"output_name=, and give its outputs to a pipeline of the rest.",
             capability="lazy",
             executor="daft",
         )
