@@ -128,6 +128,9 @@ def test_a_task_executor_takes_them_too(cluster: Any, tmp_path: Path) -> None:
 def test_a_cluster_of_ones_own_has_what_it_is_told_to() -> None:
     with get_executor("dask", max_workers=1, worker_resources={"GPU": 1}) as executor:
         assert executor.resources() == [{"GPU": 1.0}]
+        lacking = executor.submit_needing({"GPU": 2}, os.getpid).exception(LIMIT)
+        assert isinstance(lacking, MissingResourcesError), "and at once"
+        assert "What they have: GPU=1." in str(lacking)
         assert with_gpu(executor) != os.getpid()
     with pytest.raises(OptionsError, match="worker_resources= is for a cluster that 'dask' starts itself"):
         get_executor("dask", address="127.0.0.1:1", worker_resources={"GPU": 1})

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from pipe_core import BackendLost, Call, Done, OptionsError, Outcome, Take, WorkerKilled
+from pipe_core import BackendLost, Call, Done, MissingResourcesError, OptionsError, Outcome, Take, WorkerKilled
 from pipe_core.runtime import wire
 from pipe_core.runtime.costs import Cost
+from pipe_core.runtime.resources import missing, times
 from pipe_core.runtime.submitting import SubmittingBackend
 from pipe_dask import shelf, versions
 from pipe_dask.address import checked
@@ -44,6 +45,7 @@ class DaskBackend(SubmittingBackend):
         self._options = options
         self._cluster: OwnCluster | None = None
         self._is_own = options.address is None and options.client is None
+        self._its_resources = options.worker_resources or {}
         self._there: Connection
         if options.client is not None and options.address is not None:
             raise OptionsError("Give 'dask' an address or a client, not both.")
@@ -101,7 +103,7 @@ class DaskBackend(SubmittingBackend):
         self._teller.start()
 
     def _start_cluster(self, slots: int) -> None:
-        self._cluster = OwnCluster(slots, self._options.worker_resources)
+        self._cluster = OwnCluster(slots, self._its_resources)
         self._deaths = OwnDeaths(self._cluster)
         try:
             self._reach(self._connected(self._cluster.address()))
@@ -129,6 +131,9 @@ class DaskBackend(SubmittingBackend):
 
     def submit(self, slot: int, call: Call) -> None:
         """Hand the call's bytes over to the cluster."""
+        if call.resources is not None and self._is_own and not times(self._its_resources, call.resources):
+            text = missing(call.resources, "dask", [self._its_resources])  # and no other worker will ever come
+            raise MissingResourcesError(text, resources=call.resources, executor="dask")
         future = self._there.send(call.id, call.frame(), call.resources)
         self._out[call.id] = slot, call
         try:

@@ -37,7 +37,7 @@ class OwnCluster:
         resources: What each of them has, for calls that need it.
     """
 
-    def __init__(self, workers: int, resources: Mapping[str, float] | None = None) -> None:
+    def __init__(self, workers: int, resources: Mapping[str, float]) -> None:
         self._workers = workers
         self._spool = Spool()
         self._folder = self._spool.folder
@@ -48,7 +48,7 @@ class OwnCluster:
             "folder": str(self._folder),
             "board": str(self._board.path),
             "workers": workers,
-            "resources": dict(resources or {}),
+            "resources": dict(resources),
         }
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(settings)],

@@ -26,6 +26,21 @@ from pipe_core.testing.executing.limits import limited
 class PlaceTests(Ground):
     """Whether the claims about where calls run are true."""
 
+    # --- resources ---
+
+    def test_calls_may_say_what_they_need_only_where_that_is_known(self, ready: Executor) -> None:
+        """By ``resources``. Elsewhere they are refused, and nothing runs without what it needs."""
+        if not ready.capabilities.resources:
+            with pytest.raises(UnsupportedCapabilityError):
+                ready.submit_needing({"GPU": 1}, abs, -1)
+            return
+        workers = ready.resources()
+        assert all(amount > 0 for has in workers for amount in has.values()), f"{workers} has something of nothing"
+        for name in {name for has in workers for name in has}:
+            least = min(1.0, *(has[name] for has in workers if name in has), 1.0)
+            assert self._result(ready.submit_needing({name: least}, abs, -1)) == 1
+        self._check_alive(ready)
+
     # --- isolation ---
 
     def test_calls_run_where_it_claims_from_the_first_one_on(self, fresh: Executor) -> None:
