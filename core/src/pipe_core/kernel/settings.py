@@ -44,6 +44,9 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """Every setting and the kind of its value. ``Pipe`` and the other front doors have parameters of the same names."""
 
+PROJECT: Final = frozenset({"project", "variables", "catalog", "nodes", "pipelines", "include", "environments"})
+"""What a project's file may say: a ``pipe.toml`` with one of these is one, and holds no settings."""
+
 _RESERVED: Final = frozenset({"disable_plugins", "only_plugins", "no_plugins"})
 
 
@@ -161,7 +164,7 @@ def _exact(source: str, name: str) -> str:
 
 def _nearest(folder: Path) -> Path | None:
     for place in (folder, *folder.parents):
-        if (own := place / "pipe.toml").is_file():
+        if (own := place / "pipe.toml").is_file() and not PROJECT & _toml(own).keys():
             return own
         project = place / "pyproject.toml"
         if project.is_file() and "pipe" in _tools(project):

@@ -26,7 +26,7 @@ MAX_VALUES: Final = 50_000
 """Values in a file, those behind an alias counted each time they are used."""
 
 _QUICK: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The parser of libyaml, ten times as fast. What it refuses is read again by the one whose messages are known."""
+"""The parser of libyaml, several times as fast. What it refuses is read again by the one whose messages are known."""
 
 
 def load_yaml(path: str | Path) -> Document:

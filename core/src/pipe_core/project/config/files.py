@@ -179,14 +179,14 @@ def _environments_of(layers: Layers, document: Document, top: Mapping[str, Any],
         if not _ENVIRONMENT.fullmatch(name) or name == BASE:
             problems.add(_problem(document, f"'{name}' cannot be the name of an environment", place))
             continue
-        if sections is None:
-            layers.add(document, document.path.name, place, place, {})
-        elif not isinstance(sections, Mapping):
+        if sections is not None and not isinstance(sections, Mapping):
             problems.add(_problem(document, f"it must be a mapping with some of {_listed(SECTIONS)}", place))
-        else:
-            _check_keys(document, sections, place, SECTIONS, problems)
-            for section in SECTIONS:
-                _add(layers, document, (*place, section), sections.get(section), problems)
+            continue
+        if name not in layers.value.get("environments", {}):
+            layers.add(document, document.path.name, place, place, {})
+        _check_keys(document, sections or {}, place, SECTIONS, problems)
+        for section in SECTIONS:
+            _add(layers, document, (*place, section), (sections or {}).get(section), problems)
 
 
 # --- included files ---

@@ -118,6 +118,11 @@ def is_in(folder: Path, name: str) -> bool:
     return file is not None and _is_below(os.path.realpath(file), root)
 
 
+def is_importable(folder: Path, top: str) -> bool:
+    """Whether the folder has a top-level module *top*, or a package without modules of its own."""
+    return _spec(os.path.realpath(folder), top) is not None
+
+
 def is_of(folder: Path, name: str) -> bool:
     """Whether the imported module *name* comes from the folder."""
     module = sys.modules.get(name)

@@ -22,7 +22,7 @@ from typing import Any, Final, is_typeddict
 
 from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.index import suggestion
-from pipe_core.project.config.imports import import_file, import_from, is_in, is_of
+from pipe_core.project.config.imports import import_file, import_from, is_importable, is_in, is_of
 from pipe_core.project.modules import ObjectNotFoundError, failed_import, shown
 
 MOST_SHOWN: Final = 10
@@ -146,9 +146,9 @@ class Code:
             raise CodeNotAllowedError(text, path=reference)
         if is_in(self.folder, name):
             return import_from(self.folder, name)
+        if is_importable(self.folder, top):
+            raise ModuleMissingError(self._missing(name), path=reference)
         if not self._is_listed(name) and not _is_installed_below(self.folder, top):
-            if (self.folder / top).is_dir() or (self.folder / f"{top}.py").is_file():
-                raise ModuleMissingError(self._missing(name), path=reference)
             text = (
                 f"there is no module '{top}' in {self.folder}, and project.code does not list it."
                 f"{suggestion(top, _neighbours(self.folder))} A project names code in its own folder, and packages "

@@ -100,6 +100,8 @@ class Reader:
             message = f"there is no such key.{suggestion(str(at[-1]), known)} Known: {', '.join(known)}"
         elif kind == "missing":
             at, message = at[:-1], f"the key '{at[-1]}' is missing"
+        elif kind == "too_short":
+            message = "it cannot be empty"
         else:
             message = message.removeprefix("Value error, ").replace("Input should", "it should")
         self.wrong(message, (*place, *at))
