@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,11 @@ def test_callbacks_hear_once_that_it_was_given_up(where: str) -> None:
     (call,) = recorder.calls
     assert call.failed
     assert call.end - call.start > 0.3
+
+
+def test_an_executor_that_a_node_was_given_stays_here_when_other_nodes_travel() -> None:
+    with ThreadPoolExecutor(1) as pool, Engine(("loky", {"max_workers": 1}), "sync") as engine:
+        here = node(output_name="here", executor=pool)(lambda x: os.getpid())
+        there = node(output_name="there")(lambda here: os.getpid())
+        found = Pipeline([here, there]).run({"x": 1}, engine=engine)
+    assert found["here"] == os.getpid() != found["there"]
