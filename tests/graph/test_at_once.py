@@ -302,18 +302,23 @@ def test_a_coroutine_that_is_given_up_is_cancelled_and_told_so_once(executors: S
 @pytest.mark.parametrize("place", ["threads", "asyncio"])
 def test_nothing_waits_any_more_behind_a_run_that_has_failed(place: str, executors: Started) -> None:
     ended: list[str] = []
+    begun = threading.Semaphore(0)
 
     async def endless(name: str) -> None:
+        begun.release()
         try:
             await asyncio.sleep(LIMIT)
         finally:
             await asyncio.sleep(0.01)  # cleaning up takes its time
             ended.append(name)
 
-    waits = [
-        node(output_name="limited", timeout=LIMIT)(lambda item: endless("of a function")),
-        node(output_name="given_up", timeout=0.2)(lambda item: endless("given up")),
-    ]
+    @node(timeout=1.5)
+    def given_up(item: int) -> Any:
+        assert begun.acquire(timeout=LIMIT)
+        assert begun.acquire(timeout=LIMIT)  # the two others
+        return endless("given up")
+
+    waits = [node(output_name="limited", timeout=LIMIT)(lambda item: endless("of a function")), given_up]
 
     @node(timeout=LIMIT)
     async def directly(item: int) -> None:

@@ -64,6 +64,8 @@ class CallLane(Lane):
             try:
                 works, future = self._begun(flow, work)
             except CodecError as error:  # it cannot travel
+                if flow.error is None:
+                    self._give_up([work], error)
                 work = flow.ended([(*work, error)], self)
             except BaseException as error:
                 flow.fail(ExecutorClosedError(self.name) if isinstance(error, RuntimeError) else error)
@@ -84,25 +86,27 @@ class CallLane(Lane):
         frame, step = work
         assert step is not None  # only single steps are limited in time
         call = self._awaited if self._on_loop and step.node.is_async else self._called
-        return [work], self._call(call, frame, step)
+        return [work], self._call(call, flow, frame, step)
 
-    def _called(self, frame: Frame, step: Step) -> Any:
+    def _called(self, flow: Flow, frame: Frame, step: Step) -> Any:
         """The outputs of a step. It has values of its own: whoever gave it up does not want to hear of it again."""
         values = _apart(frame, step)
         before = in_slot(self.executor)
         try:
+            _check(flow)
             call_step(step, values, frame.level)
         finally:
             waiting.reset(before)
         return step.taken(values)
 
-    async def _awaited(self, frame: Frame, step: Step) -> Any:
+    async def _awaited(self, flow: Flow, frame: Frame, step: Step) -> Any:
         """As `_called`, on the loop. Who gives it up cancels it."""
         values = _apart(frame, step)
         self._reasons.pop((frame, step), None)  # of an attempt before
         loop_of(self.executor)
         in_slot(self.executor)
         with self._awaiting:
+            _check(flow)  # now it would be cancelled
             error = await awaited(step, values, frame.level, lambda: self._reasons.get((frame, step)))
         if error is not None:
             raise error
@@ -153,6 +157,12 @@ class CallLane(Lane):
         for future in list(self._futures):
             future.cancel()
         self._awaiting.cancel()
+
+
+def _check(flow: Flow) -> None:
+    """Go on, if the run does: what was in hand already when it ended need not begin."""
+    if flow.error is not None:
+        raise CancelledError
 
 
 def _apart(frame: Frame, step: Step) -> Values:
