@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import logging
@@ -26,6 +27,7 @@ from pipe_core import (
     Pipeline,
     ProgressCallback,
     RunCancelledError,
+    WorkerKilled,
     node,
 )
 from pipe_core.graph.progress_rows import MOST, Row, fitting, table_of
@@ -724,11 +726,38 @@ def test_a_pipeline_inside_that_has_one_of_its_own_shows_itself() -> None:
     assert [line.split(" in ")[0] for line in stream.getvalue().splitlines()] == ["inner completed: 1 node"] * 2
 
 
-def test_what_others_listen_to_counts_as_one_node(drawing: Drawing) -> None:
-    inner = Pipeline([half], name="inner", callbacks=[])
-    Pipeline([inner, text], name="outer", callbacks=[drawing.callback])(value=1)
+def test_what_others_listen_to_counts_as_one_node(drawing: Drawing, anywhere: Engine) -> None:
+    """A list of callbacks replaces that of what is around: only the beginning and the end are told there."""
+    inner = Pipeline([half, text], name="inner", callbacks=[])
+    more = node(output_name="more")(lambda text: len(text))
+    Pipeline([inner, more], name="outer", callbacks=[drawing.callback]).run({"value": 1}, engine=anywhere)
 
     assert drawing.last == "outer completed: 2 nodes in 0 s"
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["in the middle", "at the end"])
+@pytest.mark.parametrize("own", [False, True], ids=["one engine", "one of its own"])
+@pytest.mark.parametrize("mapped", [False, True], ids=["once", "mapped"])
+def test_what_others_listen_to_fails_as_one_node(mapped: bool, own: bool, last: bool, anywhere: Engine) -> None:
+    inner = Pipeline([half], name="inner", callbacks=[], engine=Engine() if own else None)
+    inside = inner.as_node(map_over="value" if mapped else None)
+    nodes = [inside] if last else [inside, node(output_name="behind")(lambda half: half)]
+    outer = Pipeline(nodes, name="outer")
+    values = [[value] if mapped else value for value in (3, -1, 5, -2)]
+
+    def once(callback: ProgressCallback) -> None:
+        with pytest.raises(ValueError, match="below"):
+            outer.with_callbacks([callback]).run({"value": values[1]}, engine=anywhere)
+
+    def many(callback: ProgressCallback) -> None:
+        outer.with_callbacks([callback]).map({"value": values}, "value", engine=anywhere, on_error="continue")
+
+    (line,) = lines_of(once)
+    steps = "1 node" if last else "2 nodes"
+    assert re.fullmatch(rf"outer failed: 0 of {steps} in .*; ValueError: -1 is below 0 \(in node 'inner'\)", line), line
+    (line,) = lines_of(many)
+    why = r"ValueError: -[12] is below 0 \(first in node 'inner' of item [13]\)"
+    assert re.fullmatch(rf"outer ended: 4 items in .*, 2 failed; {why}", line), line
 
 
 def test_an_item_of_which_nothing_is_heard_has_failed_where_the_run_goes_on(drawing: Drawing) -> None:
@@ -745,10 +774,35 @@ def test_an_item_of_which_nothing_is_heard_has_failed_where_the_run_goes_on(draw
             callback.on_node_start("half", {}, item)
             callback.on_node_end("half", {"half": 1}, 0.0, item)
             callback.on_pipeline_end(pipeline.id, {"half": 1}, 0.0, item)
+        else:
+            item.failure = WorkerKilled("a signal")
         callback.on_map_item_end(index, 0.0, item)
     callback.on_map_end(0.0, ctx)
 
-    assert drawing.last == "halves ended: 3 items in 0 s, 1 failed"
+    assert drawing.last == "halves ended: 3 items in 0 s, 1 failed; WorkerKilled: a signal (in item 1)"
+
+
+@pytest.mark.parametrize("place", ["coroutine", "function"])
+def test_what_is_cancelled_with_a_run_is_no_reason_for_its_end(place: str) -> None:
+    token, begun = CancelToken(), threading.Barrier(2, timeout=LIMIT)
+
+    async def endless() -> None:
+        await asyncio.to_thread(begun.wait)
+        await asyncio.sleep(LIMIT)
+
+    @node
+    def cancels() -> None:
+        begun.wait()
+        token.cancel()
+
+    waits = node(output_name="waits")(endless if place == "coroutine" else lambda: endless())
+
+    def run(callback: ProgressCallback) -> None:
+        with ThreadPoolExecutor(2) as pool, pytest.raises(RunCancelledError):
+            Pipeline([waits, cancels], name="some", callbacks=[callback]).run(engine=Engine(pool), token=token)
+
+    (line,) = lines_of(run)
+    assert re.fullmatch(r"some stopped: [01] of 2 nodes in .*", line), line
 
 
 def test_what_happens_in_other_processes_is_counted() -> None:

@@ -167,7 +167,7 @@ def test_events_of_another_process_keep_the_time_between_them() -> None:
         run=SimpleNamespace(remembered={}, pipelines={}),
     )
     heard: list[Heard] = [
-        Heard("on_node_end", ("load", {}, 0.5), ("outer",), (item,), (), None, (), 1_000_000.0 + item)
+        Heard("on_node_end", ("load", {}, 0.5), ("outer",), (item,), (), None, (), None, 1_000_000.0 + item)
         for item in range(3)
     ]
     before = monotonic()

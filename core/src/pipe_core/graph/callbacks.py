@@ -27,12 +27,15 @@ class CallbackContext:
             process, nearly.
         behind: Of what happened in another process: how many seconds `time` is behind the wall clock there. Else None.
         marks: Of the end of a node that has been called: what companions gave for the call.
+        failure: Of the end of a pipeline, of one inside of another, or of an item: what it has failed with, whether its
+            nodes could say so or not. None where it has not failed, also if something else has ended it.
     """
 
     __slots__ = (
         "_pipelines",
         "_values",
         "behind",
+        "failure",
         "hierarchy_path",
         "item",
         "marks",
@@ -56,6 +59,7 @@ class CallbackContext:
         self.time = 0.0
         self.behind: float | None = None
         self.marks: tuple[Any, ...] = ()
+        self.failure: Exception | None = None
         self._values = values
         self._pipelines = pipelines
 

@@ -378,6 +378,7 @@ class Flow:
     def _lose(self, frame: Frame, step: Step | None, error: Exception) -> None:
         """*step* has failed. If the run goes on, then with what does not need it, or without the item."""
         group = frame.group
+        frame.has_failed(error)
         if not self.run.goes_on:
             self.fail(error)
             return
@@ -459,8 +460,7 @@ class Flow:
                     self._is_ready(frame, step)
 
     def _begins(self, one: Group | Frame) -> None:
-        scope = one.scope if isinstance(one, Group) else one.group.scope
-        if scope.teller is not None:
+        if one.is_told:
             with self._lock:
                 self._begun[one] = None
             one.begins()

@@ -38,6 +38,7 @@ class Group:
         open: How many of them have not ended.
         is_read: Whether there are no more items than those that wait or have begun.
         is_lost: Whether nobody needs it any more, because one of them has failed.
+        failure: The first error of one of them.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Group:
         "count",
         "errors",
         "failed",
+        "failure",
         "is_lost",
         "is_read",
         "item",
@@ -82,12 +84,18 @@ class Group:
         self.errors: list[Exception] = []
         self.count = self.open = 0
         self.is_read = self.is_lost = False
+        self.failure: Exception | None = None
         self.began = 0.0
 
     @property
     def mapped(self) -> bool:
         """Whether it is a map."""
         return self.around is not None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody is told of it, there or in the pipeline around it."""
+        return self.scope.teller is not None or (self.parent is not None and self.parent[0].is_told)
 
     @property
     def is_low(self) -> bool:
@@ -126,7 +134,7 @@ class Group:
         if self.around is not None:
             self.around.ends()
         if self.parent is not None:
-            self.parent[0].level.nested_ends(self.scope.pipeline, self.began)
+            self.parent[0].level.nested_ends(self.scope.pipeline, self.began, self.failure)
 
 
 class Frame:
@@ -136,6 +144,7 @@ class Frame:
         group: Which it belongs to.
         index: Its place there.
         inputs: What it was given.
+        failure: What it has failed with, first.
         is_whole: Whether all its steps run in one go, by somebody who says what happens to them.
         known_as: Of one that runs in one go, the signature of its results if all of them were known.
         level: What is told of it.
@@ -149,6 +158,7 @@ class Frame:
     """
 
     __slots__ = (
+        "failure",
         "group",
         "index",
         "inputs",
@@ -172,6 +182,7 @@ class Frame:
         self.level = Level(group.scope, (*group.item, group.count) if group.mapped else group.item)
         self.inputs = inputs
         self.is_whole = is_whole
+        self.failure: Exception | None = None
         self.known_as: str | None = None
         self.values = values_of(self.plan, inputs, group.scope, None if group.around is None else group.around.signed)
         self.missing = [step.needs for step in self.plan.steps]
@@ -181,6 +192,11 @@ class Frame:
         self.running = 0
         self.outcome: dict[str, Any] | None = None
         group.count += 1
+
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody is told of it."""
+        return self.group.scope.teller is not None
 
     def is_around(self, other: Group | Frame) -> bool:
         """Whether it is inside of nothing itself, and *other* is inside of it, however deep."""
@@ -198,10 +214,19 @@ class Frame:
     def ends(self) -> None:
         """It has ended: say so."""
         if not self.is_whole:
-            self.level.ends(self.plan.found(self.values))
+            self.level.ends(self.plan.found(self.values), self.failure)
         if self.group.around is not None:
             known = self.known_as if self.is_whole else self.level.known_as(self.plan, self.values)
-            self.group.around.item_ends(self.index, known)
+            self.group.around.item_ends(self.index, known, self.failure)
+
+    def has_failed(self, error: Exception) -> None:
+        """It has failed with *error*, and with it all that is around it."""
+        frame: Frame | None = self
+        while frame is not None:
+            group = frame.group
+            frame.failure = frame.failure or error
+            group.failure = group.failure or error
+            frame = None if group.parent is None else group.parent[0]
 
     @property
     def is_lost(self) -> bool:

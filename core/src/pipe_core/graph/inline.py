@@ -35,10 +35,15 @@ def run_plan(
         return None
     level = Level(scope, item)
     level.begins(plan, values)
+    failed: BaseException | None = None
     try:
         _run_steps(plan, values, level, failures)
+        failed = failures[0] if failures else None
+    except BaseException as error:
+        failed = error
+        raise
     finally:
-        level.ends(plan.found(values))
+        level.ends(plan.found(values), failed)
     return level.known_as(plan, values)
 
 
@@ -132,6 +137,7 @@ def run_by_own_engine(step: Step, values: Values, level: Level) -> None:
     engine, inputs = node.pipeline.engine, step.inputs(values)
     options = {"within": level} if getattr(engine, "takes_within", False) else {}
     began = level.nested_begins(node.pipeline)
+    failed: BaseException | None = None
     try:
         if node.is_mapped:
             found = engine.map(
@@ -141,21 +147,26 @@ def run_by_own_engine(step: Step, values: Values, level: Level) -> None:
         else:
             found = engine.run(node.pipeline, node.inner(inputs), node.wanted, **options)
             step.store(values, tuple(found[name] for name in node.wanted))
+    except BaseException as error:
+        failed = error
+        raise
     finally:
-        level.nested_ends(node.pipeline, began)
+        level.nested_ends(node.pipeline, began, failed)
 
 
 def _run_nested(step: Step, node: PipelineNode, values: Values, level: Level) -> None:
     inner = level.scope.within(node.pipeline, step.index)
     inputs = step.inputs(values)
     began = level.nested_begins(node.pipeline)
+    failed: BaseException | None = None
     try:
         step.store(values, _found_inside(node, inputs, inner, level.item))
-    except Exception as error:
+    except BaseException as error:
+        failed = error
         explain(error, step, values, level.scope, level.item)
         raise
     finally:
-        level.nested_ends(node.pipeline, began)
+        level.nested_ends(node.pipeline, began, failed)
 
 
 def _found_inside(node: PipelineNode, inputs: dict[str, Any], inner: Scope, item: Item) -> tuple[Any, ...]:
@@ -174,13 +185,17 @@ def _found_inside(node: PipelineNode, inputs: dict[str, Any], inner: Scope, item
 def _run_item(node: PipelineNode, inputs: dict[str, Any], around: MapLevel, index: int) -> dict[str, Any]:
     around.item_begins(index)
     known = None
+    failed: BaseException | None = None
     try:
         plan = node.plan(inputs)
         values = values_of(plan, inputs, around.scope, around.signed)
         known = run_plan(plan, values, around.scope, (*around.item, index))
         return plan.results(values)
+    except BaseException as error:
+        failed = error
+        raise
     finally:
-        around.item_ends(index, known)
+        around.item_ends(index, known, failed)
 
 
 def _run_once(node: PipelineNode, inputs: dict[str, Any], scope: Scope, item: Item) -> dict[str, Any]:
@@ -201,15 +216,17 @@ def each_in_line(
             values = values_of(plan, inputs, scope, around.signed)
             around.item_begins(index)
             known = None
+            failed: Exception | None = None
             try:
                 known = run_plan(plan, values, scope, (index,))
                 found: tuple[dict[str, Any], ItemFailure | None] = plan.results(values), None
             except Exception as error:
+                failed = error
                 if not scope.run.goes_on or error is scope.run.ended_by:
                     raise
                 found = dict.fromkeys(plan.outputs), ItemFailure(index, inputs, error)
             finally:
-                around.item_ends(index, known)
+                around.item_ends(index, known, failed)
             yield found
     finally:
         around.ends()

@@ -50,11 +50,19 @@ class Level:
         if self.scope.teller is not None:
             self._context = self.scope.context(self.item)
 
-    def ends(self, outputs: dict[str, Any]) -> None:
-        """It has ended."""
+    def ends(self, outputs: dict[str, Any], failed: BaseException | None = None) -> None:
+        """It has ended, or *failed*."""
         teller = self.scope.teller
         if teller is not None:
-            teller.tell("on_pipeline_end", self.scope.pipeline.id, outputs, monotonic() - self._began, self._context)
+            lasted, context = monotonic() - self._began, self._at_end(failed)
+            teller.tell("on_pipeline_end", self.scope.pipeline.id, outputs, lasted, context)
+
+    def _at_end(self, failed: BaseException | None) -> CallbackContext | None:
+        if failed is None:
+            return self._context
+        context = self.scope.context(self.item, failed)  # others share the one that there is
+        context.nodes_to_run = None if self._context is None else self._context.nodes_to_run
+        return context
 
     def node_begins(self, step: Step, values: Values) -> float:
         """A step begins. Gives when."""
@@ -130,12 +138,12 @@ class Level:
             teller.tell("on_nested_pipeline_start", self.scope.pipeline.id, child.id, self._context)
         return monotonic()
 
-    def nested_ends(self, child: Pipeline, began: float) -> None:
-        """It has ended."""
+    def nested_ends(self, child: Pipeline, began: float, failed: BaseException | None = None) -> None:
+        """It has ended, or *failed*."""
         teller = self.scope.teller
         if teller is not None:
-            lasted = monotonic() - began
-            teller.tell("on_nested_pipeline_end", self.scope.pipeline.id, child.id, lasted, self._context)
+            lasted, context = monotonic() - began, self._at_end(failed)
+            teller.tell("on_nested_pipeline_end", self.scope.pipeline.id, child.id, lasted, context)
 
 
 class MapLevel:
@@ -174,14 +182,14 @@ class MapLevel:
             self._started[index] = monotonic()
             teller.tell("on_map_item_start", index, self.scope.context((*self.item, index)))
 
-    def item_ends(self, index: int, known_as: str | None = None) -> None:
-        """An item has ended; without running, if it is *known_as* something."""
+    def item_ends(self, index: int, known_as: str | None = None, failed: BaseException | None = None) -> None:
+        """An item has ended, or *failed*; without running, if it is *known_as* something."""
         teller = self.scope.teller
         if teller is not None:
             if known_as is not None:
                 teller.tell("on_map_item_cached", index, known_as, self.scope.context((*self.item, index)))
             lasted = monotonic() - self._started.pop(index)
-            teller.tell("on_map_item_end", index, lasted, self.scope.context((*self.item, index)))
+            teller.tell("on_map_item_end", index, lasted, self.scope.context((*self.item, index), failed))
 
     def ends(self) -> None:
         """The map has ended."""

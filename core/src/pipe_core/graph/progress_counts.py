@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipe_core.kernel.errors import RunCancelledError
@@ -22,6 +23,8 @@ Key = tuple[Path, "Item"]
 How = Literal["good", "cached", "failed", "lost"]
 """How something has ended. What is lost did not fail itself: something else has ended it."""
 
+_CANCELLED: Final = (RunCancelledError, CancelledError)
+"""What is raised where a run ends, by nodes that are no reason for it."""
 _LATELY: Final = 10.0
 """The rate is that of so many seconds, the last ones,"""
 _LEAST: Final = 5
@@ -57,12 +60,6 @@ class Count:
             self.failed += 1
         elif how == "cached":
             self.cached += 1
-
-    def settle(self) -> None:
-        """The run goes on, so what seemed to be lost has failed: its worker was killed, and could not say so."""
-        self.done += self.lost
-        self.failed += self.lost
-        self.lost = 0
 
     def rate(self, now: float) -> float:
         """So many a second, lately. For one thread."""
@@ -176,13 +173,13 @@ class Failure:
     Args:
         order: The how many-th it was.
         error: What was raised.
-        node: By which node.
+        node: By which node; None where nobody knows, because a worker died on a whole item.
         item: For which item.
     """
 
     __slots__ = ("error", "item", "node", "order")
 
-    def __init__(self, order: int, error: Exception, node: str, item: Item) -> None:
+    def __init__(self, order: int, error: Exception, node: str | None, item: Item) -> None:
         self.order, self.error, self.node, self.item = order, error, node, item
 
 
@@ -236,10 +233,13 @@ class Counts:
         key = (ctx.hierarchy_path, ctx.item)
         activation, place, item = self._activations[key], self._place(ctx), self._items.get(key)
         how = activation.end()
+        if ctx.failure is not None:
+            how = "failed"
         for node, (order, error) in activation.errors.items() if how == "failed" else ():
             place.nodes[node].add("failed")
-            if self.failure is None or order < self.failure.order:
-                self.failure = Failure(order, error, node, ctx.item)
+            self._has_failed(order, error, node, ctx.item)
+        if ctx.failure is not None and self.failure is None:  # by what no node has raised
+            self._has_failed(self._next_order(), ctx.failure, None, ctx.item)
         if not activation.open:
             del self._activations[key]
         elif how in ("good", "cached"):  # the others go on
@@ -261,7 +261,10 @@ class Counts:
         if activation is None:
             return
         ends = activation.ends.get(child)
-        how: How = ends.take() if ends is not None else "good"  # of one that has other callbacks nothing is heard
+        how: How = ends.take() if ends is not None else "good"
+        if ends is None and ctx.failure is not None:  # of one that has other callbacks nothing else is heard
+            activation.errors[self._named(child, ctx)] = self._next_order(), ctx.failure
+            return
         activation.has_failed |= how == "failed"
         activation.done += how in ("good", "cached")
         activation.cached += how == "cached"
@@ -307,9 +310,17 @@ class Counts:
     def node_fails(self, node: str, error: BaseException, ctx: CallbackContext) -> None:
         """It has raised *error*."""
         activation = self._activations.get((ctx.hierarchy_path, ctx.item))
-        if activation is not None and isinstance(error, Exception) and not isinstance(error, RunCancelledError):
-            self._errors += 1
-            activation.errors[node] = self._errors, error
+        if activation is None or not isinstance(error, Exception) or isinstance(error, _CANCELLED):
+            return
+        activation.errors[node] = self._next_order(), error
+
+    def _has_failed(self, order: int, error: Exception, node: str | None, item: Item) -> None:
+        if self.failure is None or order < self.failure.order:
+            self.failure = Failure(order, error, node, item)
+
+    def _next_order(self) -> int:
+        self._errors += 1
+        return self._errors
 
     # --- maps ---
 
@@ -344,9 +355,6 @@ class Counts:
         if ends is None:
             ends = self._items[key] = Ends()
         ends.open += 1
-        items = self._places[ctx.hierarchy_path].items
-        if items is not None and items.lost:
-            items.settle()
 
     def item_ends(self, ctx: CallbackContext) -> None:
         """It has ended."""
@@ -355,7 +363,11 @@ class Counts:
         ends.open -= 1
         if not ends.open:
             del self._items[key]
-        self._item(ctx, ends.take())
+        how = ends.take()
+        if ctx.failure is not None and how != "failed":  # a worker died on all of it, or its results cannot travel
+            how = "failed"
+            self._has_failed(self._next_order(), ctx.failure, None, ctx.item)
+        self._item(ctx, how)
 
     def item_is_cached(self, ctx: CallbackContext) -> None:
         """It does not run."""

@@ -176,10 +176,11 @@ def _reason(counts: Counts) -> str:
     assert failure is not None
     items = counts.root.items
     first = "first " if items is not None and items.failed > 1 else ""
-    where = f"{first}in node '{_short(failure.node)}'"
-    where += f" of item {', '.join(map(str, failure.item))}" if failure.item else ""
+    where = [] if failure.node is None else [f"node '{_short(failure.node)}'"]
+    where += [f"item {', '.join(map(str, failure.item))}"] if failure.item else []
     message = one_line(failure.error)
-    return f"{type(failure.error).__name__}{': ' if message else ''}{message} ({where})"
+    text = f"{type(failure.error).__name__}{': ' if message else ''}{message}"
+    return f"{text} ({first}in {' of '.join(where)})" if where else text
 
 
 # --- the table ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import CancelledError
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -197,6 +198,14 @@ class Run:
         if self.ended_by is not None:
             raise self.ended_by
 
+    def is_failure(self, error: BaseException | None) -> bool:
+        """Whether *error* is about what has raised it, and not about the end of the run."""
+        if not isinstance(error, Exception) or isinstance(error, RunCancelledError) or error is self.ended_by:
+            return False
+        if self._stopped and isinstance(error, CancelledError):
+            return False
+        return self.around is None or self.around.is_failure(error)
+
     def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The result of *coroutine*, which runs on the loop of the run, and not longer than the run may take."""
         home = self._outermost._home
@@ -308,6 +317,9 @@ class Scope:
         """The scope of a pipeline that is nested here, in that step of the plan; -1 where nobody is told."""
         return Scope(self.run, pipeline, self, step=step)
 
-    def context(self, item: Item) -> CallbackContext:
-        """What callbacks are told of the place of an event."""
-        return CallbackContext(self.path, item, self.run.remembered, self.run.pipelines, self.steps)
+    def context(self, item: Item, failed: BaseException | None = None) -> CallbackContext:
+        """What callbacks are told of the place of an event; of an end also if it has *failed*."""
+        found = CallbackContext(self.path, item, self.run.remembered, self.run.pipelines, self.steps)
+        if isinstance(failed, Exception) and self.run.is_failure(failed):
+            found.failure = failed
+        return found

@@ -14,7 +14,7 @@ from pipe_core.graph.inline import call_step, run_plan
 from pipe_core.graph.keeping import signatures_of, values_for
 from pipe_core.graph.levels import Level
 from pipe_core.graph.plan import Plan, Values
-from pipe_core.graph.relay import Heard, Recorder
+from pipe_core.graph.relay import Heard, Recorder, failing, packed
 from pipe_core.graph.scope import Item, Run, Scope
 from pipe_core.graph.travelling import blame_outputs
 from pipe_core.runtime.wire import dumps, open_error, pack_error
@@ -72,15 +72,18 @@ def _at(home: Home, run: Run, heard: list[Heard], listens: bytes | None) -> tupl
     return pipeline.plan_for(wanted, given), scope
 
 
-def _packed(answer: Answer, names: Sequence[str]) -> bytes:
-    """*answer* as bytes. An output that cannot travel is its item's error."""
+def _packed(answer: Answer, names: Sequence[str], node: str | None = None) -> bytes:
+    """*answer* as bytes. An output that cannot travel is the error of its item, or of the *node* that it is about."""
+    answer.events = packed(answer.events)
     try:
         return dumps(answer)
     except Exception:  # whatever somebody else's code raises
         answer.events = [_travelling(one) for one in answer.events]
         for place, end in enumerate(answer.ends):
             if not isinstance(end, bytes) and not _travels(end):
-                answer.ends[place] = pack_error(blame_outputs(names, end))
+                answer.ends[place] = error = pack_error(blame_outputs(names, end))
+                if node is not None:
+                    answer.events = failing(answer.events, node, error)
         return dumps(answer)
 
 
@@ -124,7 +127,7 @@ def step_there(
     except BaseException as error:
         end = pack_error(error)
     answer = Answer([end], monotonic() - began, heard, signatures_of(values, step.outputs) or {})
-    return _packed(answer, step.node.outputs)
+    return _packed(answer, step.node.outputs, step.node.name)
 
 
 def items_there(
