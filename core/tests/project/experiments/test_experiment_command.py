@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -237,7 +238,8 @@ def test_any_optimizer_does_by_path_by_class_with_options_or_made() -> None:
 
 
 def test_without_pipe_ml_the_default_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pipe_ml", None)
+    for name in ("pipe_ml", "pipe_ml.optuna"):
+        monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(OptimizerMissingError) as caught:
         experiment(lambda point: pytest.fail("nothing runs"), optimizer=None).execute()

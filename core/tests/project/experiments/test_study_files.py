@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipe_core.project.experiments import ExperimentCommand, StudyError, StudyInUseError
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.project.experiments import ExperimentCommand, RandomSearch, StudyError, StudyInUseError
 from pipe_core.project.experiments.study import StoredTrial, Study, open_study
 
 SPACE = {"x": (-5.0, 10.0), "n": (1, 9), "kind": [(1, 2), None, "c"]}
@@ -194,6 +195,51 @@ def test_a_damaged_line_is_told_by_its_number(tmp_path: Path) -> None:
 
     with pytest.raises(StudyError, match="damaged in line 4"):
         experiment(path).execute()
+
+
+def test_of_a_damaged_study_only_the_trial_without_lines_is_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "study.jsonl"
+    whole = experiment(path).execute()
+    lines = path.read_bytes().splitlines(keepends=True)
+
+    path.write_bytes(b"".join(line for line in lines if b'"number":3' not in line))
+    mended = experiment(path).execute()
+    assert sorted(map(str, (trial.point for trial in mended.trials))) == sorted(str(one.point) for one in whole.trials)
+
+    path.write_bytes(b"".join(line for line in lines if b'"number":3,"status":"running"' not in line))
+    with pytest.raises(StudyError, match="trial 3 has no point"):
+        experiment(path).execute()
+
+
+def test_an_optimizer_that_cannot_resume_is_told_what_ended(path: Path) -> None:
+    class Told:
+        def __init__(self, space: Any, *, random_state: int | None) -> None:
+            self.search = RandomSearch(space, random_state=random_state)
+
+        def ask(self, n: int = 1) -> list[Any]:
+            return self.search.ask(n)
+
+        def tell(self, point: Any, value: float | None) -> None:
+            all_told.append((point, value))
+
+        best = None
+
+    experiment(path, n_calls=3).execute()
+    all_told: list[Any] = []
+
+    result = experiment(path, n_calls=4, optimizer=Told).execute()
+
+    assert all_told == [(trial.point, trial.value) for trial in result.trials]
+
+
+def test_a_grid_of_other_steps_is_refused_where_it_would_be_left_unfinished(path: Path) -> None:
+    numbers = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
+    ExperimentCommand(lambda p: p["x"], numbers, 9, 0, optimizer="grid", study=path).execute()
+
+    with pytest.raises(OptionsError, match="The grid has 21 points"):
+        ExperimentCommand(lambda p: p["x"], numbers, 16, 0, optimizer="grid", study=path).execute()
+    steps = ("grid", {"steps": 3})
+    assert len(ExperimentCommand(lambda p: p["x"], numbers, 16, 0, optimizer=steps, study=path).execute().trials) == 9
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such locks there")

@@ -64,7 +64,9 @@ class ExperimentCommand:
         if max_parallel is not None:
             _check_count("max_parallel", max_parallel)
         if random_state is not None and (isinstance(random_state, bool) or not _is_seed(random_state)):
-            raise OptionsError(f"random_state={short_repr(random_state)} is no seed: give a whole number from 0 on.")
+            raise OptionsError(
+                f"random_state={short_repr(random_state)} is no seed: give a whole number from 0 to 2**32 - 1."
+            )
         if on_error not in get_args(OnError):
             raise OptionsError(f"on_error='{on_error}' is not known. Choose 'raise' or 'continue'.")
         if random_state is not None and _is_made(optimizer):

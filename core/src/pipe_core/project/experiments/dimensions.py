@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Final, TypeAlias
 
 from pipe_core.kernel.error_text import short_repr
@@ -50,7 +51,7 @@ class Float:
 
     def holds(self, value: Any) -> bool:
         """Whether *value* is one."""
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        return _is_a(Real, value) and self.low <= float(value) <= self.high
 
     def to_plain(self, value: float) -> float:
         """*value* for a file."""
@@ -99,7 +100,7 @@ class Integer:
 
     def holds(self, value: Any) -> bool:
         """Whether *value* is one."""
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+        return _is_a(Integral, value) and self.low <= int(value) <= self.high
 
     def to_plain(self, value: int) -> int:
         """*value* for a file."""
@@ -177,6 +178,10 @@ Dimension: TypeAlias = Float | Integer | Categorical
 def _key(choice: Any) -> Any:
     """What tells choices apart: 1, 1.0 and True are three."""
     return (type(choice).__name__, choice) if isinstance(choice, _SCALARS) else ("", repr(choice))
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float:

@@ -34,17 +34,22 @@ class GridSearch:
         if steps is not None and steps < 1:
             text = f"steps={steps} leaves nothing of a range. Give 1 or more."
             raise OptionsError(text, problems={"steps": "below 1"})
-        self._points = _grid(self._space, steps or (5 if n_calls is None else _most_steps(self._space, n_calls)))
-        if n_calls is not None and len(self._points) > n_calls:
-            raise OptionsError(
-                f"The grid has {len(self._points):,} points, and n_calls={n_calls} lets some of them be left out. "
-                f"Give n_calls={len(self._points)}, fewer steps or choices, or optimizer='random'.",
-                problems={"n_calls": f"below {len(self._points)}"},
-            )
+        steps = steps or (5 if n_calls is None else _most_steps(self._space, n_calls))
+        self._check(_size(self._space, steps), n_calls)
+        self._points = _grid(self._space, steps)
+        self._n_calls = n_calls
         if random_state is not None:
             random.Random(random_state).shuffle(self._points)
         self._next = 0
         self._best: Best = None
+
+    def _check(self, points: int, n_calls: int | None) -> None:
+        if n_calls is not None and points > n_calls:
+            raise OptionsError(
+                f"The grid has {points:,} points, and n_calls={n_calls} lets some of them be left out. Give "
+                f"n_calls={points}, fewer steps or choices, or optimizer='random'.",
+                problems={"n_calls": f"below {points}"},
+            )
 
     def __len__(self) -> int:
         return len(self._points)
@@ -60,9 +65,14 @@ class GridSearch:
         self._best = better(self._best, point, value)
 
     def resume(self, ended: Sequence[tuple[Point, float | None]], running: Sequence[Point]) -> None:
-        """Leave out the points of an earlier run."""
+        """Leave out the points of an earlier run.
+
+        Raises:
+            OptionsError: What is left does not fit into `n_calls`: that run had a grid of other steps.
+        """
         tried = {_key(self._space, point) for point in (*(point for point, _ in ended), *running)}
         self._points = [point for point in self._points if _key(self._space, point) not in tried]
+        self._check(len(self._points) + len(ended) + len(running), self._n_calls)
         for point, value in ended:
             self.tell(point, value)
 

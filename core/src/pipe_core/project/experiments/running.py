@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
 
 from pipe_core.kernel.error_text import error_text, short_repr
-from pipe_core.project.experiments.errors import OptimizerError
+from pipe_core.project.experiments.errors import OptimizerError, StudyError
 from pipe_core.project.experiments.optimizer import Optimizer, ResumableOptimizer
 from pipe_core.project.experiments.space import Point, Space
 from pipe_core.project.experiments.study import StoredTrial, Study
@@ -78,7 +78,7 @@ class TrialLoop:
         Raises:
             Exception: What the objective raised, where that ends the experiment. What ran beside it was waited for.
             OptimizerError: The optimizer gave what is no point.
-            StudyError: The study cannot be written.
+            StudyError: The study cannot be written, or is damaged.
         """
         self._take_up()
         try:
@@ -102,13 +102,20 @@ class TrialLoop:
         trials = self._study.trials()
         if not trials:
             return
-        points = {trial.number: self._space.from_plain(trial.point) for trial in trials}
+        points = {trial.number: self._point(trial) for trial in trials}
         is_final = {"completed": True, "failed": self._on_error == "continue", "running": False}
         self._ended = {trial.number: trial for trial in trials if is_final[trial.status]}
         self._again = [(trial, points[trial.number]) for trial in trials if trial.number not in self._ended]
         self._next = trials[-1].number + 1
         self._resume([(points[number], trial.value) for number, trial in self._ended.items()])
         _log.info("the study has %d trials; %d of them are run again", len(trials), len(self._again))
+
+    def _point(self, trial: StoredTrial) -> Point:
+        try:
+            return self._space.from_plain(trial.point)
+        except (ValueError, TypeError) as error:
+            text = f"The study is damaged: trial {trial.number} has no point of the space: {error}. Restore the file."
+            raise StudyError(text, path=self._study.path) from error
 
     def _resume(self, ended: list[tuple[Point, float | None]]) -> None:
         if isinstance(self._optimizer, ResumableOptimizer):

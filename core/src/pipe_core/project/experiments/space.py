@@ -67,7 +67,7 @@ class Space:
         return values if self.named else list(values.values())
 
     def check(self, point: Any) -> Point:
-        """*point* itself, if it is one of this space.
+        """*point*, if it is one of this space, with numbers of Python's own.
 
         Raises:
             ValueError: It is none; says why.
@@ -77,7 +77,7 @@ class Space:
         for name, dimension in self.dimensions.items():
             if not dimension.holds(point[name]):
                 raise ValueError(f"{name} = {short_repr(point[name])} is not in {dimension!r}")
-        return {name: point[name] for name in self.dimensions}
+        return {name: one.from_plain(one.to_plain(point[name])) for name, one in self.dimensions.items()}
 
     def to_plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """*point* as data for a file."""

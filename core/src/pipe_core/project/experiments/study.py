@@ -39,6 +39,8 @@ class StoredTrial:
 class Study(Protocol):
     """Where an experiment keeps its trials. What a method was given is on the disk when it returns."""
 
+    path: str
+
     def header(self) -> dict[str, Any] | None:
         """What `begin` was given, or None for a study that has not begun."""
 
@@ -86,6 +88,8 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
 
 class MemoryStudy:
     """A study that is kept nowhere."""
+
+    path = ""
 
     def header(self) -> dict[str, Any] | None:
         """It never has begun before."""

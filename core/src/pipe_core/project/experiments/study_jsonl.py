@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pipe_core.formats.staging import sync_folder
 from pipe_core.project.experiments.errors import StudyError
 from pipe_core.project.experiments.study import VERSION, FileLock, StoredTrial, folded, foreign
+from pipe_core.project.experiments.trial import Status
 
 _FIRST: Final = b'{"pipe_study":'
 
@@ -27,7 +28,7 @@ class JsonlStudy:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.path = path, str(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path)
@@ -59,9 +60,13 @@ class JsonlStudy:
     def _trial(self, line: bytes, number: int) -> StoredTrial:
         fact = self._parsed(line, number)
         try:
-            return StoredTrial(**{"point": {}, **fact})
+            trial = StoredTrial(**{"point": {}, **fact})
         except TypeError:
             raise self._damaged(number, "it tells of no trial") from None
+        number_of_trial: Any = trial.number
+        if not isinstance(number_of_trial, int) or trial.status not in get_args(Status):
+            raise self._damaged(number, "it tells of no trial")
+        return trial
 
     def _parsed(self, line: bytes, number: int) -> Any:
         try:
@@ -71,8 +76,8 @@ class JsonlStudy:
 
     def _damaged(self, number: int, why: str) -> StudyError:
         text = (
-            f"The study {self._path} is damaged in line {number}: {why}. Nothing was changed. Remove the line to run "
-            f"its trial again, or restore the file."
+            f"The study {self._path} is damaged in line {number}: {why}. Nothing was changed. Restore the file, or "
+            f"remove all lines of that trial."
         )
         return StudyError(text, path=str(self._path))
 

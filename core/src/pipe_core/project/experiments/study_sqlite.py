@@ -34,7 +34,7 @@ class SqliteStudy:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.path = path, str(path)
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path)
