@@ -7,11 +7,12 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.families import FAMILIES
 from pipe_core.project.run_folder import write_whole
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from pipe_core.project.run_result import RunResult
 
 
-def write_manifest(path: Path, result: RunResult, commit: Commit | None) -> None:
+def write_manifest(path: Path, result: RunResult, parameters: Mapping[str, Any], commit: Commit | None) -> None:
     """Write it to *path*, whole."""
     facts = {
         **result.to_dict(),
+        "parameters": parameters,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": sys.platform,

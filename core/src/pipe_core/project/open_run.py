@@ -59,7 +59,16 @@ class OpenRun:
         """Write down how it ended."""
         if self.journal is not None and self.folder is not None:
             self.journal.write("end", status=result.status, seconds=round(result.duration, 6))
-            write_manifest(self.folder.manifest, result, self._commit)
+            plan = self._plan
+            parameters = {
+                **asked_as_data(plan.asked, self._project),
+                "executor": None if plan.executor is None else str(plan.executor),
+                "max_workers": plan.max_workers,
+                "ml": {
+                    name: {key: ml[key] for key in ("model_version", "hyperparams")} for name, ml in plan.ml.items()
+                },
+            }
+            write_manifest(self.folder.manifest, result, parameters, self._commit)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.journal is not None:

@@ -68,6 +68,10 @@ class Watch(PipelineCallback):
         """An attempt has failed."""
         if self._state.get_node_status(node_id) is not NodeStatus.RUNNING:
             return  # another one has ended the run, and this one was given up
+        if not isinstance(error, Exception):  # somebody wants an end
+            self._state.cancel_node_execution(node_id, error_text(error) or "")
+            self._write(node_id, "cancelled", error=error_text(error))
+            return
         attempt = self._state.node(node_id).attempt
         retry = self._retries.get(node_id)
         again = retry is not None and retry.after(attempt, error) is not None
