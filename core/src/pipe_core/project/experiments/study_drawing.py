@@ -89,7 +89,7 @@ def draw_history(trials: Sequence[Trial], best: int) -> str:
         *frame.heights(),
         *frame.below((tick, f"trial {tick:g}" if tick == whole[0] else f"{tick:g}") for tick in whole),
         f'<path class="fine" d="{"".join(_steps(frame, trials, first))}"/>',
-        *(_mark(frame, trial, trial.number, trial.number == best) for trial in shown),
+        *(_mark(frame, trial, trial.number, trial.number == best) for trial in _last(shown, best)),
     ]
     return f'<div class="wide">{frame.svg("The value of each trial, and the best one so far", parts)}</div>'
 
@@ -107,13 +107,18 @@ def draw_slice(trials: Sequence[Trial], best: int, name: str, key: Any, dimensio
     done = [trial for trial in trials if trial.value is not None][-MOST:]
     across, labels = _across(dimension)
     frame = _Frame(*SMALL, across, axis_of([trial.value for trial in done if trial.value is not None]))
-    places = ((trial, _place(dimension, trial.point[key])) for trial in done)
+    places = ((trial, _place(dimension, trial.point[key])) for trial in _last(done, best))
     parts = [
         *frame.heights(),
         *frame.below(labels),
         *(_mark(frame, trial, place, trial.number == best) for trial, place in places),
     ]
     return frame.svg(f"The value against {safe(name, 80)}", parts)
+
+
+def _last(trials: Sequence[Trial], best: int) -> list[Trial]:
+    """*trials* with the best one at the end, so that no other mark is drawn over it."""
+    return sorted(trials, key=lambda trial: trial.number == best)
 
 
 def _across(dimension: Dimension) -> tuple[Axis, list[tuple[float, str]]]:

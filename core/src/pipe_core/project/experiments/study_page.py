@@ -68,7 +68,7 @@ def _tiles(result: ExperimentResult) -> str:
     failed = f"{several(len(result.failed), 'trial')} failed" if result.failed else "none failed"
     seed = "" if result.random_state is None else f"random_state {result.random_state}"
     tiles = (
-        ("Best value", f"{result.fun:.6g}", f"of trial {_number_of_best(result)}"),
+        ("Best value", f"{result.fun:.4g}", f"of trial {_number_of_best(result)}"),
         ("Trials", number(len(result.trials)), failed),
         ("Time in trials", duration(spent), f"{duration(spent / len(result.trials))} each on average"),
         ("Optimizer", safe(result.optimizer.rpartition(":")[2], 40), seed),
