@@ -79,9 +79,9 @@ class _Loading:
             self._folder, allow_outside=self._allow_outside, allow_pickle=settings.allow_pickle, wrong=self._wrong
         )
         datasets = {name: data for name in self._section("catalog") if (data := self._dataset(name))}
-        nodes = {name: node for name in self._section("nodes") if (node := self._node(name))}
+        nodes = self._nodes = {name: node for name in self._section("nodes") if (node := self._node(name))}
         pipelines = {name: read for name in self._section("pipelines") if (read := self._pipeline(name))}
-        self._check_flow(nodes)
+        self._check_flow(nodes, pipelines)
         functions = {name: fn for name, node in nodes.items() if (fn := self._function(name, node))}
         datasets = {name: self._with_schema(data, ("catalog", name)) for name, data in datasets.items()}
         nodes = {name: self._with_schemas(node, ("nodes", name)) for name, node in nodes.items()}
@@ -119,13 +119,13 @@ class _Loading:
             self._check_node(node, value, ("nodes", name))
         return node
 
-    def _check_node(self, node: NodeConfig, said: Mapping[str, Any], place: Place) -> None:
+    def _check_node(self, node: NodeConfig, said: Any, place: Place) -> None:
         """Look at what stands in *node* itself: data sets, and where it runs."""
         self._check_executor(node.executor, (*place, "executor"))
         for side in ("input", "output"):
             for index, one in enumerate(getattr(node, side)):
                 if isinstance(one, DatasetConfig):
-                    is_list = isinstance(said.get(side), list | tuple)
+                    is_list = not isinstance(said, Mapping) or isinstance(said.get(side), list | tuple)
                     self._datasets.check(one, (*place, side, index) if is_list else (*place, side))
 
     def _check_executor(self, executor: Any, place: Place) -> None:
@@ -176,11 +176,9 @@ class _Loading:
         return names, overrides
 
     def _override(self, name: str, said: Any, place: Place, overrides: dict[str, dict[str, Any]]) -> None:
-        base = self._section("nodes")[name]
-        base = {"function": base} if isinstance(base, str) or callable(base) else base
         if not isinstance(said, Mapping):
             self._wrong("write what is otherwise for the node: {name: {key: value}}", place)
-        elif isinstance(base, Mapping):
+        elif (node := self._nodes.get(name)) is not None:
             for key in ("function", "module"):
                 if key in said:
                     self._wrong("another function is another node: say it under nodes:", (*place, key))
@@ -191,23 +189,28 @@ class _Loading:
                 checked = self._with_schemas(checked, place)
                 values = {key: getattr(checked, key) for key in others if others[key] is not None}
                 if "hyperparams" in values:
-                    values["hyperparams"] = {**(base.get("hyperparams") or {}), **values["hyperparams"]}
+                    values["hyperparams"] = {**node.hyperparams, **values["hyperparams"]}
                 overrides[name] = values
 
     # --- what they name ---
 
-    def _check_flow(self, nodes: Mapping[str, NodeConfig]) -> None:
-        """Every name among inputs is a data set, or something that a node gives."""
+    def _check_flow(self, nodes: Mapping[str, NodeConfig], pipelines: Mapping[str, PipelineConfig]) -> None:
+        """Every name of data is in the catalog, or a node gives it."""
         made = {one for node in nodes.values() for one in node.output if isinstance(one, str)}
-        known = {*self._section("catalog"), *made, *self._section("nodes")}
-        for name, node in nodes.items():
-            for index, one in enumerate(node.input):
+        known = {*self._section("catalog"), *made}
+        said: list[tuple[Place, tuple[Any, ...]]] = [
+            (("nodes", name, "input"), one.input) for name, one in nodes.items()
+        ]
+        for name, pipeline in pipelines.items():
+            said += [(("pipelines", name, side), getattr(pipeline, side)) for side in ("inputs", "outputs")]
+        for place, names in said:
+            for index, one in enumerate(names):
                 if isinstance(one, str) and one not in known:
                     text = (
                         f"there is no data set '{one}': it is not in the catalog, and no node gives it."
                         f"{suggestion(one, known)}{_known(self._section('catalog'))}"
                     )
-                    self._wrong(text, ("nodes", name, "input", index))
+                    self._wrong(text, (*place, index))
 
     def _function(self, name: str, node: NodeConfig) -> Callable[..., Any] | None:
         place = ("nodes", name, "module" if node.module else "function")

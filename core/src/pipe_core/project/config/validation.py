@@ -54,6 +54,8 @@ class Reader:
 
     def read(self, model: type[Model], value: Any, place: Place, **given: Any) -> Model | None:
         """The *model* of *value*, which stands at *place*; None where it is wrong, which is remembered."""
+        if isinstance(value, model):  # Python said it
+            return value.model_copy(update=given)
         if not isinstance(value, Mapping):
             self.wrong(f"it must be a mapping with keys such as {', '.join(_keys(model)[:3])}", place)
             return None
