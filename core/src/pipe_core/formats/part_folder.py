@@ -6,15 +6,15 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from pipe_core.formats.compression import SUFFIXES, compression_of
 from pipe_core.formats.exchange import exchange
-from pipe_core.formats.hidden_folder import HiddenFolder, hidden_folder, is_own, move, tidy
+from pipe_core.formats.hidden_folder import HiddenFolder, hidden_folder, is_own, move, take_over, tidy
 from pipe_core.formats.input_file import reading_errors
-from pipe_core.formats.staging import sync_folder
+from pipe_core.formats.staging import gone, sync_folder
 from pipe_core.kernel.errors import SinkError, SourceError
 
 _NUMBERED: Final = re.compile(r"part-(\d+)\..+")
@@ -239,7 +239,37 @@ class StagedFolder:
         return os.path.join(self._target, f"part-{number:0{_DIGITS}d}{self._suffix}")
 
 
-def holds(folder: str, parts: Sequence[Sequence[Any]]) -> bool:
+def resumed_folder(target: str, suffix: str, endings: Sequence[str], state: Mapping[str, Any]) -> StagedFolder | None:
+    """The folder that another process has staged, as it was at *state*; None where that is at the target already.
+
+    Args:
+        target: The folder that it becomes.
+        suffix: Of the part files, with the dot.
+        endings: What the part files end in that it may replace.
+        state: Its name as ``folder``, its ``parts``, and whether it is ``final``: whether these are in order.
+
+    Raises:
+        SinkError: It is gone, or not as it was, or its process lives.
+    """
+    place, parts, final = os.path.realpath(target), state["parts"], state["final"]
+    hidden = take_over(state["folder"], place, tuple(endings))
+    is_done = final and _holds(place, parts)
+    if hidden is None:
+        tidy(place)
+        if is_done:
+            return None
+        raise gone(target)
+    staged = StagedFolder(target, suffix, endings, hidden)
+    if is_done:  # what is hidden is what was replaced
+        staged.discard()
+        return None
+    if not (staged.has_whole(parts) if final else staged.hold(parts)):
+        staged.release()
+        raise gone(target, "some of its part files are missing")
+    return staged
+
+
+def _holds(folder: str, parts: Sequence[Sequence[Any]]) -> bool:
     """Whether the files *parts*, as `StagedFolder.keep_whole` told of them, are in *folder*."""
     found = {(ino, size) for _, ino, size in _files_in(folder)}
     return all((ino, size) in found for _, ino, size in parts)

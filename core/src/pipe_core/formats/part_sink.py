@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from pipe_core.formats.file_sink import FileSink
-from pipe_core.formats.hidden_folder import restore, supersede, take_over, tidy
+from pipe_core.formats.hidden_folder import restore, supersede
 from pipe_core.formats.part_encoder import LEAST, Arrival, PartEncoder, PartFormat, pieces_of
 from pipe_core.formats.part_folder import (
     StagedFolder,
     check_folder,
     check_replaceable,
     found_parts,
-    holds,
     part_suffix,
+    resumed_folder,
     with_compressions,
 )
 from pipe_core.formats.paths import path_of
-from pipe_core.formats.staging import gone, known_states, writing_errors
+from pipe_core.formats.staging import known_states, writing_errors
 from pipe_core.kernel.contracts import Mode, Payload
 from pipe_core.kernel.errors import SinkError, TargetExistsError
 
@@ -119,27 +119,12 @@ class PartSink:
             parts = state["parts"]
             self._columns = None if state["columns"] is None else tuple(state["columns"])
             self._kept, self._final = True, state["final"]
-            hidden = take_over(state["folder"], os.path.realpath(self._place), self._endings)
-            if self._final and holds(os.path.realpath(self._place), parts):
-                self._complete = True  # what is hidden is what was replaced
-            elif hidden is None:
-                raise gone(self.name)
-            if hidden is not None:
-                self._go_on(StagedFolder(self._place, self._suffix, self._endings, hidden), parts)
-            else:
-                tidy(os.path.realpath(self._place))
-
-    def _go_on(self, staged: StagedFolder, parts: Sequence[Sequence[Any]]) -> None:
-        self._staged = staged
-        if self._complete:
-            self._remove()
-            return
-        if not self._final:
-            self._names = [part[0] for part in parts]
-        if not (staged.has_whole(parts) if self._final else staged.hold(parts)):
-            raise gone(self.name, "some of its part files are missing")
-        if self._mode in ("error", "ignore") and self.exists() and not holds(os.path.realpath(self._place), parts):
-            self._check(self._mode)
+            self._staged = resumed_folder(self._place, self._suffix, self._endings, state)
+            self._complete = self._staged is None
+            if not self._final:
+                self._names = [part[0] for part in parts]
+            if not self._complete and mode in ("error", "ignore") and self.exists():
+                self._check(mode)
 
     def write(self, payload: Payload, count: int) -> None:
         """Take the next rows: note down what the workers have written, and write what they gave."""

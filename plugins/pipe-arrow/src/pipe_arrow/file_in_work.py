@@ -80,6 +80,14 @@ class FileInWork:
         self._staged[-1].write(tables)
         self.rows += sum(table.num_rows for table in tables)
 
+    def finish(self, kind: pa.DataType) -> SilentFile:
+        """The file at its end, with columns as `publish` has them. `write` cannot be called any more.
+
+        Raises:
+            Conflict: An integer is no float.
+        """
+        return self._finished(kind)
+
     def publish(self, kind: pa.DataType) -> None:
         """Make the file appear, with columns as the struct *kind* has them. `write` cannot be called any more.
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
 from pipe_arrow.file_in_work import FileInWork
+from pipe_arrow.silent_file import SilentFile
 from pipe_arrow.writers import Writing
-from pipe_core.formats.hidden_file import remove_left_files
+from pipe_core.formats.hidden_file import remove_kept_files, remove_left_files
+from pipe_core.formats.hidden_folder import supersede
 from pipe_core.formats.part_folder import StagedFolder, check_folder, check_replaceable, found_parts
 from pipe_core.kernel.contracts import Mode
+from pipe_core.kernel.errors import SinkError
 
 _UNLIMITED: Final = sys.maxsize
 
@@ -27,6 +30,12 @@ class Output(Protocol):
 
     def write(self, tables: list[pa.Table], kind: pa.DataType) -> None:
         """Take a row group."""
+
+    def checkpoint(self, kind: pa.DataType) -> dict[str, Any]:
+        """Make durable what was written, at its end. What another process needs to make it visible."""
+
+    def release(self) -> None:
+        """Let go of it. It stays where it is."""
 
     def publish(self, kind: pa.DataType) -> bool:
         """Make visible what was written. True when nothing can be written any more."""
@@ -44,11 +53,14 @@ class FileOutput:
     Args:
         path: Where it goes.
         writing: What it is.
+        whole: The file, where another process has written all of it.
     """
 
-    def __init__(self, path: str, writing: Writing) -> None:
+    def __init__(self, path: str, writing: Writing, whole: SilentFile | None = None) -> None:
         remove_left_files(path)
-        self._file = FileInWork(path, writing)
+        self._path = path
+        self._file = FileInWork(path, writing) if whole is None else None
+        self._whole = whole
 
     @property
     def room(self) -> int:
@@ -57,20 +69,41 @@ class FileOutput:
 
     def write(self, tables: list[pa.Table], kind: pa.DataType) -> None:
         """Take a row group."""
+        if self._file is None or self._whole is not None:
+            raise ended(self._path)
         self._file.write(tables, kind)
+
+    def checkpoint(self, kind: pa.DataType) -> dict[str, Any]:
+        """Bring the file to its end, and let it stay beside its place."""
+        return self._ended(kind).checkpoint()
+
+    def release(self) -> None:
+        """Close the file. It stays beside its place."""
+        if self._whole is not None:
+            self._whole.release()
 
     def publish(self, kind: pa.DataType) -> bool:
         """Put the file in its place."""
-        self._file.publish(kind)
+        self._ended(kind).publish()
+        remove_kept_files(self._path)
         return True
 
     def keep(self, kind: pa.DataType) -> str:
         """Leave the file beside its place."""
-        return self._file.keep(kind)
+        return self._ended(kind).keep()
 
     def discard(self) -> None:
         """Remove the file."""
-        self._file.discard()
+        if self._whole is not None:
+            self._whole.discard()
+        elif self._file is not None:
+            self._file.discard()
+
+    def _ended(self, kind: pa.DataType) -> SilentFile:
+        if self._whole is None:
+            assert self._file is not None  # it is one of the two
+            self._whole = self._file.finish(kind)
+        return self._whole
 
 
 class FolderOutput:
@@ -81,12 +114,20 @@ class FolderOutput:
         writing: What the part files are.
         suffixes: Of files of the format.
         mode: What becomes of a folder that is there.
+        whole: The part files, where another process has written all of them.
 
     Raises:
         SinkError: What is there is no folder, or one that is not replaced.
     """
 
-    def __init__(self, path: str, writing: Writing, suffixes: tuple[str, ...], mode: Mode) -> None:
+    def __init__(
+        self,
+        path: str,
+        writing: Writing,
+        suffixes: tuple[str, ...],
+        mode: Mode,
+        whole: StagedFolder | None = None,
+    ) -> None:
         check_folder(path)
         if mode == "overwrite":
             check_replaceable(path, suffixes)
@@ -97,7 +138,8 @@ class FolderOutput:
         self._suffixes = suffixes
         self._names: list[str] = []
         self._files: list[FileInWork] = []
-        self._folder = StagedFolder(path, suffixes[0], suffixes)
+        self._folder = whole or StagedFolder(path, suffixes[0], suffixes)
+        self._is_whole = whole is not None
 
     @property
     def room(self) -> int:
@@ -108,26 +150,43 @@ class FolderOutput:
 
     def write(self, tables: list[pa.Table], kind: pa.DataType) -> None:
         """Take a row group."""
+        if self._is_whole:
+            raise ended(self._path)
         if not self._files or self._files[-1].rows >= self._most:
             self._begin()
         self._files[-1].write(tables, kind)
 
+    def checkpoint(self, kind: pa.DataType) -> dict[str, Any]:
+        """Bring the part files to their end, and put them in order beside their place."""
+        self._bring_to_end(kind)
+        names, self._names = self._names, []
+        self._is_whole = True
+        return {"folder": self._folder.name, "parts": self._folder.keep_whole(names)}
+
+    def release(self) -> None:
+        """Let go of the hidden folder. It stays."""
+        self._folder.release()
+
     def publish(self, kind: pa.DataType) -> bool:
         """Put the folder in its place, or its one new file into the folder."""
-        if not self._files and not (self._mode == "append" and _holds_parts(self._path, self._suffixes)):
-            self._begin()
-        self._finish(kind)
+        if not self._is_whole:
+            self._bring_to_end(kind)
         if self._mode == "append":
             self._folder.add(self._names)
             self._names = []
-            return False
+            if self._is_whole:
+                self._folder.forget()
+                self._folder.discard()
+            return self._is_whole
         self._folder.publish(self._names, replaces=self._mode == "overwrite")
         self._folder.discard()
+        supersede(os.path.realpath(self._path))
         return True
 
     def keep(self, kind: pa.DataType) -> str:
         """Leave the folder beside its place."""
-        self._finish(kind)
+        if not self._is_whole:
+            self._finish(kind)
         return self._folder.keep(self._names)
 
     def discard(self) -> None:
@@ -136,6 +195,11 @@ class FolderOutput:
             file.discard()
         self._files = []
         self._folder.discard()
+
+    def _bring_to_end(self, kind: pa.DataType) -> None:
+        if not self._files and not (self._mode == "append" and _holds_parts(self._path, self._suffixes)):
+            self._begin()
+        self._finish(kind)
 
     def _begin(self) -> None:
         name = f"{secrets.token_hex(8)}{self._suffixes[0]}"
@@ -147,6 +211,11 @@ class FolderOutput:
         for file in self._files:
             file.publish(kind)
         self._files = []
+
+
+def ended(name: str) -> SinkError:
+    """Nothing can be written any more."""
+    return SinkError(f"{name!r} has been brought to its end. Nothing is written behind that.", sink=name)
 
 
 def columns_there(path: str, writing: Writing, suffixes: tuple[str, ...]) -> pa.DataType:

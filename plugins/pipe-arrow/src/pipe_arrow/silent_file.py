@@ -20,14 +20,15 @@ class SilentFile:
 
     Args:
         target: Where it goes. A symbolic link is followed: the link stays, the file that it names is replaced.
+        staged: The file, where another process has written it.
 
     Attributes:
         path: Where it is.
         failure: Why not everything was written.
     """
 
-    def __init__(self, target: str) -> None:
-        self._staged = StagedFile(target, readable=True)
+    def __init__(self, target: str, staged: StagedFile | None = None) -> None:
+        self._staged = staged or StagedFile(target, readable=True)
         self._file = _buffered(self._staged.raw)
         self._gone = False
         self.path = self._staged.path
@@ -73,6 +74,16 @@ class SilentFile:
 
     def close(self) -> None:
         """What writers call; nothing happens."""
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Make it durable where it is, at its end. What another process needs to put it in its place."""
+        self._file.flush()
+        return self._staged.checkpoint(final=True)
+
+    def release(self) -> None:
+        """Close it. It stays where it is."""
+        self._gone = True
+        self._staged.close()
 
     def publish(self) -> None:
         """Make it durable, and put it in the place of its target at once."""

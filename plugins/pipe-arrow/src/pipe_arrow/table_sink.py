@@ -14,10 +14,13 @@ from pipe_arrow.group_cutter import GroupCutter
 from pipe_arrow.output import FileOutput, FolderOutput, Output, columns_there
 from pipe_arrow.plain_values import MOST_FIELDS
 from pipe_arrow.python_values import values
+from pipe_arrow.silent_file import SilentFile
 from pipe_arrow.table_encoder import TableEncoder
 from pipe_arrow.writers import Writing
 from pipe_core.formats.hidden_folder import restore
-from pipe_core.formats.staging import writing_errors
+from pipe_core.formats.part_folder import resumed_folder
+from pipe_core.formats.staged_file import StagedFile
+from pipe_core.formats.staging import known_states, writing_errors
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import SinkError, TargetExistsError
 
@@ -44,6 +47,8 @@ class TableSink:
         self._output: Output | None = None
         self._encoder = TableEncoder(writing.format, fixed)
         self._count = 0
+        self._given: pa.DataType | None = None
+        self._kept = False
 
     @property
     def name(self) -> str:
@@ -71,8 +76,7 @@ class TableSink:
         self._kind = pa.struct([(name, self._fixed.get(name, pa.null())) for name in fields or ()])
         with self._errors():
             if self.exists() and mode in ("error", "ignore"):
-                text = f"{self.name!r} exists already. Use mode='overwrite', or another path."
-                raise TargetExistsError(text, sink=self.name)
+                raise self._refused_target()
             self._output = self._opened(mode)
 
     def _opened(self, mode: Mode) -> Output:
@@ -105,6 +109,59 @@ class TableSink:
                     output.write(group, self._columns())
                 self._count += table.num_rows
 
+    def write_table(self, table: Any) -> None:
+        """Take rows as a table of Arrow, or what hands itself over as one. Their types are kept as they are.
+
+        Raises:
+            SinkError: Its columns do not go together with those before.
+        """
+        output = self._began()
+        with self._errors():
+            whole = self._typed(table if isinstance(table, pa.Table) else pa.table(table))
+            if not self._count:
+                self._given = pa.struct(list(whole.schema))
+            self._widen(whole)
+            for group in self._cutter.add(whole, lambda: output.room):
+                output.write(group, self._columns())
+            self._count += whole.num_rows
+
+    def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
+        """Bring the files to their end, and let them stay where they are hidden. The state for `resume`.
+
+        Raises:
+            SinkError: It is not the end: a file of columns says at its end what is in it.
+        """
+        if not final:
+            text = f"{self.name!r} has no checkpoint before its end: a file of columns says at its end what is in it."
+            raise SinkError(text, sink=self.name)
+        output = self._began()
+        with self._errors():
+            self._flush(output)
+            state = output.checkpoint(self._columns())
+            self._kept = True
+            return {"output": state, "final": True}
+
+    def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Go on at the end, for `commit`.
+
+        Raises:
+            TargetExistsError: For ``error`` and ``ignore``: something else came to the target meanwhile.
+            SinkError: What was written is gone, or the run that wrote it goes on.
+        """
+        with writing_errors(self.name), known_states(self.name):
+            self._output = self._resumed({**state["output"], "final": state["final"]}, mode)
+            self._kept = True
+            if self._output is not None and mode in ("error", "ignore") and self.exists():
+                raise self._refused_target()
+
+    def _resumed(self, state: Mapping[str, Any], mode: Mode) -> Output | None:
+        if "folder" in state:
+            place = self._place()
+            folder = resumed_folder(place, self._suffixes[0], self._suffixes, state)
+            return None if folder is None else FolderOutput(place, self._writing, self._suffixes, mode, folder)
+        staged = StagedFile.resumed(self._path, state, readable=True)
+        return None if staged is None else FileOutput(self._path, self._writing, SilentFile(self._path, staged))
+
     def commit(self) -> None:
         """Make the files durable, and visible under their names."""
         if self._output is not None:
@@ -112,9 +169,11 @@ class TableSink:
                 self._flush(self._output)
                 if self._output.publish(self._columns()):
                     self._output = None
+                self._kept = False
 
     def abort(self, keep: bool = False) -> str | None:
         """Leave the target as it was; with *keep*, what was written is at the place returned."""
+        self._kept = False
         output, self._output = self._output, None
         if output is None:
             return None
@@ -129,8 +188,26 @@ class TableSink:
                 output.discard()
 
     def close(self) -> None:
-        """What was neither committed nor aborted is aborted."""
-        self.abort()
+        """What was neither checkpointed nor committed is aborted."""
+        if not self._kept:
+            self.abort()
+            return
+        output, self._output = self._output, None
+        if output is not None:
+            output.release()
+
+    def _refused_target(self) -> TargetExistsError:
+        text = f"{self.name!r} exists already. Use mode='overwrite', or another path."
+        return TargetExistsError(text, sink=self.name)
+
+    def _typed(self, table: pa.Table) -> pa.Table:
+        """*table* without what it says about itself, with columns of the types that were given."""
+        names = table.schema.names
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise SinkError(f"{self.name!r} would have the column {twice!r} twice. Rename one.", sink=self.name)
+        fields = [pa.field(field.name, self._fixed.get(field.name, field.type)) for field in table.schema]
+        return table.replace_schema_metadata(None).cast(pa.schema(fields))
 
     def _place(self) -> str:
         return self._path.rstrip("/" + os.sep) or os.sep
@@ -146,6 +223,8 @@ class TableSink:
 
     def _columns(self) -> pa.DataType:
         """The columns as they are written: those that there are, and those that somebody gave a type."""
+        if self._kind == self._given and not self._fixed:
+            return self._kind
         kinds = {field.name: field.type for field in self._kind}
         found = [(name, self._fixed[name] if name in self._fixed else rounded(kind)) for name, kind in kinds.items()]
         return pa.struct(found + [(name, kind) for name, kind in self._fixed.items() if name not in kinds])

@@ -107,6 +107,20 @@ class TableSource:
             if data is None:
                 return
 
+    def read_table(self) -> pa.Table:
+        """All records as one table. A column that only some files have, or of a wider type in some, fits all of them.
+
+        Raises:
+            SourceError: A file is damaged, or the columns do not go together.
+        """
+        tables: list[pa.Table] = []
+        for path, groups in self._files:
+            with reading_errors(path, lambda: sum(table.num_rows for table in tables)), self._how.opened(path) as file:
+                data = [batch for i in range(len(groups)) for batch in file.batches(i)]
+                tables.append(pa.Table.from_batches(data, file.schema).replace_schema_metadata(None))
+        with reading_errors(self.name):
+            return pa.concat_tables(tables, promote_options="permissive")
+
     def close(self) -> None:
         """Files are open only while they are read."""
 

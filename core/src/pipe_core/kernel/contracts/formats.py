@@ -212,6 +212,9 @@ class ResumableSink(Sink, Protocol):
     """A sink that a later process can go on with, where the one that wrote it was killed.
 
     The states are plain data that JSON can say. Who keeps one on stable storage loses nothing of what came before it.
+    What was checkpointed stays when the sink is closed without a commit; `abort` removes it. Who wants every row once
+    commits final states only. A sink that cannot do that everywhere says so by an attribute ``resumable``, which is
+    False then.
     """
 
     def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
@@ -227,6 +230,26 @@ class ResumableSink(Sink, Protocol):
         Where a final state has been committed already, all of it or some, the `commit` that follows brings it to its
         end, once. Raises `SinkError` when what the state names is gone.
         """
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class TabularSource(Source, Protocol):
+    """A source that has its records in columns, too."""
+
+    def read_table(self) -> Any:
+        """Between `open` and `close`: all records as one table of Arrow. Raises `SourceError`."""
+
+
+@runtime_checkable
+class TabularSink(Sink, Protocol):
+    """A sink that takes records in columns, too."""
+
+    def write_table(self, table: Any) -> None:
+        """Take the next rows as what has ``__arrow_c_stream__``, such as a table of Arrow. Raises `SinkError`."""
+
 
 @runtime_checkable
 class Format(Protocol):
