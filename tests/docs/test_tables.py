@@ -54,7 +54,7 @@ def executors_of_the_repository(root: Path) -> set[str]:
     found: set[str] = set()
     for path in [root / "core" / "pyproject.toml", *(root / "plugins").glob("*/pyproject.toml")]:
         project = tomllib.loads(path.read_text("utf-8"))["project"]
-        found |= set(project["entry-points"].get("pipe_core.executors", {}))
+        found |= set(project.get("entry-points", {}).get("pipe_core.executors", {}))
     return found
 
 
