@@ -1,0 +1,78 @@
+"""The runs of a project that were kept: what each was, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipe_core.project.journal import last_statuses, read_journal
+from pipe_core.project.run_folder import find_run, is_running, run_ids
+
+Status = Literal["running", "completed", "failed", "cancelled", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as its journal tells it.
+
+    Attributes:
+        run: Its id.
+        pipeline: The name of the pipeline; empty where it was killed before it could say.
+        status: How it ended; ``running`` where it goes on, ``killed`` where its process did not come to tell.
+        started: When it began, as ISO 8601, UTC; None alike.
+        ended: When it ended; None where it has not, or could not tell.
+        asked: What was asked for, as plain data.
+        nodes: The last status of each node, those that never began without one.
+    """
+
+    run: str
+    pipeline: str
+    started: str | None
+    ended: str | None
+    asked: Mapping[str, Any]
+    nodes: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run in a row of a table."""
+        return {
+            "run": self.run,
+            "pipeline": self.pipeline,
+            "status": self.status,
+            "started": self.started,
+            "ended": self.ended,
+        }
+
+
+def past_runs(runs: Path) -> Iterator[PastRun]:
+    """All runs in the folder *runs*, the oldest first."""
+    for run in run_ids(runs):
+        yield _past(runs / run)
+
+
+def past_run(runs: Path, run: str) -> PastRun:
+    """The run of that id, or of that beginning of one.
+
+    Raises:
+        RunNotFoundError: There is none.
+    """
+    return _past(find_run(runs, run))
+
+
+def _past(folder: Path) -> PastRun:
+    events = read_journal(folder / "journal.jsonl")
+    begins = [place for place, event in enumerate(events) if event.get("event") == "run"]
+    asked: Mapping[str, Any] = events[begins[0]] if begins else {}
+    last = events[begins[-1] :] if begins else events
+    end = next((event for event in last if event.get("event") == "end"), None)
+    status: Status = end["status"] if end is not None else "running" if is_running(folder) else "killed"
+    return PastRun(
+        run=folder.name,
+        pipeline=asked.get("pipeline", ""),
+        status=status,
+        started=asked.get("time"),
+        ended=None if end is None else end["time"],
+        asked=asked,
+        nodes={name: event["status"] for name, event in last_statuses(events).items()},
+    )

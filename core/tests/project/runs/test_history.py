@@ -1,0 +1,157 @@
+"""Runs that were kept, and backfills that go on where they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.project.backfill import backfill
+from pipe_core.project.dates import DateWindow
+from pipe_core.project.errors import ResumeError, RunFailedError, RunLockedError, RunNotFoundError
+from pipe_core.project.history import past_run, past_runs
+from pipe_core.project.project import Project
+from pipe_core.project.run_folder import Lease, RunFolder, take_up
+from pipe_core.project.runner import Runner
+
+CALLS: list[str] = []
+BAD: set[str] = set()
+
+
+def extract(*, start_date: str, end_date: str) -> list[dict[str, str]]:
+    CALLS.append(f"extract {start_date} {end_date}")
+    return [{"day": start_date}]
+
+
+def load(rows: list[dict[str, str]], start_date: str) -> str:
+    CALLS.append(f"load {start_date}")
+    if start_date in BAD:
+        raise ValueError(f"{start_date} is bad")
+    return rows[0]["day"]
+
+
+@pytest.fixture
+def whole() -> dict[str, Any]:
+    CALLS.clear()
+    BAD.clear()
+    return {
+        "nodes": {
+            "extract": {"function": extract, "output": "days"},
+            "load": {"function": load, "dependencies": "extract"},
+        },
+        "catalog": {"days": {"path": "days.jsonl"}},
+        "pipelines": {"daily": {"nodes": ["extract", "load"]}},
+    }
+
+
+def test_runs_are_listed_with_their_ends(whole: Any, tmp_path: Path) -> None:
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    good = runner.run("daily", start_date="2025-01-01", end_date="2025-01-01")
+    BAD.add("2025-01-02")
+    with pytest.raises(RunFailedError) as raised:
+        runner.run("daily", start_date="2025-01-02", end_date="2025-01-02")
+    rows = {row.run: row for row in past_runs(runner.runs)}
+    assert list(rows) == sorted([good.run, raised.value.result.run])
+    assert rows[good.run].status == "completed"
+    assert rows[raised.value.result.run].status == "failed"
+    assert rows[raised.value.result.run].nodes == {"extract": "completed", "load": "failed"}
+    assert set(rows[good.run].to_dict()) == {"run", "pipeline", "status", "started", "ended"}
+    assert past_run(runner.runs, good.run[:-2]).run == good.run
+    with pytest.raises(RunNotFoundError, match="begin with '2'"):
+        past_run(runner.runs, "2")
+
+
+def test_a_run_goes_on_where_it_failed(whole: Any, tmp_path: Path) -> None:
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    BAD.add("2025-01-02")
+    with pytest.raises(RunFailedError, match="pipe resume") as raised:
+        runner.run("daily", start_date="2025-01-02", end_date="2025-01-02")
+    run = raised.value.result.run
+    BAD.clear()
+    result = runner.resume(run)
+    assert CALLS == ["extract 2025-01-02 2025-01-02", "load 2025-01-02", "load 2025-01-02"]
+    assert result["load"] == "2025-01-02"
+    assert result.nodes["extract"].restored
+    assert not result.nodes["load"].restored
+    assert past_run(runner.runs, run).status == "completed"
+    assert runner.resume(run).statuses == {"extract": "completed", "load": "completed"}
+    assert len(CALLS) == 3
+
+
+def test_what_is_stored_nowhere_runs_again_if_it_is_needed(whole: Any, tmp_path: Path) -> None:
+    del whole["nodes"]["extract"]["output"]
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    BAD.add("2025-01-02")
+    with pytest.raises(RunFailedError) as raised:
+        runner.run("daily", start_date="2025-01-02", end_date="2025-01-02")
+    BAD.clear()
+    assert runner.resume(raised.value.result.run)["load"] == "2025-01-02"
+    assert [call.split()[0] for call in CALLS] == ["extract", "load", "extract", "load"]
+
+
+def test_a_project_that_changed_is_refused_unless_forced(whole: Any, tmp_path: Path) -> None:
+    BAD.add("2025-01-02")
+    with pytest.raises(RunFailedError) as raised:
+        Runner(Project.load(whole, folder=tmp_path)).run("daily", start_date="2025-01-02", end_date="2025-01-02")
+    BAD.clear()
+    run = raised.value.result.run
+    whole["nodes"]["load"]["retries"] = 2  # what is not done may change
+    whole["catalog"]["days"]["mode"] = "append"
+    changed = Runner(Project.load(whole, folder=tmp_path))
+    with pytest.raises(ResumeError, match="Node 'extract' was done"):
+        changed.resume(run)
+    assert changed.resume(run, force=True)["load"] == "2025-01-02"
+
+
+def test_a_run_that_goes_on_cannot_be_resumed(whole: Any, tmp_path: Path) -> None:
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    run = runner.run("daily", start_date="2025-01-02", end_date="2025-01-02").run
+    lease = Lease(runner.runs / run)
+    with pytest.raises(RunLockedError, match=r"goes on in process \d+ on"):
+        runner.resume(run)
+    lease.release()
+    runner.resume(run)
+
+
+def test_workers_of_a_run_that_was_taken_up_save_nothing(whole: Any, tmp_path: Path) -> None:
+    from pipe_core.project.errors import RunSupersededError
+
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    run = runner.run("daily", start_date="2025-01-02", end_date="2025-01-02").run
+    old = RunFolder(runner.runs / run, 1)
+    _, lease = take_up(runner.runs, run)
+    lease.release()
+    with pytest.raises(RunSupersededError, match="'extract' still ran"):
+        old.write_receipt("extract", {})
+
+
+def test_a_backfill_goes_on_where_it_was(whole: Any, tmp_path: Path) -> None:
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    BAD.add("2025-01-03")
+    window = DateWindow("2025-01-01", "2025-01-04")
+    pieces = list(backfill(runner, "daily", window, "1d"))
+    assert [piece.status for piece in pieces] == ["completed", "completed", "failed", "completed"]
+    assert "2025-01-03 is bad" in str(pieces[2].error)
+    BAD.clear()
+    CALLS.clear()
+    again = list(backfill(runner, "daily", window, "1d"))
+    assert [piece.status for piece in again] == ["done before", "done before", "completed", "done before"]
+    assert again[2].resumed
+    assert again[2].run == pieces[2].run
+    assert CALLS == ["load 2025-01-03"]
+    whole_again = list(backfill(runner, "daily", window, "2d", again=True))
+    assert [(str(piece.window), piece.status) for piece in whole_again] == [
+        ("2025-01-01..2025-01-02", "completed"),
+        ("2025-01-03..2025-01-04", "completed"),
+    ]
+
+
+def test_a_backfill_stops_at_a_failure_where_that_is_said(whole: Any, tmp_path: Path) -> None:
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    BAD.add("2025-01-01")
+    window = DateWindow("2025-01-01", "2025-01-04")
+    assert len(list(backfill(runner, "daily", window, "1d", stop_at_failure=True))) == 1
+    with pytest.raises(OptionsError, match="no length of time"):
+        list(backfill(runner, "daily", window, "every day"))
