@@ -29,6 +29,7 @@ class PastRun:
 
     run: str
     pipeline: str
+    status: Status
     started: str | None
     ended: str | None
     asked: Mapping[str, Any]
