@@ -176,3 +176,20 @@ def test_an_executor_that_a_node_was_given_stays_here_when_other_nodes_travel() 
         there = node(output_name="there")(lambda here: os.getpid())
         found = Pipeline([here, there]).run({"x": 1}, engine=engine)
     assert found["here"] == os.getpid() != found["there"]
+
+
+def test_a_timeout_is_kept_by_what_runs_the_node_whatever_is_around_it() -> None:
+    @node(timeout=0.3)
+    def slow(item: float) -> float:
+        time.sleep(item)
+        return item
+
+    with Engine("threads") as own, Engine("sync", "threads") as engine:
+        nested = [
+            Pipeline([Pipeline([slow], engine=own)]),
+            Pipeline([Pipeline([slow]).as_node(input_mapping={"item": "item"}, map_over="item")]),
+        ]
+        for pipeline, item, wrong in ((nested[0], 0.0, 2.0), (nested[1], [0.0, 0.0], [0.0, 2.0])):
+            assert pipeline.run({"item": item}, engine=engine)["slow"] == item
+            with pytest.raises(TaskTimeoutError):
+                pipeline.run({"item": wrong}, engine=engine)
