@@ -7,14 +7,20 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 import pipe_core
 from pipe_core import Capabilities, Kernel
 from pipe_core.kernel.families import FAMILIES
 from pipe_core.kernel.settings import KINDS
 from pipe_core.looks import exits
+from pipe_core.project.config import fields, models
+from pipe_core.project.config.files import TOP
 
 ISOLATION = {
     "none": "in the thread that calls",
@@ -156,6 +162,95 @@ def test_limits_are_those_of_the_security_page(root: Path) -> None:
         return [table for table in tables(text.replace("\n  |", "\n|")) if table[0] == ["option", "default", "of"]]
 
     assert limits(page(root, "reference/formats.md")) == limits((root / "SECURITY.md").read_text("utf-8")) != []
+
+
+# --- project files ---
+
+KINDS_OF_KEYS = {
+    fields.Text: "text",
+    str: "text",
+    fields.Names: "names",
+    fields.Selection: "selection",
+    fields.Positive: "number from 1",
+    fields.Iso: "date",
+    fields.Parameters: "parameters",
+    fields.Flag: "true or false",
+    fields.Seconds: "seconds",
+    fields.Delay: "seconds from 0",
+    fields.Factor: "factor from 1",
+    fields.Share: "0 to 1",
+    fields.Metrics: "names or mapping",
+    dict[str, Any]: "mapping",
+    Any: "any",
+    models.Flow: "data sets",
+    models.Retries: "number from 0, or retries",
+    models.Streaming: "true or false, or streaming",
+    models.Breaker: "true or false, or breaker",
+    models.ContractsConfig: "contracts",
+}
+ODD_KEYS = {
+    ("key of the project", "name"): ("text", "the folder's name"),
+    ("key of a data set", "format"): ("text", "by the path"),
+    ("key of a data set", "as"): (None, "by the format"),
+    ("key of a data set", "schema"): ("reference", "none"),
+    ("key of a contract", "schema"): ("reference", "required"),
+    ("key of a node", "function"): ("reference", "required"),
+    ("key of streaming", "trigger"): ("seconds, or `available_now`", "`1.0`"),
+    ("key of a pipeline", "nodes"): ("list of names", "required"),
+}
+GIVEN = {"key of a node": {"name"}, "key of a pipeline": {"name", "overrides"}}
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("key of the project", models.ProjectSettings),
+        ("key of a data set", models.DatasetConfig),
+        ("key of a node", models.NodeConfig),
+        ("key of retries", models.RetryConfig),
+        ("key of a breaker", models.BreakerConfig),
+        ("key of streaming", models.StreamingConfig),
+        ("key of a contract", models.ContractConfig),
+        ("key of a pipeline", models.PipelineConfig),
+    ],
+)
+def test_keys_of_project_files_are_those_of_the_models(root: Path, heading: str, model: type[BaseModel]) -> None:
+    (table,) = [one for one in tables(page(root, "reference/project-file.md")) if one[0][0] == heading]
+    shown = {name: (row[1], row[2]) for row in table[1:] for name in words([row[0]])}
+    hints = get_type_hints(model, include_extras=True)
+    known = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key in GIVEN.get(heading, ()):
+            continue
+        kind, default = ODD_KEYS.get((heading, key), (None, None))
+        known[key] = (kind or kind_of_key(hints[name]), default or default_of_key(field))
+    assert shown == known
+
+
+def kind_of_key(hint: Any) -> str:
+    """How the page calls what a key takes."""
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:
+        (hint,) = [one for one in get_args(hint) if one is not type(None)]
+    if get_origin(hint) is Literal:
+        return ", ".join(f"`{one}`" for one in get_args(hint))
+    return KINDS_OF_KEYS[hint]
+
+
+def default_of_key(field: FieldInfo) -> str:
+    """How the page calls what holds where a key is left out."""
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default is None:
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`" if isinstance(default, str | int | float) else "nothing"
+
+
+def test_top_keys_of_project_files_are_those_that_are_read(root: Path) -> None:
+    assert sorted(words(column(page(root, "reference/project-file.md"), "top key"))) == sorted(TOP)
 
 
 # --- command line, API ---
