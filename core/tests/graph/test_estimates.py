@@ -93,6 +93,20 @@ def test_a_map_takes_what_its_items_do_as_far_as_their_number_is_known() -> None
     assert "As before it takes at least 2 s" in str(found)
 
 
+def test_where_only_a_cluster_knows_how_many_run_at_once_that_is_not_known() -> None:
+    class Theirs:
+        def run(self, *_: Any, **__: Any) -> Any: ...
+
+        def map(self, *_: Any, **__: Any) -> Any: ...
+
+    theirs: Any = Theirs()
+    found = DIAMOND.plan({"x": 1}, engine=theirs, timings=KNOWN)
+    assert found.estimate is not None
+    assert (found.estimate.seconds, found.estimate.unknown) == (8, ("how many calls 'Theirs' runs at once",))
+    alone = Pipeline([step("a", "x"), step("b", "a")]).plan({"x": 1}, engine=theirs, timings=KNOWN)
+    assert seconds(alone)[0] == 3, "that does not matter where nothing could run at once"
+
+
 def test_where_only_the_run_knows_them_there_are_as_many_items_as_before() -> None:
     ran = RunRecorder()
     each = Pipeline([node(name="first")(lambda i: i), node(output_name="second")(lambda first: first)], name="each")

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Work = Mapping[tuple[str, ...], tuple[float, int]]
-"""By what bounds it, seconds of calls, and how many of them run at once."""
+Bound = tuple[str, ...]
+"""What lets only so many calls run at once: an executor, whose name is the first part, or a node."""
+Work = Mapping[Bound, tuple[float, int | None]]
+"""By what bounds them, seconds of calls, and how many of them run at once; None where only a cluster knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,9 @@ class Estimate:
             workers. Starting workers, and bringing values there, is not in it.
         work: How long all calls take together.
         chain: How long those take that wait for one another.
-        unknown: The nodes of which nothing is known, by name.
+        unknown: The nodes of which nothing is known, by name, and what else is not.
         bounds: The executors, and the nodes that may only run so many at once, each with the seconds of its calls and
-            how many of those run at once. An executor of which only the cluster knows that is not among them.
+            how many of those run at once.
     """
 
     seconds: float
@@ -43,11 +45,11 @@ class Estimate:
 NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
-def of_call(name: str, seconds: float | None, bounds: Mapping[tuple[str, ...], int | None]) -> Estimate:
+def of_call(name: str, seconds: float | None, bounds: Mapping[Bound, int | None]) -> Estimate:
     """Of one call of the node *name*, which *bounds* allow to run so often at once."""
     if seconds is None:
         return Estimate(0.0, 0.0, 0.0, (name,))
-    return Estimate(seconds, seconds, seconds, (), {key: (seconds, many) for key, many in bounds.items() if many})
+    return Estimate(seconds, seconds, seconds, (), {key: (seconds, many) for key, many in bounds.items()})
 
 
 def of_items(one: Estimate, name: str, count: float | None) -> Estimate:
@@ -57,7 +59,7 @@ def of_items(one: Estimate, name: str, count: float | None) -> Estimate:
     if not count:
         return NOTHING
     bounds = {key: (seconds * count, many) for key, (seconds, many) in one.bounds.items()}
-    return Estimate(_bounded(one.chain, bounds), one.work * count, one.chain, one.unknown, bounds)
+    return _bounded(one.chain, one.work * count, one.chain, one.unknown, bounds)
 
 
 def of_steps(steps: Sequence[Estimate], followers: Sequence[Iterable[int]], *, serial: bool) -> Estimate:
@@ -78,13 +80,17 @@ def of_steps(steps: Sequence[Estimate], followers: Sequence[Iterable[int]], *, s
     chain = max((begin + step.chain for begin, step in zip(chains, steps, strict=True)), default=0.0)
     if serial:
         last, chain = sum(step.seconds for step in steps), sum(step.chain for step in steps)
-    bounds: dict[tuple[str, ...], tuple[float, int]] = {}
+    bounds: dict[Bound, tuple[float, int | None]] = {}
     for step in steps:
         for key, (seconds, many) in step.bounds.items():
             bounds[key] = bounds.get(key, (0.0, many))[0] + seconds, many
     unknown = tuple(dict.fromkeys(name for step in steps for name in step.unknown))
-    return Estimate(_bounded(last, bounds), sum(step.work for step in steps), chain, unknown, bounds)
+    return _bounded(last, sum(step.work for step in steps), chain, unknown, bounds)
 
 
-def _bounded(seconds: float, bounds: Work) -> float:
-    return max([seconds, *(seconds / many for seconds, many in bounds.values())])
+def _bounded(last: float, work: float, chain: float, unknown: Sequence[str], bounds: Work) -> Estimate:
+    """Of something that ends after *last* seconds, if there are workers for all that could run at once."""
+    seconds = max([last, *(each / many for each, many in bounds.values() if many)])
+    open_ended = [key[0] for key, (each, many) in bounds.items() if not many and each > seconds]
+    everything = dict.fromkeys([*unknown, *(f"how many calls '{name}' runs at once" for name in open_ended)])
+    return Estimate(seconds, work, chain, tuple(everything), bounds)

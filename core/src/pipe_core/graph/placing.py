@@ -118,11 +118,9 @@ class Placing:
         """What bounds how many calls of *node*, which is at that *path*, run at once, and how many that are."""
         found: dict[tuple[str, ...], int | None] = {}
         if not is_ours(self.engine):
-            return found
+            return {(type(self.engine).__name__,): None}
         if self.whole:
-            if self.is_serial:
-                found[(self.items.name, *self.items.key)] = self.items.slots
-            return found
+            return {(self.whole, *self.items.key): self.items.slots if self.is_serial else None}
         place, policies = self._place_of(node), node.policies
         own = ("own",) if policies is not None and policies.executor is not None else ()
         loop = ("loop",) if place.has_loop and node.is_async else ()
