@@ -52,6 +52,8 @@ def test_one_after_the_other_it_takes_all_and_at_once_the_longest_chain() -> Non
         found = DIAMOND.plan({"x": 1}, engine=Engine(pool), timings=KNOWN)
     assert seconds(found) == (8, 10, 8)
     assert found.level_seconds == [1, 3, 4]
+    assert "As before it takes at least 8 s" in str(found), "what runs at once may have to wait for a worker"
+    assert "As before it takes 10 s" in str(DIAMOND.plan({"x": 1}, engine=Engine("sync"), timings=KNOWN))
     assert [one.estimate.seconds for one in found if one.estimate] == [1, 2, 3, 4]
 
 

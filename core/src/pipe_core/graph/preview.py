@@ -136,7 +136,8 @@ def _takes(estimate: Estimate | None) -> str:
 
 def _estimated(estimate: Estimate, levels: Sequence[float]) -> Iterator[str]:
     """What an estimate comes to, in words, and what it leaves out."""
-    least = "" if estimate.is_complete else "at least "
+    is_all = estimate.is_complete and estimate.seconds > 0.999 * estimate.work  # one call after the other
+    least = "" if is_all else "at least "
     work, chained = duration(estimate.work), duration(estimate.chain)
     yield (
         f"As before it takes {least}{duration(estimate.seconds)}: its calls take {work} together, and those that wait "
