@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pipe_core.graph.errors import NodeDefinitionError
@@ -68,9 +68,8 @@ class Policies:
         return self.executor if isinstance(self.executor, str) else id(self.executor)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        given = self.executor
-        executor = given if given is None or not isinstance(given, Executor) else _OfAnotherProcess(repr(given))
-        return Policies, (self.retry, self.timeout, self.rate, self.concurrency, executor, self.resources)
+        values = (getattr(self, one.name) for one in fields(self))
+        return Policies, tuple(_OfAnotherProcess(repr(one)) if isinstance(one, Executor) else one for one in values)
 
 
 @dataclass(frozen=True, slots=True)
