@@ -2,7 +2,8 @@
 
 `catalog` is the front. A `dataset` knows where one is and of what format; `loading` reads it into what somebody asked
 for, `saving` writes a value so that nothing is visible before a `Staged` is committed. `values` tells what a value
-consists of, `raw_files` holds those that are no records, `rows` checks records against a schema.
+consists of, `writing` brings it to a sink, `raw_files` holds those that are no records, `rows` checks records against a
+schema, `windows` tells which belong to a window, `partitions` which to a folder.
 """
 
 from pipe_core.project.catalog.catalog import Catalog as Catalog

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from pipe_core.kernel.index import suggestion
 from pipe_core.project.catalog import loading, saving
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetValueError, UnknownDatasetError, told_of
-from pipe_core.project.catalog.raw_files import raw_sink
 from pipe_core.project.catalog.staged import Staged
+from pipe_core.project.catalog.windows import Span
 from pipe_core.project.config.models import DatasetConfig
+from pipe_core.project.dates import DateWindow
 
 
 class Catalog:
@@ -46,7 +48,7 @@ class Catalog:
         }
         self._allow_pickle = allow_pickle
         self._lock = threading.Lock()
-        self._staged: list[Staged] = []
+        self._staged: weakref.WeakSet[Staged] = weakref.WeakSet()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,9 +66,9 @@ class Catalog:
         """Whether there is something at the place of the data set *name*. Raises `PipeError`."""
         dataset = self._found(name)
         with told_of(dataset.title, name):
-            return (raw_sink(dataset) if dataset.is_raw else dataset.sink()).exists()
+            return saving.exists(dataset, whole=dataset.is_raw)
 
-    def load(self, name: str, window: Any = None) -> Any:
+    def load(self, name: str, window: DateWindow | None = None) -> Any:
         """The value of the data set *name*, as its ``as:`` says.
 
         Args:
@@ -81,9 +83,9 @@ class Catalog:
         """
         dataset = self._usable(name)
         with told_of(dataset.title, name):
-            return loading.load(dataset)
+            return loading.load(dataset, Span.of(dataset, window))
 
-    def save(self, name: str, value: Any, window: Any = None) -> None:
+    def save(self, name: str, value: Any, window: DateWindow | None = None) -> None:
         """Save *value* as the data set *name*; it appears whole.
 
         Args:
@@ -105,11 +107,11 @@ class Catalog:
             staged.abort()
             raise
 
-    def stage(self, name: str, value: Any, window: Any = None) -> Staged:
+    def stage(self, name: str, value: Any, window: DateWindow | None = None) -> Staged:
         """As `save`, but nothing is visible before `Staged.commit`, or `settle` in another process."""
         dataset = self._usable(name)
         with told_of(dataset.title, name):
-            written = saving.write(dataset, value)
+            written = saving.write(dataset, value, Span.of(dataset, window))
         sinks = [part.sink for part in written.parts if part.sink is not None]
         staged = Staged(
             written.state(dataset),
@@ -119,7 +121,7 @@ class Catalog:
             abandon=lambda state: self.abandon(name, state),
         )
         with self._lock:
-            self._staged = [one for one in self._staged if one.is_open] + [staged]
+            self._staged.add(staged)
         return staged
 
     def settle(self, name: str, state: Mapping[str, Any]) -> None:
@@ -145,7 +147,7 @@ class Catalog:
     def close(self) -> None:
         """Let go of what is staged; `settle` still commits it. Nothing that somebody else opened is closed."""
         with self._lock:
-            staged, self._staged = self._staged, []
+            staged, self._staged = list(self._staged), weakref.WeakSet()
         for one in staged:
             one.close()
 
@@ -168,7 +170,7 @@ class Catalog:
         return dataset
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None, "_staged": []}
+        return {**self.__dict__, "_lock": None, "_staged": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state, _lock=threading.Lock(), _staged=weakref.WeakSet())

@@ -2,28 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from pipe_core.kernel.contracts import Source
+from pipe_core.project.catalog import partitions
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetRecordError
 from pipe_core.project.catalog.raw_files import decoded, raw_bytes
 from pipe_core.project.catalog.rows import validated
-from pipe_core.project.catalog.values import BATCH, grouped
+from pipe_core.project.catalog.values import BATCH, grouped, installed
+from pipe_core.project.catalog.windows import Span
 from pipe_core.records.schema import Schema
 
-_CHUNK = 10_000
+_CHUNK: Final = 10_000
 
 
-def load(dataset: Dataset) -> Any:
-    """The value of *dataset*. Raises `PipeError`."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a data set with a source of its own.
+
+    Attributes:
+        dataset: The data set.
+        target: Where the part is.
+        key: The values that its folders tell.
+    """
+
+    dataset: Dataset
+    target: str
+    key: partitions.Key = ()
+
+    def records(self) -> Iterator[Any]:
+        """Its records as they are read, with what the folders tell. Raises `PipeError`."""
+        told = dict(zip(self.dataset.config.partition_by, self.key, strict=False))
+        with opened(self.dataset.source(self.target)) as source:
+            for record in _read(self.dataset, source):
+                yield {**record, **told} if told else record
+
+    def table(self, schema: Schema | None) -> Any:
+        """Its records as a table of Arrow. Raises `PipeError`."""
+        with opened(self.dataset.source(self.target)) as source:
+            read = getattr(source, "read_table", None)
+            table = _table_of_records(_read(self.dataset, source)) if read is None else read()
+        if not self.key:
+            return table
+        return partitions.with_columns(self.dataset, table, self.key, _kinds(schema))
+
+
+def load(dataset: Dataset, span: Span | None) -> Any:
+    """The value of *dataset*, or what of it is in the window. Raises `PipeError`."""
     if dataset.is_raw:
         return decoded(dataset, raw_bytes(dataset))
-    if dataset.is_json:
-        return _json(dataset, dataset.schema())
-    return list(records(dataset, dataset.schema()))
+    schema = dataset.schema()
+    if dataset.is_json and span is None:
+        return _json(dataset, schema)
+    found = list(pieces(dataset, span))
+    form = dataset.config.load_as or ("arrow" if is_tabular(dataset) else "records")
+    if form not in ("arrow", "pandas"):
+        return list(_validated(dataset, schema, _inside(span, (one for piece in found for one in piece.records()))))
+    table = _table(dataset, schema, span, found)
+    if form == "arrow":
+        return table
+    installed("pandas")
+    return table.to_pandas()
+
+
+def pieces(dataset: Dataset, span: Span | None) -> Iterator[Piece]:
+    """The parts of *dataset*; of partitions by days, those of the window."""
+    if not dataset.config.partition_by:
+        yield Piece(dataset, dataset.target)
+        return
+    top = partitions.root(dataset)
+    for folder, key in partitions.found(dataset).items():
+        if span is None or in_window(span, key):
+            yield Piece(dataset, os.path.join(top, folder), key)
+
+
+def in_window(span: Span, key: partitions.Key) -> bool:
+    """Whether a partition may hold records of the window."""
+    names = span.dataset.config.partition_by
+    return span.column not in names or key[names.index(span.column)] in span.window
+
+
+def is_tabular(dataset: Dataset) -> bool:
+    """Whether the format has its records in columns."""
+    return hasattr(dataset.source(), "read_table")
 
 
 def _json(dataset: Dataset, schema: Schema | None) -> Any:
@@ -35,21 +103,49 @@ def _json(dataset: Dataset, schema: Schema | None) -> Any:
     return validated(dataset, schema, [value], 0)[0]
 
 
-def records(dataset: Dataset, schema: Schema | None) -> Iterator[Any]:
-    """The records of *dataset*, as its schema has them. Raises `PipeError`."""
+def _inside(span: Span | None, records: Iterator[Any]) -> Iterator[Any]:
+    return records if span is None else span.picked(records, "inside")
+
+
+def _validated(dataset: Dataset, schema: Schema | None, records: Iterable[Any]) -> Iterator[Any]:
     first = 0
-    with opened(dataset.source()) as source:
-        for group in grouped(read(dataset, source)):
-            yield from group if schema is None else validated(dataset, schema, group, first)
-            first += len(group)
+    for group in grouped(records):
+        yield from group if schema is None else validated(dataset, schema, group, first)
+        first += len(group)
 
 
-def read(dataset: Dataset, source: Source) -> Iterator[Any]:
-    """The records of an open source as they are read.
+def _table(dataset: Dataset, schema: Schema | None, span: Span | None, found: list[Piece]) -> Any:
+    arrow = installed("pyarrow")
+    tables = [piece.table(schema) for piece in found]
+    table = arrow.concat_tables(tables, promote_options="permissive") if tables else arrow.table({})
+    if span is not None and tables:
+        table = span.part(table, "inside")
+    if schema is not None:
+        check_table(dataset, schema, table)
+    return table
 
-    Raises:
-        DatasetRecordError: One cannot be read.
-    """
+
+def check_table(dataset: Dataset, schema: Schema, table: Any) -> None:
+    """Hold the rows of a table against the schema. Raises `DatasetRecordError`."""
+    first = 0
+    for batch in table.to_batches(BATCH):
+        validated(dataset, schema, batch.to_pylist(), first)
+        first += batch.num_rows
+
+
+def _table_of_records(records: Iterable[Any]) -> Any:
+    return installed("pyarrow").Table.from_pylist(list(records))
+
+
+def _kinds(schema: Schema | None) -> dict[str, Any]:
+    kind = None if schema is None else schema.kind
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return {}
+    return {name: field.annotation for name, field in kind.model_fields.items()}
+
+
+def _read(dataset: Dataset, source: Source) -> Iterator[Any]:
+    """The records of an open source. Raises `DatasetRecordError` for one that cannot be read."""
     position = 0
     for chunk in source.chunks(lambda: _CHUNK):
         for batch in chunk.batches(BATCH):

@@ -45,21 +45,18 @@ class Staged:
         self._abandon = abandon
         self._done = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether something of it is open here."""
-        return bool(self._sinks)
-
     def commit(self) -> None:
         """Show it. What is committed already is left alone. Raises `PipeError`."""
         if self._done:
             return
-        if self._sinks is None or len(self._sinks) < len(self.state["parts"]) or self.state["removed"]:
-            self.close()
-            self._settle(self.state)
-        else:
-            for sink in self._sinks:
-                sink.commit()
+        try:
+            if self._sinks is not None and len(self._sinks) == len(self.state["parts"]) and not self.state["removed"]:
+                for sink in self._sinks:
+                    sink.commit()
+            else:
+                self.close()
+                self._settle(self.state)
+        finally:  # what is staged can be settled, then, by whoever has the state
             self.close()
         self._done = True
 
@@ -72,9 +69,11 @@ class Staged:
             self.close()
             self._abandon(self.state)
             return
-        for sink in self._sinks:
-            sink.abort()
-        self.close()
+        try:
+            for sink in self._sinks:
+                sink.abort()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Let go of it. What is staged stays, for `Catalog.settle`."""
@@ -82,6 +81,10 @@ class Staged:
         with contextlib.ExitStack() as closing:
             for sink in sinks:
                 closing.callback(sink.close)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
 
     def __repr__(self) -> str:
         return f"<Staged {self.dataset!r}, {'committed' if self._done else 'not committed'}>"
