@@ -20,7 +20,7 @@ from pipe_core.kernel.families import FAMILIES
 from pipe_core.kernel.settings import KINDS
 from pipe_core.looks import exits
 from pipe_core.project.config import fields, models
-from pipe_core.project.config.files import TOP
+from pipe_core.project.config.sections import TOP
 
 ISOLATION = {
     "none": "in the thread that calls",
@@ -180,8 +180,8 @@ KINDS_OF_KEYS = {
     fields.Factor: "factor from 1",
     fields.Share: "0 to 1",
     fields.Metrics: "names or mapping",
-    dict[str, Any]: "mapping",
-    Any: "any",
+    fields.Options: "mapping",
+    fields.Plain: "any",
     models.Flow: "data sets",
     models.Retries: "number from 0, or retries",
     models.Streaming: "true or false, or streaming",

@@ -13,13 +13,14 @@ from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.index import suggestion
 from pipe_core.looks.redaction import public
 from pipe_core.project.config.documents import mapping_document, read_document
-from pipe_core.project.config.files import TOP, find_project, read_project
+from pipe_core.project.config.files import find_project, read_project
 from pipe_core.project.config.imports import use
 from pipe_core.project.config.layers import Layers
 from pipe_core.project.config.loading import Loaded, load_objects
 from pipe_core.project.config.models import DatasetConfig, NodeConfig, PipelineConfig, ProjectSettings
 from pipe_core.project.config.problems import Problems, UnknownNameError, as_problem
 from pipe_core.project.config.python_document import load_python
+from pipe_core.project.config.sections import TOP
 from pipe_core.project.document import Document
 
 if TYPE_CHECKING:

@@ -157,6 +157,7 @@ YAML: dict[str, tuple[str, int | None, str]] = {
     "include of a variable": (_include("'${HOME}/evil.yaml'"), 3, "no path"),
     "include with nul": (_include('"a\\0b.yaml"'), 3, "no path"),
     "include of nothing": (_include("conf/*.yaml"), 3, "there is no file"),
+    "include of everything": (_include("'**/*.yaml'"), 3, "could mean any file"),
     "include of a number": (_include("12"), 3, "no path"),
     # data
     "data above": (_data("../secret.csv"), 3, "outside"),
@@ -193,6 +194,8 @@ YAML: dict[str, tuple[str, int | None, str]] = {
         10,
         "more than 65536 letters",
     ),
+    "a circle that nobody uses": ("variables:\n  a: x\n  b: '${c}'\n  c: '${b}'\n", 3, "b -> c -> b"),
+    "a long text with variables": (_data("'" + "$" * 70_000 + "{a}'"), 3, "at most 65536 letters"),
     "an unknown variable": (_data("'${orderz}.csv'"), 3, "no variable 'orderz'"),
     "a variable of an object": (_data("'${os.environ}'"), 3, "cannot be read"),
     "a variable of an index": (_data("'${a[0].__class__}'"), 3, "cannot be read"),
@@ -229,6 +232,7 @@ OTHER: dict[str, tuple[str, str, int | None, str]] = {
     "toml: deep keys": ("pipe.toml", "x = 1\n" + "a." * 200_000 + "b = 1\n", 2, "nested deeper"),
     "toml: deep tables": ("pipe.toml", "[" + "a." * 100_000 + "b]\n", 1, "nested deeper"),
     "toml: deep inline": ("pipe.toml", "nodes = {" + "a." * 100_000 + "b = 1}\n", 1, "nested deeper"),
+    "toml: many spaces": ("pipe.toml", " " * 1_000_000 + "os.system", 1, "no TOML"),
     "toml: no TOML": ("pipe.toml", "project: {name: shop}\n", 1, "no TOML"),
     "toml: os.system": ("pipe.toml", "[nodes.a]\nretries = 1\nfunction = 'os.system'\n", 3, "Python's own"),
     "toml: unknown key": ("pipe.toml", "[nodes.a]\nfunction = 'shop.etl.extract'\nretires = 1\n", 3, "'retries'"),
@@ -248,6 +252,8 @@ OTHER: dict[str, tuple[str, str, int | None, str]] = {
         3,
         "no such key",
     ),
+    "json: long key": ("pipe.json", '{"nodes": {"a": {"' + "x" * 100_000 + '":\n 1}}}', 1, "no such key"),
+    "json: long name": ("pipe.json", '{"nodes": {"' + "x" * 100_000 + '": 1}}', 1, "is no name"),
     "json: long number": ("pipe.json", '{"project": {"max_workers": ' + "9" * 5000 + "}}", None, "no JSON for"),
     "another suffix": ("pipe.xml", "<nodes/>", None, "files of a project end in"),
 }

@@ -13,10 +13,10 @@ import pytest
 import pipe_core
 from pipe_core.kernel.errors import ConfigError
 from pipe_core.kernel.settings import PROJECT, Settings
-from pipe_core.project.config.files import TOP
 from pipe_core.project.config.models import DatasetConfig, RetryConfig
 from pipe_core.project.config.problems import ProjectConfigError, UnknownNameError
 from pipe_core.project.config.secrets import reveal
+from pipe_core.project.config.sections import TOP
 from pipe_core.project.project import Project
 
 Write = Callable[..., Path]
@@ -306,6 +306,32 @@ def test_an_environment_is_merged_by_key(write: Write) -> None:
     assert list(prod.nodes) == ["step", "extra"]
     assert (base.environments, prod.env) == (("dev", "prod"), "prod")
     assert Project.load(path, env="base").nodes == base.nodes
+
+
+def test_what_is_said_in_short_is_merged_like_the_rest(write: Write) -> None:
+    path = write(
+        "catalog: {a: a.csv}\nnodes: {n: single.step}\npipelines: {p: [n]}\n",
+        **{"pipe.prod": "catalog: {a: {mode: append}}\nnodes: {n: {retries: 2}}\npipelines: {p: {type: ml}}\n"},
+    )
+    project = Project.load(path, env="prod", overrides={"catalog.a": "b.csv"})
+
+    assert (project.datasets["a"].path, project.datasets["a"].mode) == ("b.csv", "append")
+    assert (project.nodes["n"].function, project.nodes["n"].retries) == ("single.step", 2)
+    assert (project.pipelines["p"].nodes, project.pipelines["p"].type) == (("n",), "ml")
+
+
+def test_null_takes_a_value_away(write: Write) -> None:
+    path = write(ENVIRONMENTS, **{"pipe.prod": "nodes: {step: {tags: null, retries: null}}\n"})
+
+    node = Project.load(path, env="prod").nodes["step"]
+    assert (node.tags, node.retries) == ((), None)
+
+
+@pytest.mark.parametrize(
+    "said", [{"project.name": "a", "project.name.x": "b"}, {"project": 5}, {"": 1}, {"nodes": {"step": 3}}, {"...": 1}]
+)
+def test_odd_overrides_are_told_like_mistakes_of_files(write: Write, said: dict[str, object]) -> None:
+    assert {one[0] for one in problems(write(ENVIRONMENTS), overrides=said)} == {"overrides"}
 
 
 def test_an_unknown_environment_lists_those_there_are(write: Write) -> None:

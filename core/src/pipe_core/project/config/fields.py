@@ -31,6 +31,17 @@ def as_said(value: Any) -> Any:
     return value
 
 
+def as_text(value: Any) -> Any:
+    """*value* with every `Said` in it as plain text."""
+    if isinstance(value, Said):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_text(inner) for inner in value]
+    return value
+
+
 def _word(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
@@ -106,6 +117,8 @@ Names = Annotated[tuple[Text, ...], BeforeValidator(_one_or_many)]
 """One name, or a list of them."""
 Iso = Annotated[str, BeforeValidator(_iso)]
 """A date or a time as ISO 8601 has it."""
+Plain = Annotated[Any, BeforeValidator(as_text)]
+Options = Annotated[dict[str, Any], BeforeValidator(as_text)]
 Parameters = Annotated[dict[str, Any], BeforeValidator(as_said)]
 Selection = Annotated[str | dict[str, Any], BeforeValidator(_selection)]
 """The name of a plugin, or a mapping of its name and options."""
@@ -124,4 +137,4 @@ BY_SHAPE: Final = Discriminator(_shape)
 AS_PLAIN: Final = Tag(PLAIN)
 AS_FIELDS: Final = Tag(FIELDS)
 
-Metrics = Annotated[Annotated[Names, AS_PLAIN] | Annotated[dict[str, Any], AS_FIELDS], BY_SHAPE]
+Metrics = Annotated[Annotated[Names, AS_PLAIN] | Annotated[Options, AS_FIELDS], BY_SHAPE]

@@ -141,6 +141,8 @@ def _make_home(root: str) -> None:
 def _put_away(root: str) -> None:
     """Take the names that *root* has too from modules of other projects."""
     others = [folder for folder in _finder.folders if folder != root]
+    if not others:
+        return
     for top, module in [(name, one) for name, one in list(sys.modules.items()) if "." not in name]:
         place = _place(module)
         if place is None or top.startswith(PRIVATE):

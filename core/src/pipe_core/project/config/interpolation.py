@@ -7,13 +7,13 @@ says. Variables and defaults may use others. ``$${`` is a plain ``${``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipe_core.kernel.index import suggestion
 from pipe_core.looks.redaction import is_secret
 from pipe_core.project.config.fields import Said
+from pipe_core.project.config.problems import nearest
 from pipe_core.project.config.secrets import SECRET
 
 MAX_LENGTH: Final = 1 << 16
@@ -31,6 +31,10 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 class InterpolationError(ValueError):
     """Nothing can be put in; says why."""
+
+
+class CircleError(InterpolationError):
+    """Variables go in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Interpolation:
     environ: Mapping[str, str]
     chosen: frozenset[str] = frozenset()
     _values: dict[str, Any] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
     _total: int = 0
 
     def text(self, text: str, used: Callable[[str, str], None] | None = None, *, secrets: bool = False) -> Any:
@@ -75,6 +80,17 @@ class Interpolation:
         if "$" not in text:
             return text
         return self._joined(_parse(text), (), used or _nobody, secrets)
+
+    def circles(self) -> Iterator[tuple[str, str]]:
+        """The variables that go in a circle, and how. Those that were used have told it already."""
+        for name in self.variables:
+            if name not in self._tried:
+                try:
+                    self._variable(name, (), _nobody, secrets=True)
+                except CircleError as error:
+                    yield name, str(error)
+                except InterpolationError:  # nobody uses it
+                    continue
 
     def _joined(self, parts: _Parts, via: tuple[str, ...], used: Callable[[str, str], None], secrets: bool) -> Any:
         if len(parts) == 1 and isinstance(parts[0], _Reference):
@@ -109,7 +125,7 @@ class Interpolation:
             used(name, "the environment")
             return Said("")
         raise InterpolationError(
-            f"there is no variable '{name}'.{suggestion(name, self.variables)} Set it in the environment or under "
+            f"there is no variable '{name}'.{nearest(name, self.variables)} Set it in the environment or under "
             f"variables:, or give a default: ${{{name}:-...}}"
         )
 
@@ -131,10 +147,11 @@ class Interpolation:
     def _variable(self, name: str, via: tuple[str, ...], used: Callable[[str, str], None], secrets: bool) -> Any:
         if name in via:
             path = " -> ".join((*via[via.index(name) :], name))
-            raise InterpolationError(f"the variables go in a circle: {path}")
+            raise CircleError(f"the variables go in a circle: {path}")
         if len(via) >= MAX_DEPTH:
             raise InterpolationError(f"variables stand in variables more than {MAX_DEPTH} deep")
         if name not in self._values:
+            self._tried.add(name)
             value = self.variables[name]
             if isinstance(value, str) and "$" in value:
                 value = self._joined(_parse(value), (*via, name), used, secrets=True)
@@ -157,6 +174,8 @@ def _as_text(value: Any) -> str:
 
 
 def _parse(text: str) -> _Parts:
+    if len(text) > MAX_LENGTH:
+        raise InterpolationError(f"a text with variables in it has at most {MAX_LENGTH} letters")
     parts, end = _parts(text, 0, 0)
     if end != len(text):  # the whole of it is read, unless it is a default's
         raise InterpolationError("a '}' too many")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipe_core.kernel.errors import PipeError
-from pipe_core.kernel.index import suggestion
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.project.boundaries import outside
 from pipe_core.project.config.dataset_checks import DatasetChecks
@@ -20,7 +19,7 @@ from pipe_core.project.config.models import (
     PipelineConfig,
     ProjectSettings,
 )
-from pipe_core.project.config.problems import Problems
+from pipe_core.project.config.problems import Problems, nearest
 from pipe_core.project.config.references import Code
 from pipe_core.project.config.validation import Reader
 from pipe_core.project.document import Place
@@ -85,6 +84,7 @@ class _Loading:
         functions = {name: fn for name, node in nodes.items() if (fn := self._function(name, node))}
         datasets = {name: self._with_schema(data, ("catalog", name)) for name, data in datasets.items()}
         nodes = {name: self._with_schemas(node, ("nodes", name)) for name, node in nodes.items()}
+        self._reader.check_unused()
         self._problems.raise_if_any()
         return Loaded(settings, datasets, nodes, pipelines, functions, self._reader.used)
 
@@ -105,7 +105,6 @@ class _Loading:
 
     def _dataset(self, name: str) -> DatasetConfig | None:
         value = self._section("catalog")[name]
-        value = {"path": value} if isinstance(value, str) else value
         dataset = self._reader.read(DatasetConfig, value, ("catalog", name))
         if dataset is not None:
             self._datasets.check(dataset, ("catalog", name))
@@ -113,7 +112,6 @@ class _Loading:
 
     def _node(self, name: str) -> NodeConfig | None:
         value = self._section("nodes")[name]
-        value = {"function": value} if isinstance(value, str) or callable(value) else value
         node = self._reader.read(NodeConfig, value, ("nodes", name), name=name)
         if node is not None:
             self._check_node(node, value, ("nodes", name))
@@ -142,7 +140,6 @@ class _Loading:
     def _pipeline(self, name: str) -> PipelineConfig | None:
         place = ("pipelines", name)
         value = self._section("pipelines")[name]
-        value = {"nodes": value} if isinstance(value, list | tuple) else value
         if isinstance(value, Mapping) and isinstance(value.get("nodes"), list | tuple):
             names, overrides = self._members(value["nodes"], (*place, "nodes"))
             value = {**value, "nodes": names}
@@ -168,7 +165,7 @@ class _Loading:
                 ((entry, said),) = entry.items()
             names.append(entry)
             if entry not in nodes:
-                self._wrong(f"there is no node '{entry}'.{suggestion(str(entry), nodes)}{_known(nodes)}", inner)
+                self._wrong(f"there is no node '{entry}'.{nearest(entry, nodes)}{_known(nodes)}", inner)
             elif entry in names[:-1]:
                 self._wrong(f"the node '{entry}' is here twice", inner)
             elif said is not None:
@@ -208,7 +205,7 @@ class _Loading:
                 if isinstance(one, str) and one not in known:
                     text = (
                         f"there is no data set '{one}': it is not in the catalog, and no node gives it."
-                        f"{suggestion(one, known)}{_known(self._section('catalog'))}"
+                        f"{nearest(one, known)}{_known(self._section('catalog'))}"
                     )
                     self._wrong(text, (*place, index))
 

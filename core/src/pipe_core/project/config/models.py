@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.config.fields import (
     AS_FIELDS,
     AS_PLAIN,
@@ -22,13 +23,16 @@ from pipe_core.project.config.fields import (
     Iso,
     Metrics,
     Names,
+    Options,
     Parameters,
+    Plain,
     Positive,
     Seconds,
     Selection,
     Share,
     Text,
 )
+from pipe_core.project.dates import DateWindow
 
 OnFailure = Literal["fail_fast", "continue_independent", "drain"]
 Policy = Literal["evolve", "freeze", "discard_row", "discard_value"]
@@ -48,8 +52,11 @@ class _Dated(Config):
 
     @model_validator(mode="after")
     def _in_order(self) -> _Dated:
-        if self.start_date and self.end_date and self.start_date > self.end_date:
-            raise ValueError(f"start_date {self.start_date} is behind end_date {self.end_date}")
+        if self.start_date and self.end_date:
+            try:
+                DateWindow(self.start_date, self.end_date)
+            except OptionsError as error:
+                raise ValueError(str(error).removesuffix(".")) from None
         return self
 
 
@@ -99,7 +106,7 @@ class DatasetConfig(Config):
 
     format: Text | None = None
     path: Text
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     mode: Mode = "overwrite"
     record_schema: Any = Field(default=None, alias="schema")
     load_as: LoadedAs | None = Field(default=None, alias="as")
@@ -231,7 +238,7 @@ class NodeConfig(Config):
     module: Text | None = None
     input: Flow = ()
     output: Flow = ()
-    dependencies: Any = None
+    dependencies: Plain = None
     hyperparams: Parameters = Field(default_factory=dict)
     metrics: Metrics = ()
     description: str | None = None

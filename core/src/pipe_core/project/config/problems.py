@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from pipe_core.kernel.errors import ConfigError, PipeError
+from pipe_core.kernel.index import suggestion
+from pipe_core.project.document import short
 
 MOST_SHOWN: Final = 50
 """Problems in a message; the error's attribute has all of them."""
 MOST_KEPT: Final = 1000
+LONGEST_WORD: Final = 100
+"""Letters of a word that a nearest one is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,6 @@ class UnknownNameError(ConfigError, LookupError):
         self.known = tuple(known)
 
 
-class TooManyProblems(Exception):
-    """There is no use in looking on."""
-
-
 class Problems:
     """What was found wrong so far."""
 
@@ -68,6 +68,7 @@ class Problems:
 
     def add(self, problem: Problem) -> None:
         """Remember *problem*, unless the same was said before."""
+        problem = replace(problem, text=short(problem.text), key=short(problem.key) if problem.key else None)
         if problem not in self._found[-20:]:
             self._found.append(problem)
         if len(self._found) >= MOST_KEPT:
@@ -86,6 +87,12 @@ class Problems:
         """Raise what was found, with the error that says the first of it as the cause."""
         ordered = sorted(self._found, key=lambda one: (one.path != self._found[0].path, one.path, one.line or 0))
         raise ProjectConfigError(ordered) from next((one.error for one in ordered if one.error), None)
+
+
+def nearest(word: object, known: Collection[str]) -> str:
+    """`` Did you mean 'x'?`` for the nearest of *known*, where looking for it takes no time that is felt."""
+    text = str(word)
+    return suggestion(text, known) if len(text) <= LONGEST_WORD and len(known) <= MOST_KEPT else ""
 
 
 def as_problem(error: PipeError, path: str) -> Problem:

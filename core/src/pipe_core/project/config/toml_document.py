@@ -14,7 +14,7 @@ from typing import Any, Final
 from pipe_core.project.document import MAX_DEPTH, Document, Place, config_error, read_text
 
 _KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
-_DEEP: Final = re.compile(rf"(?m)(?:^[ \t]*\[{{0,2}}|[{{,])[ \t]*(?:{_KEY}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}")
+_DEEP: Final = re.compile(rf"(?m)(?:^[ \t]*(?:\[{{1,2}}[ \t]*)?|[{{,][ \t]*)(?:{_KEY}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}")
 _LINE: Final = re.compile(r"at line (\d+)")
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pipe_core.kernel.index import suggestion
 from pipe_core.project.config.fields import FIELDS, PLAIN
 from pipe_core.project.config.interpolation import Interpolation, InterpolationError
 from pipe_core.project.config.layers import Layers
 from pipe_core.project.config.models import Config
-from pipe_core.project.config.problems import Problems
+from pipe_core.project.config.problems import Problems, nearest
 from pipe_core.project.document import Place
 
 Model = TypeVar("Model", bound=Config)
-
-MAX_TEXT: Final = 300
 
 
 class Reader:
@@ -49,7 +46,6 @@ class Reader:
 
     def wrong(self, text: str, place: Place, error: Exception | None = None) -> None:
         """Remember that *text* is wrong at *place*."""
-        text = text if len(text) <= MAX_TEXT * 4 else f"{text[: MAX_TEXT * 4]} …"
         self._problems.add(self._layers.origin(place).problem(text, place, error))
 
     def read(self, model: type[Model], value: Any, place: Place, **given: Any) -> Model | None:
@@ -94,12 +90,17 @@ class Reader:
             self.used[place] = tuple(dict.fromkeys(used))
         return value
 
+    def check_unused(self) -> None:
+        """Tell of circles of variables that nothing uses."""
+        for name, text in self._interpolation.circles():
+            self.wrong(text, ("variables", name))
+
     def _told(self, model: type[Config], error: Mapping[str, Any], place: Place) -> None:
         at = tuple(part for part in error["loc"] if part not in (PLAIN, FIELDS))
         kind, message = error["type"], str(error["msg"])
         if kind == "extra_forbidden":
             known = _keys(_model_at(model, at[:-1]))
-            message = f"there is no such key.{suggestion(str(at[-1]), known)} Known: {', '.join(known)}"
+            message = f"there is no such key.{nearest(at[-1], known)} Known: {', '.join(known)}"
         elif kind == "missing":
             at, message = at[:-1], f"the key '{at[-1]}' is missing"
         elif kind == "too_short":
