@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.types as types
@@ -28,6 +29,17 @@ def fixed_types(given: Mapping[str, Any]) -> dict[str, pa.DataType]:
     return found
 
 
+_OWN: Final[Mapping[pa.DataType, type]] = {
+    pa.bool_(): bool,
+    pa.int64(): int,
+    pa.float64(): float,
+    pa.string(): str,
+    pa.binary(): bytes,
+    pa.date32(): datetime.date,
+}
+"""Types that hold every plain value of a type of Python."""
+
+
 class FixedType:
     """Checks the values of one column.
 
@@ -37,6 +49,7 @@ class FixedType:
 
     def __init__(self, kind: pa.DataType) -> None:
         self._kind = kind
+        self._own = _OWN.get(kind)
         self._rounds = "float" in str(kind)  # whoever wants short floats wants rounded ones
 
     def checked(self, value: Any, plain: Callable[[Any], Any]) -> Any:
@@ -51,6 +64,8 @@ class FixedType:
         """
         if value is None:
             return None
+        if type(value) is self._own:
+            return plain(value)
         if types.is_map(self._kind) and isinstance(value, Mapping):
             cell: Any = [(plain(key), plain(item)) for key, item in value.items()]
         else:

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from pipe_arrow.python_values import batches_of
 from pipe_arrow.reading import Reading, reading_errors
-from pipe_core.kernel.contracts import Batch, Extent
+from pipe_core.kernel.contracts import Batch, Extent, SizeNow
+from pipe_core.kernel.errors import SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +98,27 @@ def chunk_of(table: pa.Table, truncate: bool) -> TableChunk:
     with pa.ipc.new_stream(buffer, table.schema) as writer:
         writer.write_table(table)
     return TableChunk(buffer.getvalue().to_pybytes(), table.num_rows, truncate)
+
+
+def cut(batches: Iterator[pa.RecordBatch], size: SizeNow, truncate: bool) -> Iterator[TableChunk]:
+    """Chunks of ``size()`` records. What came before a `SourceError` is given first."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    while True:
+        try:
+            data = next(batches, None)
+            failure = None
+        except SourceError as error:
+            data, failure = None, error
+        if data is not None:
+            waiting.append(data)
+            rows += data.num_rows
+        while rows >= (count := max(size(), 1)) or (rows and data is None):
+            table = pa.Table.from_batches(waiting)
+            yield chunk_of(table.slice(0, count), truncate)
+            waiting = table.slice(count).to_batches()
+            rows = max(rows - count, 0)
+        if failure is not None:
+            raise failure
+        if data is None:
+            return

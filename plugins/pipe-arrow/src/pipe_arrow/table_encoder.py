@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipe_arrow.column_types import Conflict, type_of
-from pipe_arrow.plain_values import DIALECTS, PlainValues
+from pipe_arrow.plain_values import Dialect, PlainValues
 from pipe_core.kernel.contracts import Serializer
 
 POSITION: Final = "position"
@@ -24,19 +24,19 @@ class TableEncoder:
     """Rows are records of plain values; many of them travel as Arrow IPC streams, one after the other.
 
     Args:
-        format: The format's name.
+        dialect: What the kind of file can hold.
         fixed: Types of columns that were given.
     """
 
-    __slots__ = ("_fixed", "_format")
+    __slots__ = ("_dialect", "_fixed")
 
-    def __init__(self, format: str, fixed: Mapping[str, pa.DataType]) -> None:
-        self._format = format
+    def __init__(self, dialect: Dialect, fixed: Mapping[str, pa.DataType]) -> None:
+        self._dialect = dialect
         self._fixed = fixed
 
     def bind(self, serializer: Serializer) -> Callable[[Any], Record]:
         """A function that makes one row of one value."""
-        record = PlainValues(DIALECTS[self._format], self._fixed).record
+        record = PlainValues(self._dialect, self._fixed).record
         if tuple(serializer.fields or ()) == _ERROR_FIELDS:
             jsonable = serializer.jsonable
             return lambda value: record(_error_row(jsonable(value)))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipe_arrow.column_types import Conflict, leaves, rounded, type_of, unified
 from pipe_arrow.group_cutter import GroupCutter
 from pipe_arrow.output import FileOutput, FolderOutput, Output, columns_there
-from pipe_arrow.plain_values import MOST_FIELDS
+from pipe_arrow.plain_values import DIALECTS, MOST_FIELDS
 from pipe_arrow.python_values import values
 from pipe_arrow.silent_file import SilentFile
 from pipe_arrow.table_encoder import TableEncoder
@@ -45,7 +45,7 @@ class TableSink:
         self._kind: pa.DataType = pa.struct([])
         self._cutter = GroupCutter(writing.group_size)
         self._output: Output | None = None
-        self._encoder = TableEncoder(writing.format, fixed)
+        self._encoder = TableEncoder(DIALECTS[writing.format], fixed)
         self._count = 0
         self._given: pa.DataType | None = None
         self._kept = False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from pipe_arrow.pieces import TableChunk, TableSplit, chunk_of
+from pipe_arrow.pieces import TableChunk, TableSplit, cut
 from pipe_arrow.reading import Reading, RowGroup, reading_errors
 from pipe_core.formats.part_folder import found_parts
 from pipe_core.kernel.contracts import SizeNow
@@ -85,27 +85,7 @@ class TableSource:
 
     def chunks(self, size: SizeNow) -> Iterator[TableChunk]:
         """Chunks of ``size()`` records. What came before an error is given first."""
-        batches = self._batches()
-        waiting: list[pa.RecordBatch] = []
-        rows = 0
-        while True:
-            try:
-                data = next(batches, None)
-                failure = None
-            except SourceError as error:
-                data, failure = None, error
-            if data is not None:
-                waiting.append(data)
-                rows += data.num_rows
-            while rows >= (count := max(size(), 1)) or (rows and data is None):
-                table = pa.Table.from_batches(waiting)
-                yield chunk_of(table.slice(0, count), self._how.truncate)
-                waiting = table.slice(count).to_batches()
-                rows = max(rows - count, 0)
-            if failure is not None:
-                raise failure
-            if data is None:
-                return
+        return cut(self._batches(), size, self._how.truncate)
 
     def read_table(self) -> pa.Table:
         """All records as one table. A column that only some files have, or of a wider type in some, fits all of them.
