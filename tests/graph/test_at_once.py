@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from starting import Started
 
-from pipe_core import Engine, Node, Pipeline, TaskTimeoutError, node
+from pipe_core import Engine, Node, Pipeline, TaskTimeoutError, get_executor, node
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -324,9 +324,46 @@ def test_nothing_waits_any_more_behind_a_run_that_has_failed(place: str, executo
     async def directly(item: int) -> None:
         await endless("directly")
 
-    with Engine(place, max_workers=4) as engine, pytest.raises(TaskTimeoutError):
-        Pipeline([*waits, directly]).run({"item": 1}, engine=engine)
-    assert sorted(ended) == ["directly", "given up", "of a function"]
+    with get_executor(place, max_workers=4) as executor:
+        with pytest.raises(TaskTimeoutError):
+            Pipeline([*waits, directly]).run({"item": 1}, engine=Engine(executor))
+        found = sorted(ended)
+    assert found == ["directly", "given up", "of a function"]
+
+
+@pytest.mark.parametrize("place", ["threads", "asyncio"])
+def test_what_was_given_up_ends_with_a_run_that_goes_on(place: str, executors: Started) -> None:
+    ended = threading.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(LIMIT)
+        finally:
+            await asyncio.sleep(0.05)
+            ended.set()
+
+    nodes = [node(output_name="given_up", timeout=0.3)(lambda: endless()), node(output_name="good")(lambda: True)]
+    assert Pipeline(nodes).run(engine=Engine(executors[place]), on_error="continue") == {"good": True}
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize("place", ["threads", "asyncio"])
+@pytest.mark.parametrize("kind", ["coroutine", "of a plain function", "limited in time"])
+def test_a_coroutine_that_blocks_the_loop_by_a_run_does_not_wait_for_itself(
+    kind: str, place: str, executors: Started
+) -> None:
+    """Nor where the pipeline that belongs on the loop is further inside, and another thread has come to it."""
+    own = Engine(executors["asyncio"], executors["asyncio"])
+    inner = Pipeline([Pipeline([first_loop], engine=own).as_node(), node(output_name="more")(lambda number: number)])
+
+    async def blocks(number: int) -> Any:
+        found = [inner.run({"number": number}, engine=engine) for engine in (Engine(executors["threads"]), own)]
+        return [one["more"] for one in found]
+
+    fn: Any = (lambda number: blocks(number)) if kind == "of a plain function" else blocks
+    outer = node(output_name="outer", timeout=LIMIT if kind == "limited in time" else None)(fn)
+    engine = Engine(executors[place], executors["asyncio"])
+    assert Pipeline([outer]).run({"number": 7}, engine=engine) == {"outer": [7, 7]}
 
 
 @pytest.mark.parametrize("place", ["threads", "asyncio"])

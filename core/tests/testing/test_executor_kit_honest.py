@@ -70,6 +70,14 @@ class TestLoop(Kit):
     made = Loop
     patience = 10.0
 
+class OtherLoop(Loop):
+    def coroutine_loop(self):
+        return asyncio.new_event_loop()
+
+class TestOtherLoop(Kit):
+    made = OtherLoop
+    patience = 10.0
+
 class TestThreads(Kit):
     made = Threads
     patience = 10.0
@@ -86,3 +94,8 @@ class TestProcesses(Kit):
 def test_the_kit_passes_a_backend_that_is_right(name: str, tmp_path: Path) -> None:
     output = Run(tmp_path / "run", GOOD, f"test_made.py::Test{name}").output()
     assert re.search(r"^\d{2,} passed, \d+ skipped in", output, re.MULTILINE), output
+
+
+def test_the_kit_fails_a_backend_that_gives_another_loop(tmp_path: Path) -> None:
+    name = "test_made.py::TestOtherLoop::test_asynchronous_functions_run_on_its_own_loop"
+    assert "coroutine_loop() gives another one" in Run(tmp_path / "run", GOOD, name).output()
