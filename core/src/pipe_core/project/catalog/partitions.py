@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from pipe_core.formats.compression import SUFFIXES
 from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.urls import scheme_of
 from pipe_core.project.catalog.dataset import Dataset
@@ -31,7 +32,13 @@ def root(dataset: Dataset) -> str:
     if scheme_of(target) is not None or target == "-" or dataset.format == "json":
         text = f"{dataset.title}: partition_by makes folders of part files, which {dataset.shown!r} cannot be."
         raise DatasetValueError(text, dataset=dataset.name)
-    return target.rstrip("/" + os.sep)
+    top = target.rstrip("/" + os.sep)
+    if top.lower().endswith(SUFFIXES):
+        text = (
+            f"{dataset.title}: part files of partitions are not compressed as {os.path.splitext(top)[1]}. Leave it out."
+        )
+        raise DatasetValueError(text, dataset=dataset.name)
+    return top
 
 
 def folder_of(dataset: Dataset, key: Key) -> str:
@@ -78,8 +85,8 @@ def text_of(dataset: Dataset, name: str, value: Any, position: int) -> str | Non
     if isinstance(value, str | int) and value != "":
         return str(value)
     raise DatasetRecordError(
-        f"{dataset.title}: the record at position {position:,} has {shown(value)} in '{name}', by which no folder can be "
-        f"called. Partitions are made by text, whole numbers and dates.",
+        f"{dataset.title}: the record at position {position:,} has {shown(value)} in '{name}', by which no folder can "
+        f"be called. Partitions are made by text, whole numbers and dates.",
         dataset=dataset.name,
         position=position,
         field=name,
