@@ -199,9 +199,9 @@ def test_what_has_failed_can_run_once_more(anywhere: Engine) -> None:
     assert result["fetched"] == [10, None, 12, None, 14]
 
 
-def test_what_to_do_with_errors_is_one_of_three(anywhere: Engine) -> None:
+def test_what_to_do_with_errors_is_one_of_a_few(anywhere: Engine) -> None:
     for call in (CHECK.run, lambda inputs, **options: CHECK.map({"value": [1]}, "value", **options)):
-        with pytest.raises(GraphError, match="'raise', 'continue' or 'collect', not 'ignore'"):
+        with pytest.raises(GraphError, match="'raise', 'continue', 'collect' or 'drain', not 'ignore'"):
             call({"value": 1}, engine=anywhere, on_error="ignore")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pipe_core.graph.errors import items_failed
+from pipe_core.graph.errors import GraphError, items_failed
 from pipe_core.graph.flow import Flow
 from pipe_core.graph.frames import Group
 from pipe_core.graph.inline import each_in_line, run_plan
@@ -98,6 +98,8 @@ class Engine:
             timeout: In how many seconds it must have ended. What runs then is waited for, and nothing else begins.
             on_error: ``"raise"`` ends the run with the first failure. ``"continue"`` runs all that does not depend on
                 what has failed, and gives the outputs that there are. ``"collect"`` does, and then raises all failures.
+                ``"drain"`` begins nothing more, lets what runs come to its end, with its attempts, and raises the first
+                failure.
             token: Whose ``cancel()`` ends it.
             loop: A running event loop, of another thread, for coroutines. `Pipeline.arun` gives its own.
             within: The activation of the pipeline around it, of which it inherits what it has not of its own.
@@ -115,7 +117,7 @@ class Engine:
             scope = Scope(run, pipeline, around, _callbacks(around), engine=self)
             if sides == _NOBODY and not plan.policies:
                 values = values_of(plan, inputs, scope)
-                failures: list[Exception] | None = [] if run.goes_on else None
+                failures: list[Exception] | None = [] if run.goes_on and not run.drains else None
                 run_plan(plan, values, scope, item, failures)
                 if failures is None:
                     return plan.results(values)
@@ -124,6 +126,8 @@ class Engine:
                 group = Group(plan, scope, iter([dict(inputs)]), item)
                 self._flow(run, sides, plan, mapped=False).drive(group)
                 outputs, failures = group.results[0], group.errors
+        if failures and on_error == "drain":
+            raise failures[0]
         if failures and on_error == "collect":
             raise items_failed(failures, len(plan.steps), "nodes", outputs)
         return outputs
@@ -163,6 +167,7 @@ class Engine:
         fixed = {name: value for name, value in inputs.items() if name not in over}
         total = count_of(inputs, over, map_mode)
         around = None if within is None else within.scope.run
+        _check_of_map(on_error)
         run = Run(loop, timeout, on_error, token, around)
         return self._mapped(pipeline, plan, items, total, fixed, on_error, run, within)
 
@@ -236,6 +241,7 @@ class Engine:
         plan = pipeline.plan_for(output_name, inputs)
         over = names_of(map_over)
         items = items_of(inputs, over, check_mode(map_mode))
+        _check_of_map(on_error)
         with Run(loop, timeout, on_error, token) as run:
             sides = self._sides_of(run)
             scope = Scope(run, pipeline, None, _callbacks(None), engine=self)
@@ -388,6 +394,11 @@ class Engine:
     def __repr__(self) -> str:
         workers = "" if self.max_workers is None else f", max_workers={self.max_workers}"
         return f"Engine(node_executor={self.node_executor!r}, map_executor={self.map_executor!r}{workers})"
+
+
+def _check_of_map(on_error: OnError) -> None:
+    if on_error == "drain":
+        raise GraphError("on_error='drain' is for runs. A map knows 'raise', 'continue' and 'collect'.")
 
 
 def _callbacks(around: Scope | None) -> tuple[Any, ...] | None:

@@ -61,6 +61,7 @@ class Flow:
         self._helped: list[Lane] = [lanes.here]
         self._running = 0
         self._is_over = False
+        self._drains = False  # nothing begins any more, but what runs comes to its end, with its attempts
         self._is_settling = False  # nothing begins any more, and what need not begin has been cancelled
         self._gates = Gates()
         self._alarms: list[tuple[float, int, Callable[[], None]]] = []
@@ -128,6 +129,7 @@ class Flow:
 
     def _finish(self) -> None:
         self._tell_ends()
+        self._gates.close()
         if self.error is not None:
             raise self.error
 
@@ -301,10 +303,14 @@ class Flow:
     def _pop(self, lane: Lane) -> Work | None:
         while self.error is None and lane.ready:
             frame, step = heappop(lane.ready)[-2:]
-            if not frame.is_lost:
+            if frame.is_lost:
+                self._leave_gate(frame, step)
+            elif self._is_dropped(frame, step):
+                self._leave_gate(frame, step)
+                self._drop(frame, step)
+            else:
                 frame.top.running += 1
                 return frame, step
-            self._leave_gate(frame, step)
         return None
 
     def _pop_or_leave(self, lane: Lane) -> Work | None:
@@ -348,7 +354,7 @@ class Flow:
 
     def _advance(self, frame: Frame, step: Step | None, error: BaseException | None = None) -> None:
         """*step* has ended, or all of the frame."""
-        self._leave_gate(frame, step)
+        self._leave_gate(frame, step, None if error is not None and not isinstance(error, Exception) else error is None)
         if step is not None and isinstance(error, Exception) and self._gates.again(frame, step, error, monotonic()):
             self._changed.notify()
             return
@@ -382,6 +388,7 @@ class Flow:
         if not self.run.goes_on:
             self.fail(error)
             return
+        self._drains = self.run.drains
         if group.parent is not None:
             group.is_lost = True
             self._advance(*group.parent, error)
@@ -413,7 +420,31 @@ class Flow:
         group.open -= 1
         self._refill(group)
 
+    def _is_dropped(self, frame: Frame, step: Step | None) -> bool:
+        """Whether it does not begin any more, because something has failed and the run comes to its end."""
+        return self._drains and (step is None or not self._gates.has_begun(frame, step))
+
+    def _drop(self, frame: Frame, step: Step | None) -> None:
+        """*step*, which has not begun, or all of the frame, does not run."""
+        group = frame.group
+        if group.parent is not None:
+            group.is_lost = True
+            self._drop(*group.parent)
+        elif step is None or group.mapped:
+            self._frame_ended(frame, dict.fromkeys(frame.plan.outputs))
+        else:
+            lost = frame.plan.downstream(step) - frame.lost
+            frame.lost |= lost
+            frame.left -= len(lost)
+            if lost and self._lanes.is_serial:
+                self._follow(frame, step)
+            if lost and not frame.left:
+                self._frame_ended(frame, frame.plan.found(frame.values))
+
     def _is_ready(self, frame: Frame, step: Step | None) -> None:
+        if self._is_dropped(frame, step):
+            self._drop(frame, step)
+            return
         if step is not None and step.node.policies is not None and not self._gates.admits(frame, step, monotonic()):
             self._changed.notify()
             return
@@ -423,9 +454,9 @@ class Flow:
         place = -1 if step is None else step.index
         heappush(lane.ready, (frame.level.item, place, next(self._numbers), frame, step))
 
-    def _leave_gate(self, frame: Frame, step: Step | None) -> None:
+    def _leave_gate(self, frame: Frame, step: Step | None, ok: bool | None = None) -> None:
         if step is not None and step.node.policies is not None:
-            following = self._gates.left(frame, step)
+            following = self._gates.left(frame, step, ok, monotonic())
             if following is not None:
                 self._is_ready(*following)
 

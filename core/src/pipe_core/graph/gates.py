@@ -40,15 +40,35 @@ class Gates:
             if wait > 0:
                 self._put_off(frame, step, now + wait)
                 return False
+        if policies.breaker is not None and not policies.breaker.take(now):
+            self._put_off(frame, step, now + policies.breaker.wait(now))
+            return False
+        if policies.rate is not None:
             policies.rate.take(now)
         self._running[node] += 1
         return True
 
-    def left(self, frame: Frame, step: Step) -> Work | None:
-        """*step* has ended, or will not run. Gives another one of its node, which may ask again."""
+    def left(self, frame: Frame, step: Step, ok: bool | None, now: float) -> Work | None:
+        """*step* has ended, well or not, or will not run (None). Gives another one of its node, which may ask again."""
         self._running[step.node] -= 1
+        breaker = None if step.node.policies is None else step.node.policies.breaker
+        if breaker is not None:
+            if ok is None:
+                breaker.leave()
+            else:
+                breaker.tell(ok, now)
         waiting = self._waiting.get(step.node)
         return waiting.popleft() if waiting else None
+
+    def has_begun(self, frame: Frame, step: Step) -> bool:
+        """Whether *step*, which is ready, waits for another attempt."""
+        return (frame, step.index) in self._attempts
+
+    def close(self) -> None:
+        """The run is over: of what has not come back nobody hears more."""
+        for node, count in self._running.items():
+            if count > 0 and node.policies is not None and node.policies.breaker is not None:
+                node.policies.breaker.leave()
 
     def again(self, frame: Frame, step: Step, error: Exception, now: float) -> bool:
         """Whether another attempt follows the one that has raised *error*. It comes back from `due` then."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from pipe_core.graph.errors import NodeDefinitionError
 from pipe_core.graph.policies import Policies
-from pipe_core.runtime.permits import RateLimit
+from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.retries import Retry
 
 P = ParamSpec("P")
@@ -62,6 +62,7 @@ class Node(Generic[P, R]):
         executor: Where it runs, whatever the engine says: anything that `get_executor` takes.
         resources: What it needs of its worker, and has to itself while it runs: ``{"GPU": 1}``. Executors that know no
             resources refuse it before anything runs.
+        breaker: A `CircuitBreaker`: while it is open, the node waits. Nodes that use the same thing share one.
 
     Raises:
         NodeDefinitionError: It is no function, its parameters cannot be known by name, or a name is none.
@@ -81,6 +82,7 @@ class Node(Generic[P, R]):
         concurrency: int | None = None,
         executor: Any = None,
         resources: Mapping[str, float] | None = None,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         if not callable(fn):
             raise NodeDefinitionError(f"A node wants a function, not {fn!r}.")
@@ -92,7 +94,7 @@ class Node(Generic[P, R]):
         self.parameters = _parameters(self.name, fn)
         self.cache = cache
         self.helpers = helpers
-        self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor, resources)
+        self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor, resources, breaker)
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # not whether it can be called, but how
         functools.update_wrapper(self, fn)
 
@@ -129,6 +131,7 @@ def node(
     concurrency: int | None = None,
     executor: Any = None,
     resources: Mapping[str, float] | None = None,
+    breaker: CircuitBreaker | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]: ...
 def node(fn: Any = None, /, **options: Any) -> Any:
     """Make a function a node: ``@node``, ``@node()``, ``@node(output_name="total")``.

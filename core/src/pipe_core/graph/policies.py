@@ -9,7 +9,7 @@ from typing import Any
 
 from pipe_core.graph.errors import NodeDefinitionError
 from pipe_core.kernel.errors import OptionsError
-from pipe_core.runtime.permits import RateLimit
+from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.resources import checked
 from pipe_core.runtime.retries import Retry
 
@@ -25,6 +25,7 @@ class Policies:
         concurrency: How many of it may run at once, in one run.
         executor: Where it runs.
         resources: What it needs of its worker, by name, and has to itself while it runs.
+        breaker: Keeps it from starting while what it uses fails.
     """
 
     retry: Retry | None = None
@@ -33,6 +34,7 @@ class Policies:
     concurrency: int | None = None
     executor: Any = None
     resources: Mapping[str, float] | None = None
+    breaker: CircuitBreaker | None = None
 
     @classmethod
     def of(
@@ -44,6 +46,7 @@ class Policies:
         concurrency: int | None,
         executor: Any,
         resources: Mapping[str, float] | None,
+        breaker: CircuitBreaker | None = None,
     ) -> Policies | None:
         """What was said of the node *name*; None where nothing was.
 
@@ -59,7 +62,9 @@ class Policies:
             )
         retry = retries if retries is None or isinstance(retries, Retry) else Retry(retries)
         needs = None if resources is None else _needs(name, resources)
-        made = cls(retry, timeout, RateLimit.of(rate), concurrency, executor, needs)
+        if breaker is not None and not isinstance(breaker, CircuitBreaker):
+            raise NodeDefinitionError(f"The node '{name}' wants a CircuitBreaker as breaker, not {breaker!r}.")
+        made = cls(retry, timeout, RateLimit.of(rate), concurrency, executor, needs, breaker)
         return None if made == cls() else made
 
     @property
@@ -68,7 +73,8 @@ class Policies:
         return self.executor if isinstance(self.executor, str) else id(self.executor)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = (getattr(self, one.name) for one in fields(self))
+        # Without its breaker: where it travels to nobody decides what starts.
+        values = (None if one.name == "breaker" else getattr(self, one.name) for one in fields(self))
         return Policies, tuple(_OfAnotherProcess(repr(one)) if isinstance(one, Executor) else one for one in values)
 
 

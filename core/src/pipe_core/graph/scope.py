@@ -28,7 +28,7 @@ _making = threading.Lock()
 
 Item = tuple[int, ...]
 """The place of an item in each map around it, the outermost first; empty outside of maps."""
-OnError = Literal["raise", "continue", "collect"]
+OnError = Literal["raise", "continue", "collect", "drain"]
 
 
 class Waiting(Protocol):
@@ -86,6 +86,7 @@ class Run:
         executors: What was started for this run alone.
         signing: What it has signed for the cache.
         goes_on: Whether it goes on when something has failed.
+        drains: Whether it only goes on with what runs then.
         until: When it must have ended, by the monotonic clock.
         ended_by: What `check` has raised: it is about no node.
     """
@@ -98,8 +99,8 @@ class Run:
         token: CancelToken | None = None,
         around: Run | None = None,
     ) -> None:
-        if on_error not in ("raise", "continue", "collect"):
-            raise GraphError(f"on_error is 'raise', 'continue' or 'collect', not {on_error!r}.")
+        if on_error not in ("raise", "continue", "collect", "drain"):
+            raise GraphError(f"on_error is 'raise', 'continue', 'collect' or 'drain', not {on_error!r}.")
         self._stopped = False
         self._error: BaseException | None = None
         self.around = around
@@ -114,6 +115,7 @@ class Run:
         self.pipelines: dict[str, Pipeline] = {} if around is None else around.pipelines
         self.signing = Signing()
         self.goes_on = on_error != "raise"
+        self.drains = on_error == "drain"
         self.token = token
         self.timeout = timeout
         self.until = None if timeout is None else monotonic() + timeout

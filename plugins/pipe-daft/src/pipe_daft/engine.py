@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.engine import Engine
-from pipe_core.graph.errors import items_failed
+from pipe_core.graph.errors import GraphError, items_failed
 from pipe_core.graph.frames import Group
 from pipe_core.graph.items import check_mode, count_of, items_of, names_of
 from pipe_core.graph.levels import Level, MapLevel
@@ -70,6 +70,7 @@ class DaftEngine:
         Raises:
             UnsupportedCapabilityError: A node says how it runs, or an option needs a run that is waited for.
         """
+        _check_on_error(on_error)
         run = Run(loop, timeout, on_error, token, None if within is None else within.scope.run)
         if is_inside() and self.collect:
             return _IN_LINE.run(
@@ -110,6 +111,7 @@ class DaftEngine:
         Raises:
             UnsupportedCapabilityError: As in `run`.
         """
+        _check_on_error(on_error)
         run = Run(loop, timeout, on_error, token, None if within is None else within.scope.run)
         if is_inside() and self.collect:
             how: Any = {"timeout": timeout, "on_error": on_error, "token": token, "loop": loop, "within": within}
@@ -234,3 +236,8 @@ def _windows(items: Iterator[Row], size: int) -> Iterator[list[Row]]:
         yield some
     if errors:
         raise errors[0]
+
+
+def _check_on_error(on_error: OnError) -> None:
+    if on_error == "drain":
+        raise GraphError("Daft cannot let a run drain: say 'raise', 'continue' or 'collect'.")
