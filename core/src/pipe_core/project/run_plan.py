@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.node import Node
 from pipe_core.graph.pipeline import Pipeline
@@ -15,6 +15,7 @@ from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around, output_of, step_of
 from pipe_core.project.wiring import Choice
+from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.retries import Retry
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
     from pipe_core.project.wiring import WiredNode, Wiring
+
+
+_ON_ERROR: Final[Mapping[str, OnError]] = {
+    "fail_fast": "raise",
+    "drain": "drain",
+    "continue_independent": "continue",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class RunPlan:
         said: The settings of the pipeline as functions are told of them.
         executor: Where nodes run; None: as the settings say.
         max_workers: How many run at once.
+        breakers: What keeps nodes from starting while what they use fails.
         restored: The nodes that do not run, because they were done in an earlier part of the run.
     """
 
@@ -68,6 +77,7 @@ class RunPlan:
     said: Mapping[str, Any]
     executor: Any
     max_workers: int | None
+    breakers: Mapping[str, CircuitBreaker]
     restored: tuple[WiredNode, ...] = ()
 
     @property
@@ -83,7 +93,7 @@ class RunPlan:
     @property
     def on_error(self) -> OnError:
         """What the graph does when a node fails."""
-        return "continue" if self.pipeline.on_failure == "continue_independent" else "raise"
+        return _ON_ERROR[self.pipeline.on_failure]
 
     @property
     def retries(self) -> dict[str, Retry]:
@@ -119,7 +129,7 @@ class RunPlan:
 
     def state(self) -> RunState:
         """The state of a run that has not begun."""
-        state = RunState(breakers={})
+        state = RunState(breakers=self.breakers)
         for one in self.restored:
             state.register_node(one.name)
             state.begin_node(one.name)
@@ -127,6 +137,11 @@ class RunPlan:
         for name, node in self.wiring.nodes.items():
             state.register_node(name, dependencies=node.needs)
         return state
+
+    def _place_of(self, config: NodeConfig) -> Any:
+        """Where the node runs, if that is elsewhere than the others."""
+        own = selected_executor(config.executor)
+        return None if own == self.executor else own
 
     def as_graph(self, around: Around, callbacks: Sequence[Any]) -> Pipeline:
         """The pipeline of functions that runs."""
@@ -139,7 +154,9 @@ class RunPlan:
                     name=name,
                     retries=retries.get(name),
                     timeout=node.config.timeout,
-                    executor=selected_executor(node.config.executor),
+                    executor=self._place_of(node.config),
+                    resources=node.config.resources or None,
+                    breaker=self.breakers.get(name),
                 )
                 for name, node in self.wiring.nodes.items()
             ],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.graph.engine import Engine
 from pipe_core.project.catalog import Catalog
-from pipe_core.project.config.models import NodeConfig, PipelineConfig
+from pipe_core.project.config.models import BreakerConfig, NodeConfig, PipelineConfig
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.journal import read_journal
@@ -26,7 +26,8 @@ from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around
 from pipe_core.project.watch import Watch
-from pipe_core.project.wiring import Choice, WiredNode, effective_nodes, wire
+from pipe_core.project.wiring import Choice, WiredNode, Wiring, effective_nodes, wire
+from pipe_core.runtime.permits import CircuitBreaker
 
 if TYPE_CHECKING:
     from datetime import date
@@ -72,6 +73,7 @@ class Runner:
         self.registry = registry
         self.state: RunState | None = None
         self._engines: dict[tuple[str, int | None], Engine] = {}
+        self._breakers: dict[str, CircuitBreaker] = {}
         self._lock = threading.Lock()
 
     # --- what users call ---
@@ -277,6 +279,7 @@ class Runner:
             said=facts,
             executor=selected_executor(executor),
             max_workers=self.max_workers or pipeline.max_workers or settings.max_workers,
+            breakers=self._breakers_of(wiring),
             restored=restored,
         )
         plan.check()
@@ -324,6 +327,19 @@ class Runner:
         if callable(config.function):
             return config.function
         return self.project.function(name)
+
+    def _breakers_of(self, wiring: Wiring) -> dict[str, CircuitBreaker]:
+        """Those of the nodes that have one. They are the runner's: what they saw in one run counts in the next."""
+        found = {}
+        for name, node in wiring.nodes.items():
+            said = BreakerConfig() if node.config.breaker is True else node.config.breaker
+            if isinstance(said, BreakerConfig):
+                key = said.resource or f"node {name}"
+                with self._lock:
+                    if key not in self._breakers:
+                        self._breakers[key] = CircuitBreaker(key, said.failures, said.reset_after, waits=True)
+                    found[name] = self._breakers[key]
+        return found
 
     def _ml(self, pipeline: Mapping[str, Any], node: NodeConfig, asked: Asked) -> MLInfo:
         settings = self.project.settings

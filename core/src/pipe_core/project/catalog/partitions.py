@@ -34,9 +34,7 @@ def root(dataset: Dataset) -> str:
         raise DatasetValueError(text, dataset=dataset.name)
     top = target.rstrip("/" + os.sep)
     if top.lower().endswith(SUFFIXES):
-        text = (
-            f"{dataset.title}: part files of partitions are not compressed as {os.path.splitext(top)[1]}. Leave it out."
-        )
+        text = f"{dataset.title}: part files of partitions are not compressed. Leave {os.path.splitext(top)[1]} out."
         raise DatasetValueError(text, dataset=dataset.name)
     return top
 

@@ -109,6 +109,8 @@ Positive = Annotated[int, Field(ge=1), BeforeValidator(_no_flag)]
 """A whole number from 1 on."""
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_flag)]
 """More than 0 seconds."""
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_flag)]
+"""More than 0 of something."""
 Delay = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_flag)]
 Factor = Annotated[float, Field(ge=1, allow_inf_nan=False), BeforeValidator(_no_flag)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_flag)]

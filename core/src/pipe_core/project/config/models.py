@@ -16,6 +16,7 @@ from pipe_core.project.config.fields import (
     AS_FIELDS,
     AS_PLAIN,
     BY_SHAPE,
+    Amount,
     Count,
     Delay,
     Factor,
@@ -230,7 +231,7 @@ class NodeConfig(Config):
         model_name: The name of its model.
         contracts: What its inputs and outputs must be like.
         breaker: What keeps it from starting while what it needs is broken; true: with the usual numbers.
-        resources: What it must not use at the same time as others.
+        resources: What it needs of its worker, by name, such as ``{GPU: 1}``, and has to itself while it runs.
     """
 
     name: Text
@@ -252,7 +253,7 @@ class NodeConfig(Config):
     model_name: Text | None = None
     contracts: ContractsConfig = Field(default_factory=ContractsConfig)
     breaker: Breaker = False
-    resources: Names = ()
+    resources: dict[Text, Amount] = Field(default_factory=dict)
 
 
 class PipelineConfig(_Dated):
