@@ -99,12 +99,11 @@ def test_appending_replaces_no_window(tmp_path: Path) -> None:
 # --- partitions ---
 
 
-@pytest.mark.parametrize("path", ["sales.csv", "sales.jsonl.gz/"])
+@pytest.mark.parametrize("path", ["sales.csv", "sales.jsonl/"])
 def test_partitions_are_folders_and_come_back_with_their_columns(path: str, tmp_path: Path) -> None:
     data = sales(tmp_path, path=path, partition_by=["day", "region"], schema=Sale)
-    values = [
-        Sale(day=date(2025, 1, day), region=region, amount=day) for day in (1, 2) for region in ("a/b", None, "ä")
-    ]
+    days, regions = (1, 2), ("a/b", None, "ä")
+    values = [Sale(day=date(2025, 1, day), region=region, amount=day) for day in days for region in regions]
     data.save("sales", values)
     assert sorted(data.load("sales"), key=repr) == sorted(values, key=repr)
     name = path.strip("/")
@@ -186,6 +185,8 @@ def test_what_cannot_be_a_partition(tmp_path: Path) -> None:
         data.save("sales", [{"amount": 1}])
     with pytest.raises(DatasetError, match="partition_by makes folders"):
         sales(tmp_path, partition_by="day", path="sales.json").save("sales", rows(1))
+    with pytest.raises(DatasetError, match="not compressed"):
+        sales(tmp_path, partition_by="day", path="sales.csv.gz").save("sales", rows(1))
     data.save("sales", rows(1))
     (tmp_path / "sales.csv/day=2025-01-01/notes.txt").write_text("precious")
     with pytest.raises(PipeError, match=r"notes\.txt"):

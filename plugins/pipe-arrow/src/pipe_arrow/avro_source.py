@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from pipe_arrow.file_checksum import check
 from pipe_arrow.reading import reading_errors
 from pipe_arrow.table_source import found_files
@@ -101,6 +103,14 @@ class AvroSource:
             if failure is None and len(records) < count:
                 return
         raise failure
+
+    def read_table(self) -> pa.Table:
+        """All records as one table. Raises `SourceError`."""
+        records = [record for chunk in self.chunks(lambda: 10_000) for record in chunk.records]
+        with reading_errors(self.name):
+            if records:
+                return pa.Table.from_pylist(records)
+            return pa.schema([(name, pa.null()) for name in self._fields or ()]).empty_table()
 
     def close(self) -> None:
         """Files are open only while they are read."""
