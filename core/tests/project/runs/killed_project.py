@@ -56,7 +56,7 @@ def main(folder: Path, executor: str, delay: float) -> None:
         if delay:
             threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL]).start()
         result = runner.resume(runs[-1]) if runs else runner.run("all")
-    print(result.status, sum(one.restored for one in result.nodes.values()))
+    print(result.status, sum(one.restored for one in result.nodes.values()), flush=True)
     os._exit(0)  # whatever the timer would do
 
 
