@@ -71,6 +71,26 @@ MUTANTS = {
         class Sink(FileSink):
             def open(self, mode): super().open("overwrite")
     """,
+    "shows_what_is_staged": """
+        class Sink(FileSink):
+            def checkpoint(self, final=False):
+                state = super().checkpoint(final)
+                if final: self.commit()
+                return state
+    """,
+    "forgets_its_checkpoint": """
+        class Sink(FileSink):
+            def close(self): self.abort()
+    """,
+    "keeps_what_came_behind_the_checkpoint": """
+        class Sink(FileSink):
+            def close(self):
+                if self._output is not None: self._output._kept = None
+                super().close()
+            def resume(self, state, mode, fields=None):
+                state["output"]["length"] = max(path.stat().st_size for path in Path(self._path).parent.iterdir())
+                super().resume(state, mode, fields)
+    """,
     "stamps_nothing": """
         class Encoder(JsonlEncoder):
             def stamp(self, position, row): return row
@@ -89,6 +109,7 @@ MUTANTS = {
 
 MODULE = """
 from dataclasses import replace
+from pathlib import Path
 from pipe_core.formats.file_sink import FileSink
 from pipe_core.formats.jsonl_rows import JsonlEncoder
 from pipe_core.formats.jsonl_source import JsonlSource

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from pipe_core.testing.formatting.ground import PlainSerializer as PlainSerializer
 from pipe_core.testing.formatting.reading import ReadingTests
+from pipe_core.testing.formatting.resuming import ResumingTests
 from pipe_core.testing.formatting.writing import WritingTests
 
 
-class FormatConformance(ReadingTests, WritingTests, kit=True):
+class FormatConformance(ReadingTests, WritingTests, ResumingTests, kit=True):
     """Inherit, and name the format.
 
     Attributes:

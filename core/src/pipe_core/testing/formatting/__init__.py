@@ -1,1 +1,1 @@
-"""The tests of `FormatConformance`: what a format reads, and what it writes."""
+"""The tests of `FormatConformance`: what a format reads, what it writes, and how a later process goes on."""
