@@ -374,6 +374,11 @@ class Engine:
         for executor in ours:
             executor.shutdown()
 
+    def terminate(self) -> None:
+        """Shut down the executors that it has started, and end by force what runs there, where that can be."""
+        for executor in list(self._ours):
+            executor.terminate()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Engine, ("sync", "sync")  # a worker that has one runs in line what is inside of its call
 

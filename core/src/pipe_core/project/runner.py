@@ -55,6 +55,7 @@ class Runner:
 
     Attributes:
         state: The state of the last run, or of the one that goes on. None before the first.
+        run_id: The id of that run; empty where nothing is kept of it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Runner:
         self.session = session
         self.registry = registry
         self.state: RunState | None = None
+        self.run_id = ""
         self._engines: dict[tuple[str, int | None], Engine] = {}
         self._breakers: dict[str, CircuitBreaker] = {}
         self._lock = threading.Lock()
@@ -114,17 +116,47 @@ class Runner:
             RunFailedError: A node has failed; its error is the cause, and `result` has all that is known of the run.
             PipeError: The pipeline cannot run as it was asked for. Nothing has run.
         """
+        asked = self.asked(
+            pipeline,
+            nodes=nodes,
+            start_from=start_from,
+            up_to=up_to,
+            tags=tags,
+            start_date=start_date,
+            end_date=end_date,
+            model_version=model_version,
+            hyperparams=hyperparams,
+        )
+        plan = self.prepare(asked)
+        taken = new_run(self.runs) if journal else None
+        return self._drive(plan, taken, keep=keep, callbacks=callbacks)
+
+    def asked(
+        self,
+        pipeline: str | PipelineConfig,
+        *,
+        nodes: str | Iterable[str] = (),
+        start_from: str | Iterable[str] = (),
+        up_to: str | Iterable[str] = (),
+        tags: str | Iterable[str] = (),
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        model_version: str | None = None,
+        hyperparams: Mapping[str, Any] | None = None,
+    ) -> Asked:
+        """What `run` is asked for with these arguments, for `prepare`. Nothing runs.
+
+        Raises:
+            PipeError: There is no such pipeline, or the dates are none.
+        """
         config = self.project.get_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
-        asked = Asked(
+        return Asked(
             config,
             Choice(_names(nodes), _names(start_from), _names(up_to), _names(tags)),
             self._window(config, start_date, end_date),
             model_version,
             dict(hyperparams or {}),
         )
-        plan = self.prepare(asked)
-        taken = new_run(self.runs) if journal else None
-        return self._drive(plan, taken, keep=keep, callbacks=callbacks)
 
     def resume(self, run: str, *, force: bool = False, keep: bool = False, callbacks: Sequence[Any] = ()) -> RunResult:
         """Go on with a run that failed, was stopped or was killed. Nodes that were done do not run again.
@@ -297,6 +329,13 @@ class Runner:
         for engine in engines:
             engine.close()
 
+    def terminate(self) -> None:
+        """Shut them down, and end by force what runs there, where that can be: for a process that must end."""
+        with self._lock:
+            engines = list(self._engines.values())
+        for engine in engines:
+            engine.terminate()
+
     def __enter__(self) -> Self:
         return self
 
@@ -378,6 +417,7 @@ class Runner:
     ) -> RunResult:
         with OpenRun(plan, self.project, taken) as opened:
             self.state = state = plan.state()
+            self.run_id = opened.run
             facts = {"run_id": opened.run, "pipeline": plan.pipeline.name}
             kept = plan.wiring.nodes if keep else ()
             watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts)
