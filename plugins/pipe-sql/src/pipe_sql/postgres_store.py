@@ -44,7 +44,7 @@ class PostgresStore:
         """Keep others from writing until the commit. Who reads sees the old rows until then."""
         self._run(f"LOCK TABLE {self._target.quoted} IN SHARE ROW EXCLUSIVE MODE")
         if mode == "overwrite":
-            self._run(f"DELETE FROM {self._target.quoted}")
+            self._run(*self._target.clear(self._target.quoted))
         elif self._run(f"SELECT 1 FROM {self._target.quoted} LIMIT 1"):
             raise self._target.exists()
 

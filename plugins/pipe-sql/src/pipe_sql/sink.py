@@ -39,6 +39,7 @@ class SqlSink:
         self._options = options
         self._table: Table | None = None
         self._store: Store | None = None
+        self._between: tuple[str, str, str] | None = None
         if options.db_schema is not None and place.dialect == "sqlite":
             raise OptionsError("SQLite has no schemas: leave out 'db_schema'.", problems={"db_schema": "no schemas"})
 
@@ -70,6 +71,16 @@ class SqlSink:
         """What workers need to make rows."""
         columns = None if self._table is None else dict(self._table.columns)
         return SqlEncoder(self._place.dialect, self._options.nan, columns)
+
+    def replace_between(self, column: str, start: str, upper: str) -> None:
+        """Before `open`: ``overwrite`` replaces only the rows of some dates, in the transaction that writes the others.
+
+        Args:
+            column: The column with the dates.
+            start: The first date or time, as ISO 8601.
+            upper: That before which they are.
+        """
+        self._between = (column, start, upper)
 
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Check the table, and begin.
@@ -127,7 +138,7 @@ class SqlSink:
         key = options.key or ()
         if not key and options.on_conflict != "error" and self._table is not None and self._table.keys:
             key = self._table.keys[0]
-        return Target(self._place, self.name, options.table or "", options.db_schema, key, options)
+        return Target(self._place, self.name, options.table or "", options.db_schema, key, options, self._between)
 
     @property
     def _opened(self) -> Store:
@@ -140,6 +151,7 @@ class SqlSink:
         self._check_key(self._table)
         if self._table is not None:
             self._check_fields(self._table, fields)
+            self._check_fields(self._table, [] if self._between is None else [self._between[0]])
             if mode in ("error", "ignore") and self._has_rows(connection):
                 raise self._target.exists()
         connection.rollback()

@@ -152,7 +152,7 @@ class SqliteStore:
         if self._made:
             self._make(there)
         elif self._first and self._mode == "overwrite":
-            self._staging.execute(f"DELETE FROM {there}")
+            self._staging.execute(*self._target.clear(there))
         elif (
             self._first and self._mode == "error" and self._staging.execute(f"SELECT 1 FROM {there} LIMIT 1").fetchone()
         ):

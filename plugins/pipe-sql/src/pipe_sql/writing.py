@@ -40,6 +40,7 @@ class Target:
         schema: The schema that it is in.
         key: What `on_conflict` looks at, and the primary key of a table that is made.
         options: How to write.
+        between: A column, and the dates from which and before which rows are replaced by ``overwrite``; None for all.
     """
 
     place: Place
@@ -48,6 +49,7 @@ class Target:
     schema: str | None
     key: tuple[str, ...]
     options: SqlOptions
+    between: tuple[str, str, str] | None = None
 
     @property
     def quoted(self) -> str:
@@ -62,6 +64,16 @@ class Target:
         """The statement that adds *rows*, or one row of parameters."""
         values = rows or f"VALUES ({', '.join(self.place.mark for _ in names)})"
         return f"INSERT INTO {into or self.quoted} ({self.columns(names)}) {values}{self._conflict(names)}"
+
+    def clear(self, table: str) -> tuple[str, tuple[str, ...]]:
+        """The statement that removes the rows that are replaced from *table*, and its parameters."""
+        if self.between is None:
+            return f"DELETE FROM {table}", ()
+        column, start, upper = self.between
+        name, mark = self.place.quoted(column), self.place.mark
+        if self.place.dialect == "sqlite":  # dates are text there, with a T or a space, and with offsets
+            name, mark = f"julianday({name})", "julianday(?)"
+        return f"DELETE FROM {table} WHERE {name} >= {mark} AND {name} < {mark}", (start, upper)
 
     def _conflict(self, names: Sequence[str]) -> str:
         if self.options.on_conflict == "error":

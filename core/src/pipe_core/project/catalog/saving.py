@@ -190,19 +190,22 @@ def _write_records(written: Written, dataset: Dataset, value: Any, span: Span | 
     with _closed_on_error(sink):
         if mode == "append" and callable(hold := getattr(sink, "hold_appended", None)):
             hold()
-        if span is None or not sink.exists():
-            writer = Writer(dataset, sink, mode, dataset.schema())
-            writer.write(value)
-            written.records = writer.count
-        elif callable(replace := getattr(sink, "replace_between", None)):
-            replace(span.column, span.window.start, span.window.upper)
-            writer = Writer(dataset, sink, mode, dataset.schema())
-            writer.write(value)
-            written.records = writer.count
+        old = [] if span is None else _replaced(dataset, sink, span)
+        writer = Writer(dataset, sink, mode, dataset.schema())
+        if old and span is not None:
+            written.records = replaced(writer, value, old, span)
         else:
-            writer = Writer(dataset, sink, mode, dataset.schema())
-            written.records = replaced(writer, value, [Piece(dataset, dataset.target)], span)
+            writer.write(value)
+            written.records = writer.count
         written.add(dataset, sink, mode)
+
+
+def _replaced(dataset: Dataset, sink: Sink, span: Span) -> list[Piece]:
+    """What must be written again around a window: nothing where there is nothing, or the sink leaves the rest alone."""
+    if callable(replace := getattr(sink, "replace_between", None)):
+        replace(span.column, span.window.start, span.window.upper)
+        return []
+    return [Piece(dataset, dataset.target)] if sink.exists() else []
 
 
 # --- partitions ---

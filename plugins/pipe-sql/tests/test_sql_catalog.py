@@ -1,0 +1,83 @@
+"""Tables as data sets: a window of dates is replaced in one transaction, and the rest stays."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from pipe_core import SinkError
+from pipe_core.project.catalog import Catalog, DatasetRecordError
+from pipe_core.project.dates import DateWindow
+
+SECOND = DateWindow("2025-01-02", "2025-01-02")
+
+
+class Sale(BaseModel):
+    day: date
+    amount: int
+
+
+def sales(database: Any, **said: Any) -> Catalog:
+    config = {"path": database.url, "options": {"table": "sales"}, "schema": Sale, "date_column": "day", **said}
+    return Catalog({"sales": config})
+
+
+def rows(*days: int, amount: int = 1) -> list[Sale]:
+    return [Sale(day=date(2025, 1, day), amount=amount) for day in days]
+
+
+def test_a_window_is_replaced_and_the_rest_is_not_touched(database: Any) -> None:
+    data = sales(database)
+    data.save("sales", rows(2), SECOND)
+    data.save("sales", rows(1, 2, 2, 3))
+    for _ in range(2):
+        data.save("sales", rows(2, amount=9), SECOND)
+        assert sorted((row.day.day, row.amount) for row in data.load("sales")) == [(1, 1), (2, 9), (3, 1)]
+    assert data.load("sales", SECOND) == rows(2, amount=9)
+    data.save("sales", [], SECOND)
+    assert sorted(row.day.day for row in data.load("sales")) == [1, 3]
+    with pytest.raises(DatasetRecordError, match="'day'"):
+        data.save("sales", rows(3), SECOND)
+    assert data.stage("sales", rows(7)).delivery == "at-least-once"
+    assert data.load("sales") == rows(7)
+
+
+def test_a_row_that_is_refused_leaves_the_window_as_it_was(database: Any) -> None:
+    database.run("CREATE TABLE sales (day date, amount integer CHECK (amount < 5))")
+    data = sales(database)
+    data.save("sales", rows(1, 2, 3))
+    with pytest.raises(SinkError, match="The data set 'sales'"):
+        data.save("sales", rows(2, amount=9), SECOND)
+    assert len(data.load("sales")) == 3
+
+
+def test_times(database: Any) -> None:
+    database.run(
+        "CREATE TABLE sales (day timestamp, amount integer)",
+        "INSERT INTO sales VALUES ('2025-01-01 23:59:59', 1), ('2025-01-02 00:00:00', 2), ('2025-01-02 23:59:59.5', 3),"
+        " ('2025-01-03 00:00:00', 4), (NULL, 5)",
+    )
+    data = sales(database, schema=None)
+    assert [row["amount"] for row in data.load("sales", SECOND)] == [2, 3]
+    data.save("sales", [{"day": datetime(2025, 1, 2, 12), "amount": 9}], SECOND)
+    assert sorted(row["amount"] for row in data.load("sales")) == [1, 4, 5, 9]
+    half = DateWindow("2025-01-02T12:00", "2025-01-02T13:00")
+    data.save("sales", [], half)
+    assert sorted(row["amount"] for row in data.load("sales")) == [1, 4, 5]
+
+
+def test_options_for_one_direction_are_no_hindrance_for_the_other(database: Any) -> None:
+    options = {"table": "sales", "key": ["day"], "on_conflict": "update"}
+    data = sales(database, options=options, mode="append")
+    data.save("sales", rows(1))
+    data.save("sales", rows(1, amount=3))
+    assert data.load("sales") == rows(1, amount=3)
+
+
+def test_a_column_of_dates_that_is_missing(database: Any) -> None:
+    database.run("CREATE TABLE sales (week integer)")
+    with pytest.raises(SinkError, match="'day'"):
+        sales(database, schema=None).save("sales", [], SECOND)
