@@ -248,7 +248,8 @@ def test_projects_with_modules_of_the_same_name_keep_apart(tmp_path: Path) -> No
 
 def test_functions_travel_with_the_code_of_their_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (_project(tmp_path / name, name) for name in ("first", "second"))
-    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path / "working").mkdir()
+    monkeypatch.chdir(tmp_path / "working")  # what is in the working folder travels anyway
     functions: list[Any] = [one.function("step") for one in (first, second)]
     carried = [dumps(one) for one in functions]  # of the first, too, whose names the second has now
 

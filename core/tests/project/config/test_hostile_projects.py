@@ -205,6 +205,11 @@ YAML: dict[str, tuple[str, int | None, str]] = {
     "deep defaults": (_data("'" + "${A:-" * 100 + "x" + "}" * 100 + "'"), 3, "deep"),
     "a secret that is not there": (_data("'s3://b/x.csv?key=${secret:NOBODY_SET_THIS}'"), 3, "no secret"),
     "a secret as description": (_keys("description: '${secret:HOME}'"), 4, "cannot stand here"),
+    "a secret by a variable": (
+        "variables: {a: 'x${secret:HOME}'}\n" + _keys("description: '${a}'"),
+        5,
+        "cannot stand here",
+    ),
     "a secret as parameter": (_keys("hyperparams: {a: '${secret:HOME}'}"), 4, "cannot stand here"),
     "a secret written out": (_data("x.csv", "options: {nested: {password: abc}}"), 4, "this is a secret"),
     "a password in a URL": (_data("'s3://user:abc@bucket/x.csv'"), 3, "a password in the URL"),

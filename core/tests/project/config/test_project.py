@@ -376,6 +376,15 @@ def test_every_value_knows_who_said_it(write: Write) -> None:
     assert project.place("nodes", "extra") == "pipe.yaml:12"
 
 
+def test_what_was_replaced_has_no_place_any_more(write: Write) -> None:
+    text = ENVIRONMENTS.replace("{retries: 1, tags: [c]}", "{retries: {attempts: 2}}")
+    path = write(text, **{"pipe.prod": "nodes: {step: {retries: 1}}\n"})
+    project = Project.load(path, env="prod", overrides={"nodes.step.retries": {"delay": 2}})
+
+    assert project.nodes["step"].retries == RetryConfig(delay=2)
+    assert project.place("nodes", "step", "retries", "attempts") == "overrides"
+
+
 # --- variables ---
 
 
