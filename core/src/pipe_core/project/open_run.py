@@ -58,6 +58,8 @@ class OpenRun:
     def end(self, result: RunResult) -> None:
         """Write down how it ended."""
         if self.journal is not None and self.folder is not None:
+            if result.ok:
+                self.folder.forget_values()
             self.journal.write("end", status=result.status, seconds=round(result.duration, 6))
             plan = self._plan
             parameters = {
@@ -71,6 +73,8 @@ class OpenRun:
             write_manifest(self.folder.manifest, result, parameters, self._commit)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._commit is not None:
+            self._commit.answer()  # whoever asked waits, also where nobody wants to know any more
         if self.journal is not None:
             self.journal.close()
         if self._lease is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,14 +93,16 @@ def settled(events: Iterable[Mapping[str, Any]], folder: RunFolder, catalog: Cat
     return [name for name in wiring.nodes if name in done]
 
 
-def left_of(wiring: Wiring, done: Iterable[str]) -> list[str]:
-    """The nodes that run: those that are not done, and those that hand them results that are stored nowhere."""
+def left_of(wiring: Wiring, done: Iterable[str], kept: Collection[str]) -> list[str]:
+    """The nodes that run: those that are not done, and those that hand them results that nobody stored or *kept*."""
     finished = set(done)
     left = [name for name in wiring.nodes if name not in finished]
     for name in left:  # grows meanwhile
         for argument in wiring.nodes[name].arguments:
             giver = argument.node
-            if giver is not None and giver not in left and not _is_stored(wiring.nodes[giver], argument.index):
+            if giver is None or giver in left or giver in kept:
+                continue
+            if not _is_stored(wiring.nodes[giver], argument.index):
                 left.append(giver)
     return [name for name in wiring.nodes if name in set(left)]
 

@@ -3,6 +3,7 @@
 runs/20251121-190036-3f9a1c/
     journal.jsonl       what happened
     receipts/NODE.json  of a node whose outputs are all on stable storage: how each is brought to its end
+    values/NODE         results that are stored otherwise than they are handed over, until the run has completed
     manifest.json       how it ended: versions, parameters, timings
     epoch               how often it was taken up
     lock                locked by the process that drives it
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -85,6 +87,35 @@ class RunFolder:
                 node = unquote(path.name.removesuffix(".json"))
                 if (kept := self.receipt(node)) is not None:
                     yield node, kept
+
+    # --- results ---
+
+    def keep_value(self, node: str, data: bytes) -> None:
+        """Keep the result of *node*, on stable storage."""
+        path = self._value(node)
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, data, durable=True)
+
+    def kept_value(self, node: str) -> bytes | None:
+        """The result of *node*; None where it was not kept."""
+        try:
+            return self._value(node).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def kept_values(self) -> set[str]:
+        """The nodes whose results were kept."""
+        folder = self.path / "values"
+        return {unquote(name) for name in os.listdir(folder)} if folder.is_dir() else set()
+
+    def forget_values(self) -> None:
+        """The run has completed: nobody needs them."""
+        shutil.rmtree(self.path / "values", ignore_errors=True)
+
+    def _value(self, node: str) -> Path:
+        return self.path / "values" / quote(node, safe="")
+
+    # --- whose it is ---
 
     def check_epoch(self, node: str) -> None:
         """Raise `RunSupersededError` where somebody has taken up the run meanwhile: what *node* made is not wanted."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.errors import RunFailedError
 from pipe_core.project.state import NodeStatus
+from pipe_core.project.step import Stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,8 +97,8 @@ class RunResult:
         """
         if node not in self.nodes:
             raise unknown_node(node, self.nodes)
-        if node in self.values:
-            return self.values[node]
+        if node in self.values and type(value := self.values[node]) is not Stored:
+            return value
         found = self.nodes[node]
         if found.status is NodeStatus.COMPLETED and len(found.outputs) == 1:
             return self.catalog.load(found.outputs[0], self.window)

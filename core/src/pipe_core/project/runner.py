@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -189,12 +189,12 @@ class Runner:
         asked = asked_of(events, self.project, folder.run)
         whole = self.prepare(asked)
         done = settled(events, folder, self._catalog(whole), whole.wiring)
-        left = left_of(whole.wiring, done)
+        left = left_of(whole.wiring, done, folder.kept_values())
         kept = [name for name in whole.wiring.nodes if name not in left]
         if not force:
             check_unchanged(events, whole.wiring, kept)
         restored = tuple(whole.wiring.nodes[name] for name in kept)
-        return self.prepare(asked, selected=left, restored=restored)
+        return self.prepare(asked, selected=left, restored=restored, kept=folder.kept_values())
 
     def run_node(self, name: str, **options: Any) -> RunResult:
         """Run one node of the project. What it takes from others is loaded from the catalog.
@@ -276,6 +276,7 @@ class Runner:
         *,
         selected: Sequence[str] | None = None,
         restored: tuple[WiredNode, ...] = (),
+        kept: Collection[str] = (),
         said: Mapping[str, Any] | None = None,
     ) -> RunPlan:
         """All that is known of a run before it begins: what runs, in which order, on what. Nothing runs.
@@ -285,6 +286,7 @@ class Runner:
             configs: The configurations of the pipeline's nodes. Default: as the project has them.
             selected: The nodes that run. Default: as the choice says.
             restored: Nodes that were done before.
+            kept: Those of them whose results were kept.
             said: The settings of the pipeline, for nodes that are all told of them. Default: its own, for those of
                 machine learning.
 
@@ -292,7 +294,7 @@ class Runner:
             PipeError: It cannot run so.
         """
         configs = effective_nodes(self.project, asked.pipeline) if configs is None else configs
-        wiring = wire(configs, self.project.datasets, asked.choice, selected)
+        wiring = wire(configs, self.project.datasets, asked.choice, selected, kept)
         settings, pipeline = self.project.settings, asked.pipeline
         facts = pipeline.model_dump(exclude_none=True) if said is None else said
         is_ml = said is not None or pipeline.type == "ml"
@@ -422,7 +424,8 @@ class Runner:
             kept = plan.wiring.nodes if keep else ()
             watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts)
             catalog = self._catalog(plan)
-            around = Around(catalog, plan.window, opened.folder, plan.said, self.session)
+            handed_on = frozenset(name for name, count in plan.wiring.consumers().items() if count)
+            around = Around(catalog, plan.window, opened.folder, plan.said, handed_on, self.session)
             began = monotonic()
             error: Exception | None = None
             status: RunStatus = "cancelled"

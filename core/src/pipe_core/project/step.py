@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.project.commands import MLNodeCommand, NodeCommand
-from pipe_core.project.errors import NodeResultError
+from pipe_core.project.errors import NodeResultError, ResumeError
+from pipe_core.project.keeping import gives_back, keep_result, kept_result
 
 if TYPE_CHECKING:
     from pipe_core.project.catalog import Catalog
@@ -40,6 +41,11 @@ class Handed:
         """The result, or one output of several."""
         return self._result if index is None or self._outputs is None else self._outputs[index]
 
+    @property
+    def parts(self) -> tuple[Any, Any]:
+        """What it was made of."""
+        return self._result, self._outputs
+
     def let_go(self) -> None:
         """Nobody takes it any more."""
         self._result = self._outputs = None
@@ -57,6 +63,7 @@ class Around:
         window: What the run is about; None where it has no dates.
         folder: Where receipts are kept; None where nothing is.
         pipeline: The settings of the pipeline, for what machine learning tells functions.
+        handed_on: The nodes whose results others take.
         session: Handed through to functions that take ``ml_context``.
     """
 
@@ -64,7 +71,15 @@ class Around:
     window: DateWindow | None
     folder: RunFolder | None
     pipeline: Mapping[str, Any]
+    handed_on: frozenset[str]
     session: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Stands for a value that was an iterator, and is used up: whoever takes it loads it."""
+
+    dataset: str
 
 
 class NodeStep:
@@ -109,9 +124,21 @@ class NodeStep:
 
     def _argument(self, one: Argument, given: Mapping[str, Handed]) -> Any:
         if one.node is not None:
-            return given[one.node].take(one.index)
-        assert one.dataset is not None  # it is one of the two
-        return self._around.catalog.load(one.dataset, self._around.window)
+            return self._loaded(given[one.node].take(one.index))
+        if one.kept is not None and self._around.folder is not None:
+            try:
+                return self._loaded(Handed(*kept_result(self._around.folder, one.kept)).take(one.index))
+            except LookupError:
+                if one.dataset is None:
+                    raise ResumeError(
+                        f"The result of '{one.kept}', which node '{self._node.name}' takes, was kept and cannot be "
+                        f"read any more. Run the pipeline again."
+                    ) from None
+        return self._loaded(Stored(one.dataset or ""))
+
+    def _loaded(self, value: Any) -> Any:
+        """What was handed over, or is stored."""
+        return self._around.catalog.load(value.dataset, self._around.window) if type(value) is Stored else value
 
     def _command(self, arguments: Sequence[Any]) -> NodeCommand:
         window = self._around.window
@@ -146,9 +173,22 @@ class NodeStep:
 
     def _finish(self, result: Any, is_saved: bool) -> Handed:
         outputs = self._split(result)
+        lasting = [self._lasting(name, value) for name, value in zip(self._node.outputs, outputs, strict=True)]
+        if len(lasting) == 1:
+            result = lasting[0]
+        elif isinstance(result, Iterator):
+            result = list(result)
+        handed = Handed(result, lasting if len(lasting) > 1 else None)
         if not is_saved:
-            self._save(outputs)
-        return Handed(result, outputs if len(outputs) > 1 else None)
+            pairs = zip(outputs, lasting, strict=True)
+            self._save([old if type(new) is Stored else new for old, new in pairs], handed)
+        return handed
+
+    def _lasting(self, name: str, value: Any) -> Any:
+        """The value as others can take it: an iterator gives what it has only once."""
+        if not isinstance(value, Iterator):
+            return value
+        return Stored(name) if name in self._node.stored else list(value)
 
     def _split(self, result: Any) -> Sequence[Any]:
         """The result, one value for each output."""
@@ -185,7 +225,7 @@ class NodeStep:
             node=self._node.name,
         )
 
-    def _save(self, outputs: Sequence[Any]) -> None:
+    def _save(self, outputs: Sequence[Any], handed: Handed) -> None:
         """Save the outputs that are in the catalog: all of them, or, where this raises, none.
 
         First everything is brought to stable storage, then a receipt is kept, then each output becomes visible. Whoever
@@ -200,6 +240,7 @@ class NodeStep:
             for name in self._node.stored:
                 staged[name] = catalog.stage(name, found[name], self._around.window)
             if folder is not None:
+                self._keep(folder, found, handed)
                 folder.write_receipt(self._node.name, {name: one.state for name, one in staged.items()})
         except BaseException:
             for one in staged.values():
@@ -215,6 +256,14 @@ class NodeStep:
             for one in staged.values():
                 one.close()  # what was kept says how another attempt goes on
             raise
+
+    def _keep(self, folder: RunFolder, found: Mapping[str, Any], handed: Handed) -> None:
+        """Keep the result for a run that is resumed, where what is stored does not give it back as it is."""
+        if self._node.name not in self._around.handed_on:
+            return
+        stored, catalog = self._node.stored, self._around.catalog
+        if not all(name in stored and gives_back(catalog, name, value) for name, value in found.items()):
+            keep_result(folder, self._node.name, handed.parts)
 
 
 class AsyncNodeStep(NodeStep):

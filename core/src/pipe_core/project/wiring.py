@@ -48,11 +48,13 @@ class Argument:
         node: The node that gives it; None where it is loaded.
         index: Which of that node's outputs it is; None for its result as a whole.
         dataset: The data set that it is loaded from; None where it is handed over.
+        kept: The node that gave it in an earlier part of the run: its result may have been kept.
     """
 
     node: str | None = None
     index: int | None = None
     dataset: str | None = None
+    kept: str | None = None
 
     def __str__(self) -> str:
         return f"data set '{self.dataset}'" if self.node is None else f"node '{self.node}'"
@@ -194,6 +196,7 @@ def wire(
     catalog: Mapping[str, DatasetConfig],
     choice: Choice | None = None,
     selected: Sequence[str] | None = None,
+    kept: Collection[str] = (),
 ) -> Wiring:
     """Wire *nodes*, those of a pipeline, or some of them.
 
@@ -205,6 +208,7 @@ def wire(
         catalog: The data sets.
         choice: Which of them run. Default: all.
         selected: The names of those that run, instead of a choice.
+        kept: Nodes that do not run, and whose results an earlier part of the run has kept.
 
     Raises:
         DependencyError: An input is neither an output nor in the catalog; or what does not run gives nothing that is
@@ -214,7 +218,7 @@ def wire(
     graph = needed_by_others(needs)
     order = topological_sort(graph)
     chosen = set(select_nodes(graph, nodes, choice or Choice()) if selected is None else selected)
-    wired = _Wirer(nodes, catalog, chosen, needs)
+    wired = _Wirer(nodes, catalog, chosen, needs, kept)
     return Wiring(
         nodes={name: wired.node(name) for name in order if name in chosen},
         datasets={**catalog, **wired.described},
@@ -229,11 +233,13 @@ class _Wirer:
         catalog: Mapping[str, DatasetConfig],
         chosen: set[str],
         needs: Mapping[str, Sequence[str]],
+        kept: Collection[str],
     ) -> None:
         self._nodes = nodes
         self._catalog = catalog
         self._chosen = chosen
         self._needs = needs
+        self._kept = kept
         self._givers = output_givers(nodes, nodes)
         self.described: dict[str, DatasetConfig] = {}
 
@@ -249,7 +255,7 @@ class _Wirer:
             needs=tuple(dict.fromkeys([*handed, *needs])),
             arguments=tuple(arguments),
             outputs=outputs,
-            stored=tuple(one for one in outputs if one in self._catalog or one in self.described),
+            stored=tuple(filter(self._is_stored, outputs)),
         )
 
     def _outputs(self, name: str) -> tuple[str, ...]:
@@ -271,8 +277,12 @@ class _Wirer:
         giver = self._givers.get(wanted) if is_name else None
         if giver is not None and giver != name and giver in self._chosen:
             return Argument(node=giver, index=self._index(giver, wanted))
+        kept = giver if giver in self._kept else None
+        index = None if kept is None else self._index(kept, wanted)
         if not is_name or wanted in self._catalog:
-            return Argument(dataset=wanted)
+            return Argument(index=index, dataset=wanted, kept=kept)
+        if kept is not None:
+            return Argument(index=index, kept=kept)
         if giver is not None and giver != name:
             raise DependencyError(
                 f"Node '{name}' takes '{wanted}', which node '{giver}' gives: that one does not run, and '{wanted}' is "
@@ -295,10 +305,15 @@ class _Wirer:
                 found.append(Argument(node=other))
                 continue
             outputs = self._outputs(other)
-            if len(outputs) != 1 or not (outputs[0] in self._catalog or outputs[0] in self.described):
+            kept = other if other in self._kept else None
+            is_stored = len(outputs) == 1 and self._is_stored(outputs[0])
+            if kept is None and not is_stored:
                 raise DependencyError(
                     f"Node '{name}' is handed the result of '{other}', which does not run and has no single output "
                     f"that is stored. Let '{other}' run too, or give it an output that is in the catalog."
                 )
-            found.append(Argument(dataset=outputs[0]))
+            found.append(Argument(dataset=outputs[0] if is_stored else None, kept=kept))
         return found
+
+    def _is_stored(self, output: str) -> bool:
+        return output in self._catalog or output in self.described

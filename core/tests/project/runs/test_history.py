@@ -155,3 +155,56 @@ def test_a_backfill_stops_at_a_failure_where_that_is_said(whole: Any, tmp_path: 
     assert len(list(backfill(runner, "daily", window, "1d", stop_at_failure=True))) == 1
     with pytest.raises(OptionsError, match="no length of time"):
         list(backfill(runner, "daily", window, "every day"))
+
+
+def test_what_comes_back_otherwise_is_handed_on_as_it_was(tmp_path: Path) -> None:
+    """A CSV file gives texts, and one output of the node is stored nowhere: a run that is resumed does not show it."""
+    good: list[bool] = []
+
+    def make() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        CALLS.append("make")
+        return [{"n": 1, "x": 0.5}], {"when": DateWindow("2025-01-01", "2025-01-02").start, "rows": (1, 2)}
+
+    def use(rows: list[dict[str, Any]], other: dict[str, Any]) -> Any:
+        if not good:
+            raise ValueError
+        return rows, other
+
+    whole = {
+        "nodes": {
+            "make": {"function": make, "output": ["rows", "other"]},
+            "use": {"function": use, "input": ["rows", "other"]},
+        },
+        "catalog": {"rows": {"path": "rows.csv"}},
+        "pipelines": {"main": {"nodes": ["make", "use"]}},
+    }
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    CALLS.clear()
+    with pytest.raises(RunFailedError) as raised:
+        runner.run("main")
+    good.append(True)
+    result = runner.resume(raised.value.result.run)
+    assert result["use"] == ([{"n": 1, "x": 0.5}], {"when": "2025-01-01", "rows": (1, 2)})
+    assert CALLS == ["make"]
+    assert result.folder is not None
+    assert not (result.folder / "values").exists()  # nobody needs them any more
+
+
+def test_an_iterator_is_stored_as_it_comes_and_loaded_by_whoever_takes_it(tmp_path: Path) -> None:
+    def rows() -> Any:
+        yield from ({"n": n} for n in range(3))
+
+    whole = {
+        "nodes": {
+            "rows": {"function": rows, "output": "rows"},
+            "free": {"function": lambda: iter([1, 2]), "output": "free"},
+            "count": {"function": lambda one, two: (len(one), len(two)), "input": ["rows", "free"]},
+            "again": {"function": lambda one: one[-1], "input": "rows"},
+        },
+        "catalog": {"rows": {"path": "rows.jsonl"}},
+        "pipelines": {"main": {"nodes": ["rows", "free", "count", "again"]}},
+    }
+    result = Runner(Project.load(whole, folder=tmp_path)).run("main", keep=True)
+    assert result["count"] == (3, 2)
+    assert result["again"] == {"n": 2}
+    assert result["rows"] == [{"n": 0}, {"n": 1}, {"n": 2}]
