@@ -182,6 +182,7 @@ KINDS_OF_KEYS = {
     fields.Metrics: "names or mapping",
     fields.Options: "mapping",
     fields.Plain: "any",
+    dict[fields.Text, fields.Amount]: "numbers by name",
     models.Flow: "data sets",
     models.Retries: "number from 0, or retries",
     models.Streaming: "true or false, or streaming",
