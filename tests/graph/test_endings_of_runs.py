@@ -89,7 +89,9 @@ def test_ctrl_c_ends_a_run_and_nothing_begins_behind_it(
     assert slow.run({"item": 1_000}, engine=engine) == {"waits": 1_000, "behind": 1_000}
 
 
-def test_ctrl_c_cancels_coroutines(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hears", ["the waiting thread", "another one"])
+def test_ctrl_c_cancels_coroutines(hears: str, engine: Engine, tmp_path: Path) -> None:
+    """Also where nobody wakes the thread that waits: the system may give the signal to another one, or just before."""
     if engine.node_executor == "loky":
         pytest.skip("what runs in another process is waited for")
 
@@ -102,9 +104,15 @@ def test_ctrl_c_cancels_coroutines(engine: Engine, tmp_path: Path) -> None:
             (tmp_path / f"{item}-ended").touch()
         return item
 
-    thread = soon(tmp_path, lambda: os.kill(os.getpid(), signal.SIGINT))
+    def press() -> None:
+        thread = threading.main_thread() if hears == "the waiting thread" else threading.current_thread()
+        signal.pthread_kill(thread.ident or 0, signal.SIGINT)
+
+    thread = soon(tmp_path, press)
+    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         Pipeline([waits]).run({"item": 1}, engine=engine)
+    assert time.monotonic() - began < LIMIT
     thread.join()
     deadline = time.monotonic() + LIMIT
     while not (tmp_path / "1-ended").exists():

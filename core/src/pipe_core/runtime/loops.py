@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import inspect
 import logging
@@ -23,6 +24,10 @@ _PATIENCE: Final = 1.0
 """Seconds that a loop has to answer when everything is being stopped. One that is not blocked does so at once."""
 _CLEAN_UP: Final = 0.5
 """Seconds that what was cancelled has to clean up, before what it uses is torn down. Less than a Ctrl-C allows."""
+
+
+_LONGEST_WAIT: Final = 1.0
+"""So many seconds who waits for a coroutine waits at once: a Ctrl-C that comes just before is heard behind that."""
 
 
 class LoopThread:
@@ -85,7 +90,7 @@ class LoopThread:
         if cancels != self._cancels:  # before the line above, where cancel() could not see it
             future.cancel()
         try:
-            value: T = future.result().get()
+            value: T = _awaited(future).get()
         except concurrent.futures.CancelledError:
             if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()  # cancelled before its turn came: nobody awaits it any more
@@ -204,6 +209,12 @@ class LoopThread:
         task = asyncio.Task(coroutine, loop=loop, context=context, **options)
         self._contexts[task] = context
         return task
+
+
+def _awaited(future: concurrent.futures.Future[_Result]) -> _Result:
+    while True:
+        with contextlib.suppress(TimeoutError):  # nothing else raises it: the coroutine's own one is in the result
+            return future.result(_LONGEST_WAIT)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
