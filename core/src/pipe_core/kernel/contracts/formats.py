@@ -252,6 +252,17 @@ class TabularSink(Sink, Protocol):
 
 
 @runtime_checkable
+class WindowSink(Sink, Protocol):
+    """A sink that can replace the rows of some dates, and leave the others alone."""
+
+    def replace_between(self, column: str, start: str, upper: str) -> None:
+        """Before ``open("overwrite")``: replace only the rows whose *column* is from *start* on and before *upper*.
+
+        Both are dates or times as ISO 8601 has them. All of it shows at once, at the commit.
+        """
+
+
+@runtime_checkable
 class Format(Protocol):
     """How one kind of file, table or topic is read and written."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from pipe_core.kernel.contracts import Source
+from pipe_core.kernel.contracts import Source, TabularSource
 from pipe_core.project.catalog import partitions
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetRecordError
@@ -47,8 +47,10 @@ class Piece:
     def table(self, schema: Schema | None) -> Any:
         """Its records as a table of Arrow. Raises `PipeError`."""
         with opened(self.dataset.source(self.target)) as source:
-            read = getattr(source, "read_table", None)
-            table = _table_of_records(_read(self.dataset, source)) if read is None else read()
+            if isinstance(source, TabularSource):
+                table = source.read_table()
+            else:
+                table = _table_of_records(_read(self.dataset, source))
         if not self.key:
             return table
         return partitions.with_columns(self.dataset, table, self.key, _kinds(schema))
@@ -91,7 +93,7 @@ def in_window(span: Span, key: partitions.Key) -> bool:
 
 def is_tabular(dataset: Dataset) -> bool:
     """Whether the format has its records in columns."""
-    return hasattr(dataset.source(), "read_table")
+    return isinstance(dataset.source(), TabularSource)
 
 
 def _json(dataset: Dataset, schema: Schema | None) -> Any:

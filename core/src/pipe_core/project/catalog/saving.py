@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from pipe_core.kernel.contracts import Mode, ResumableSink, Sink
+from pipe_core.kernel.contracts import Mode, ResumableSink, Sink, TabularSink, WindowSink
 from pipe_core.kernel.errors import TargetExistsError
 from pipe_core.project.catalog import partitions
 from pipe_core.project.catalog.dataset import Dataset
@@ -202,8 +202,8 @@ def _write_records(written: Written, dataset: Dataset, value: Any, span: Span | 
 
 def _replaced(dataset: Dataset, sink: Sink, span: Span) -> list[Piece]:
     """What must be written again around a window: nothing where there is nothing, or the sink leaves the rest alone."""
-    if callable(replace := getattr(sink, "replace_between", None)):
-        replace(span.column, span.window.start, span.window.upper)
+    if isinstance(sink, WindowSink):
+        sink.replace_between(span.column, span.window.start, span.window.upper)
         return []
     return [Piece(dataset, dataset.target)] if sink.exists() else []
 
@@ -267,7 +267,7 @@ def _is_inside(dataset: Dataset, key: partitions.Key, folder: str, span: Span) -
 def _groups(dataset: Dataset, value: Any) -> dict[partitions.Key, Any]:
     """The records of *value* by their partitions, checked against the schema."""
     schema = dataset.schema()
-    tabular = hasattr(dataset.sink(f"{partitions.root(dataset)}/"), "write_table")
+    tabular = isinstance(dataset.sink(f"{partitions.root(dataset)}/"), TabularSink)
     if is_table(value) and tabular:
         table = table_of(value)
         if schema is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pipe_core.kernel.contracts import Mode, Sink
+from pipe_core.kernel.contracts import Mode, Sink, TabularSink
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.loading import Piece, check_table
 from pipe_core.project.catalog.rows import applied, validated
@@ -45,7 +45,7 @@ class Writer:
         names = None if fields is None else tuple(fields)
         self._plain_row = self._encoder.bind(PlainSerializer(names))
         self._row = self._plain_row if schema is None else self._encoder.bind(schema)
-        self._write_table: Callable[[Any], None] | None = getattr(sink, "write_table", None)
+        self._write_table = sink.write_table if isinstance(sink, TabularSink) else None
         self.count = 0
 
     def write(self, value: Any) -> None:
