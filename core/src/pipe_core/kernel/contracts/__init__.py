@@ -14,6 +14,8 @@ from pipe_core.kernel.contracts.formats import Batch as Batch
 from pipe_core.kernel.contracts.formats import Chunk as Chunk
 from pipe_core.kernel.contracts.formats import Encoder as Encoder
 from pipe_core.kernel.contracts.formats import Extent as Extent
+from pipe_core.kernel.contracts.formats import FollowableSource as FollowableSource
+from pipe_core.kernel.contracts.formats import Followed as Followed
 from pipe_core.kernel.contracts.formats import Format as Format
 from pipe_core.kernel.contracts.formats import Mode as Mode
 from pipe_core.kernel.contracts.formats import Payload as Payload

@@ -121,6 +121,39 @@ class Source(Protocol):
         """Give back what `open` took. Called once, whatever happened."""
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What has come to a source since a position.
+
+    Attributes:
+        records: In order.
+        position: Where they end: plain data that JSON can say.
+    """
+
+    records: Sequence[Any]
+    position: Mapping[str, Any]
+
+
+@runtime_checkable
+class FollowableSource(Source, Protocol):
+    """A source to which records come as time goes by, and that can be read again from a position: a topic, a log."""
+
+    def follow(self, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None = None) -> Followed:
+        """The records that have come *since* a position, at most *limit* of them. Waits for none.
+
+        The source is open. A record that is still being written does not count. The same two positions give the same
+        records, as long as the source keeps them.
+
+        Args:
+            since: A position that an earlier call gave; None: from the beginning.
+            limit: The most records. With *until* it does not count.
+            until: A position that an earlier call gave: exactly what is before it.
+
+        Raises:
+            SourceError: The records behind *since* are not there any more, or the source is not the one of before.
+        """
+
+
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
