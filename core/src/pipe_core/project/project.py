@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -182,9 +183,12 @@ def _get(project: Project, things: Mapping[str, Thing], name: str, word: str) ->
         raise UnknownNameError(text, path=str(project.path or project.folder), known=names) from None
 
 
-def _document(path: str | Path | Mapping[str, Any], problems: Problems) -> Document:
+def _document(path: Any, problems: Problems) -> Document:
     if isinstance(path, Mapping):
         return mapping_document(path, "the mapping given")
+    if not isinstance(path, str | os.PathLike):
+        text = f"A project is loaded from a path or from a mapping, not from a {type(path).__name__}."
+        raise ConfigError(text, path="the project given")
     try:
         file = find_project(Path(path)).absolute()
         return load_python(file, TOP) if file.suffix == ".py" else read_document(file)

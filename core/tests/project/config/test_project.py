@@ -548,6 +548,53 @@ def test_all_mistakes_are_told_at_once(write: Write) -> None:
         assert words in texts
 
 
+@pytest.mark.parametrize(
+    ("node", "key", "words"),
+    [
+        ({"function": 5}, "function", "name a function: pkg.module.function"),
+        ({"function": ""}, "function", "name a function"),
+        ({"input": 3}, "input", "it must be a list"),
+        ({"input": ["a.b", 3]}, "input[1]", "it must be text"),
+        ({"input": {"path": "x.csv", "mode": "z"}}, "input.mode", "'error', 'overwrite', 'append' or 'ignore'"),
+        ({"retries": {"attempts": 0}}, "retries.attempts", "greater than or equal to 1"),
+        ({"retries": {"attemps": 1}}, "retries.attemps", "Did you mean 'attempts'? Known: attempts, delay, backoff"),
+        ({"timeout": 0}, "timeout", "greater than 0"),
+        ({"streaming": {"trigger": "never"}}, "streaming.trigger", "a number of seconds, or available_now"),
+        ({"streaming": {"trigger": -1}}, "streaming.trigger", "more than 0 seconds"),
+        ({"streaming": "yes"}, "streaming", "true or false"),
+        ({"hyperparams": [1]}, "hyperparams", "it must be a mapping"),
+        ({"tags": {"a": 1}}, "tags", "it must be text"),
+        ({"contracts": {"inputs": {"x": {"policy": "thaw", "schema": "a"}}}}, "contracts.inputs.x.policy", "'evolve'"),
+        ({"type": "dl"}, "type", "it should be 'ml'"),
+    ],
+)
+def test_each_wrong_value_is_told_once_and_with_its_key(node: dict[str, object], key: str, words: str) -> None:
+    ((_, _, where, text),) = problems({"catalog": {"a.b": "x.csv"}, "nodes": {"n": {"function": len, **node}}})
+
+    assert where == f"nodes.n.{key}"
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"start_date": "2025-02-01", "end_date": "2025-01-01"}, "before it starts"),
+        ({"start_date": "2025-02-30"}, "no date: write it as 2025-01-31"),
+        ({"start_date": 20250101}, "no date"),
+        ({"end_date": "2025-01-01T12:00", "start_date": "2025-01-01"}, "mixes a date and a time"),
+    ],
+)
+def test_dates_are_checked(said: dict[str, object], words: str) -> None:
+    for data in ({"project": said}, {"nodes": {"n": len}, "pipelines": {"p": {"nodes": ["n"], **said}}}):
+        ((*_, text),) = problems(data)
+        assert words in text
+
+
+def test_a_project_is_no_number() -> None:
+    with pytest.raises(ConfigError, match="from a path or from a mapping, not from a int"):
+        Project.load(5)  # type: ignore[arg-type]
+
+
 def test_there_is_an_end_to_mistakes(write: Write) -> None:
     with pytest.raises(ProjectConfigError) as caught:
         Project.load(write("nodes:\n" + "".join(f"  n{i}: {{functoin: x.y}}\n" for i in range(900))))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, PlainValidator, Tag
 
 
 class Said(str):
@@ -16,6 +17,7 @@ class Said(str):
     __slots__ = ()
 
 
+AVAILABLE_NOW: Final = "available_now"
 _NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _MOST_DIGITS: Final = 300
 
@@ -96,6 +98,26 @@ def _selection(value: Any) -> Any:
     raise ValueError(f"{value!r} selects nothing. Write a name, or {{name: loky, max_workers: 2}}")
 
 
+def _function(value: Any) -> Any:
+    if callable(value):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("name a function: pkg.module.function or file.py:function")
+    return str(value)
+
+
+def _trigger(value: Any) -> Any:
+    if value == AVAILABLE_NOW:
+        return AVAILABLE_NOW
+    try:
+        seconds = float(_no_flag(value))
+    except (TypeError, ValueError):
+        raise ValueError(f"it must be a number of seconds, or {AVAILABLE_NOW}") from None
+    if not 0 < seconds < math.inf:
+        raise ValueError("it must be more than 0 seconds")
+    return seconds
+
+
 def _no_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("it cannot hold NUL")
@@ -124,6 +146,11 @@ Options = Annotated[dict[str, Any], BeforeValidator(as_text)]
 Parameters = Annotated[dict[str, Any], BeforeValidator(as_said)]
 Selection = Annotated[str | dict[str, Any], BeforeValidator(_selection)]
 """The name of a plugin, or a mapping of its name and options."""
+
+Function = Annotated[str | Callable[..., Any], PlainValidator(_function)]
+"""A reference to a function, or the function itself."""
+Trigger = Annotated[float | Literal["available_now"], PlainValidator(_trigger)]
+"""Seconds between micro-batches, or one go through what there is."""
 
 PLAIN: Final = "~plain"
 FIELDS: Final = "~fields"

@@ -6,7 +6,7 @@ in the manual's page of the project file, which a test compares with these model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -21,6 +21,7 @@ from pipe_core.project.config.fields import (
     Delay,
     Factor,
     Flag,
+    Function,
     Iso,
     Metrics,
     Names,
@@ -32,6 +33,7 @@ from pipe_core.project.config.fields import (
     Selection,
     Share,
     Text,
+    Trigger,
 )
 from pipe_core.project.dates import DateWindow
 
@@ -159,7 +161,7 @@ class StreamingConfig(Config):
         batch_size: How many records are in one at most.
     """
 
-    trigger: Seconds | Literal["available_now"] = 1.0
+    trigger: Trigger = 1.0
     batch_size: Positive = 1000
 
 
@@ -235,7 +237,7 @@ class NodeConfig(Config):
     """
 
     name: Text
-    function: Text | Callable[..., Any]
+    function: Function
     module: Text | None = None
     input: Flow = ()
     output: Flow = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +14,14 @@ from pipe_core.project.config.layers import Layers
 from pipe_core.project.config.models import Config
 from pipe_core.project.config.problems import Problems, nearest
 from pipe_core.project.document import Place
+
+_WORDS: Final = {
+    "too_short": "it cannot be empty",
+    "string_too_short": "it cannot be empty",
+    "string_type": "it must be text. Quote it if it is",
+    "tuple_type": "it must be a list",
+    "dict_type": "it must be a mapping",
+}
 
 Model = TypeVar("Model", bound=Config)
 
@@ -66,7 +74,7 @@ class Reader:
             return model.model_validate({**values, **given})
         except ValidationError as error:
             for one in error.errors(include_url=False, include_input=False, include_context=False):
-                self._told(model, one, place)
+                self._told(model, one, place, value)
             return None
 
     def put_in(self, value: Any, place: Place) -> Any:
@@ -95,7 +103,7 @@ class Reader:
         for name, text in self._interpolation.circles():
             self.wrong(text, ("variables", name))
 
-    def _told(self, model: type[Config], error: Mapping[str, Any], place: Place) -> None:
+    def _told(self, model: type[Config], error: Mapping[str, Any], place: Place, value: Any) -> None:
         at = tuple(part for part in error["loc"] if part not in (PLAIN, FIELDS))
         kind, message = error["type"], str(error["msg"])
         if kind == "extra_forbidden":
@@ -103,11 +111,24 @@ class Reader:
             message = f"there is no such key.{nearest(at[-1], known)} Known: {', '.join(known)}"
         elif kind == "missing":
             at, message = at[:-1], f"the key '{at[-1]}' is missing"
-        elif kind == "too_short":
-            message = "it cannot be empty"
+        elif kind in _WORDS:
+            message = _WORDS[kind]
         else:
             message = message.removeprefix("Value error, ").replace("Input should", "it should")
-        self.wrong(message, (*place, *at))
+        self.wrong(message, (*place, *_as_said(at, value)))
+
+
+def _as_said(at: Place, value: Any) -> Place:
+    """The place *at* without indexes of what the file says alone and not in a list."""
+    found: list[str | int] = []
+    for part in at:
+        if isinstance(part, int) and not isinstance(value, list | tuple):
+            continue
+        found.append(part)
+        is_inside = isinstance(value, Mapping) and part in value
+        if is_inside or (isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
+            value = value[part]
+    return tuple(found)
 
 
 def _may_be_secret(place: Place) -> bool:
