@@ -162,9 +162,13 @@ class FileSink:
             self._final = state["final"]
             self._output = self._resumed(state["output"])
             self._kept = True
-            if self._output is not None and mode in ("error", "ignore") and self.exists():
-                raise self._refused()
-            self._go_on(state)
+            try:
+                if self._output is not None and mode in ("error", "ignore") and self.exists():
+                    raise self._refused()
+                self._go_on(state)
+            except BaseException:
+                self.close()
+                raise
 
     def write(self, payload: Any, count: int) -> None:
         """Take the next rows. A full disk shows here or at the commit."""

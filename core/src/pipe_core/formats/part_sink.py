@@ -124,6 +124,7 @@ class PartSink:
             if not self._final:
                 self._names = [part[0] for part in parts]
             if not self._complete and mode in ("error", "ignore") and self.exists():
+                self.close()
                 self._check(mode)
 
     def write(self, payload: Payload, count: int) -> None:

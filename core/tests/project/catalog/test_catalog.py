@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -215,6 +216,16 @@ def test_a_later_value_supersedes_what_was_left(path: str, tmp_path: Path) -> No
         orders.settle("orders", staged.state)
     assert [path.name for path in tmp_path.iterdir()] == [path.strip("/")]
     assert len(orders.load("orders")) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no /dev/null")
+def test_where_nothing_can_be_kept_back_it_is_said(tmp_path: Path) -> None:
+    nowhere = one(tmp_path, "/dev/null", format="jsonl")
+    staged = nowhere.stage("orders", ROWS)
+    assert (staged.delivery, staged.records) == ("at-least-once", 2)
+    staged.commit()
+    nowhere.settle("orders", staged.state)
+    assert one(tmp_path, "a.csv").stage("orders", ROWS).delivery == "exactly-once"
 
 
 def test_a_value_that_fails_leaves_nothing(tmp_path: Path) -> None:
