@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pipe_core.formats.byte_range import ranges
 from pipe_core.formats.csv_rows import CsvLayout, CsvRows
 from pipe_core.formats.csv_split import CsvSplit
 from pipe_core.formats.delimiter import delimiter_of
+from pipe_core.formats.following import follow_file, not_followable
 from pipe_core.formats.group import GROUP, limited, regrouped
 from pipe_core.formats.input_file import InputFile, reading_errors
 from pipe_core.formats.line_feed import LineFeed, LongLine
 from pipe_core.formats.options import CsvOptions
 from pipe_core.formats.rows_chunk import RowsChunk
-from pipe_core.kernel.contracts import SizeNow
+from pipe_core.kernel.contracts import Followed, SizeNow
 from pipe_core.kernel.errors import SourceError
 
 
@@ -78,9 +79,23 @@ class CsvSource:
                 count += len(group.items)
                 yield RowsChunk(self._layout.fields, group.items, group.rejected)
 
+    def follow(self, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None = None) -> Followed:
+        """See `FollowableSource`. Lines that have no end yet are still being written.
+
+        Raises:
+            SourceError: Only the end of a plain file on this machine can be awaited; or as `follow_file`.
+        """
+        if not self._file.splittable or self._file.remote is not None or not self._in_splits:
+            raise not_followable(self.name)
+        quote = self._layout.quotechar.encode(self._layout.encoding) if self._layout.quotechar else None
+        return follow_file(self.name, self._file.path, self._begin, self._between, quote, since, limit, until)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _between(self, begin: int, end: int) -> CsvSplit:
+        return CsvSplit(self._file.path, begin, end, self._layout, exact=True)
 
     @property
     def _in_splits(self) -> bool:

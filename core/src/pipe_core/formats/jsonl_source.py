@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pipe_core.formats import rejections
 from pipe_core.formats.byte_range import ByteRange, ranges
 from pipe_core.formats.encodings import UTF8
+from pipe_core.formats.following import follow_file, not_followable
 from pipe_core.formats.group import GROUP, Group, regrouped
 from pipe_core.formats.input_file import InputFile, reading_errors
 from pipe_core.formats.json_values import JsonLayout, LinesChunk, values_batch
 from pipe_core.formats.line_feed import LineFeed, LongLine
 from pipe_core.formats.options import JsonlOptions
-from pipe_core.kernel.contracts import Batch, SizeNow
+from pipe_core.kernel.contracts import Batch, Followed, SizeNow
 
 
 class JsonlSplit(ByteRange[JsonLayout]):
@@ -80,9 +81,24 @@ class JsonlSource:
                 count += len(group.items)
                 yield LinesChunk(group.items, self._layout, dict(group.rejected))
 
+    def follow(self, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None = None) -> Followed:
+        """See `FollowableSource`. Lines that have no end yet are still being written.
+
+        Raises:
+            SourceError: Only the end of a plain file on this machine can be awaited; or as `follow_file`.
+        """
+        if not self._file.splittable or self._file.remote is not None:
+            raise not_followable(self.name)
+        return follow_file(
+            self.name, self._file.path, self._file.text_begin(), self._between, None, since, limit, until
+        )
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _between(self, begin: int, end: int) -> JsonlSplit:
+        return JsonlSplit(self._file.path, begin, end, self._layout, exact=True)
 
     def _ranges(self, size: SizeNow) -> Iterator[JsonlSplit]:
         first = self._file.text_begin()
