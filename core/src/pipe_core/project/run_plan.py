@@ -11,6 +11,7 @@ from pipe_core.graph.node import Node
 from pipe_core.graph.pipeline import Pipeline
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.config.models import NodeConfig, RetryConfig
+from pipe_core.project.contracts import check_names
 from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around, output_of, step_of
@@ -105,9 +106,11 @@ class RunPlan:
         """Look whether functions take what they will be given.
 
         Raises:
-            OptionsError: One takes another number of inputs, or needs dates and there are none.
+            OptionsError: One takes another number of inputs, or needs dates and there are none; or a contract is of
+                something that its node has not.
         """
         for name, node in self.wiring.nodes.items():
+            check_names(name, node.config)
             takes = self.takes[name]
             count = len(node.arguments)
             if count < takes.least or (takes.most is not None and count > takes.most):

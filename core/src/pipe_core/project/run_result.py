@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipe_core.kernel.errors import PipeError
     from pipe_core.project.catalog import Catalog
+    from pipe_core.project.contracts import ContractNote
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.open_run import OpenRun
     from pipe_core.project.run_plan import RunPlan
@@ -36,6 +37,7 @@ class NodeResult:
         error: Of the last attempt, or why it was skipped; None where it completed.
         outputs: The names of its outputs that are stored.
         restored: Whether it ran in an earlier part of the run, which was resumed.
+        contracts: What its contracts have discarded, or let pass.
     """
 
     name: str
@@ -45,6 +47,16 @@ class NodeResult:
     error: BaseException | str | None = None
     outputs: tuple[str, ...] = ()
     restored: bool = False
+    contracts: tuple[ContractNote, ...] = ()
+
+    @property
+    def discarded(self) -> dict[str, int]:
+        """How many records and values its contracts have discarded, by the name of the input or output."""
+        counts: dict[str, int] = {}
+        for note in self.contracts:
+            if note.discarded:
+                counts[note.name] = counts.get(note.name, 0) + note.discarded
+        return counts
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -55,6 +67,7 @@ class NodeResult:
             "error": error_text(self.error),
             "outputs": list(self.outputs),
             "restored": self.restored,
+            "contracts": [note.to_dict() for note in self.contracts],
         }
 
 
@@ -173,7 +186,8 @@ def result_of(
             continue
         attempts = 0 if node.started is None else node.attempt
         stored = plan.wiring.nodes[name].stored if node.word is NodeStatus.COMPLETED else ()
-        nodes[name] = NodeResult(name, node.word, attempts, node.duration, node.error, stored)
+        notes = tuple(node.metadata.get("contracts", ()))
+        nodes[name] = NodeResult(name, node.word, attempts, node.duration, node.error, stored, contracts=notes)
     folder = None if opened.folder is None else opened.folder.path
     return RunResult(
         opened.run, plan.pipeline.name, status, nodes, dict(values), plan.window, duration, folder, state, catalog

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.project.commands import MLNodeCommand, NodeCommand
+from pipe_core.project.contracts import NodeContracts
 from pipe_core.project.errors import NodeResultError, ResumeError
 from pipe_core.project.keeping import gives_back, keep_result, kept_result
 
 if TYPE_CHECKING:
     from pipe_core.project.catalog import Catalog
+    from pipe_core.project.contracts import Applied, ContractNote
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
     from pipe_core.project.run_folder import RunFolder
@@ -29,13 +31,15 @@ class Handed:
     Args:
         result: The result.
         outputs: The result as one value for each output, where there are several.
+        notes: What contracts have discarded, or let pass.
     """
 
-    __slots__ = ("_outputs", "_result")
+    __slots__ = ("_outputs", "_result", "notes")
 
-    def __init__(self, result: Any, outputs: Sequence[Any] | None = None) -> None:
+    def __init__(self, result: Any, outputs: Sequence[Any] | None = None, notes: tuple[ContractNote, ...] = ()) -> None:
         self._result = result
         self._outputs = outputs
+        self.notes = notes
 
     def take(self, index: int | None = None) -> Any:
         """The result, or one output of several."""
@@ -93,7 +97,7 @@ class NodeStep:
         ml: What machine learning tells the function; None for a plain node.
     """
 
-    __slots__ = ("_around", "_function", "_ml", "_node", "_takes")
+    __slots__ = ("_around", "_contracts", "_function", "_ml", "_node", "_takes")
 
     def __init__(
         self, node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around, ml: MLInfo | None
@@ -102,6 +106,7 @@ class NodeStep:
         self._function = function
         self._takes = takes
         self._around = around
+        self._contracts = NodeContracts.of(node)
         self._ml = ml
 
     @property
@@ -113,14 +118,16 @@ class NodeStep:
     def __call__(self, *handed: Handed) -> Handed:
         """Run the node."""
         is_saved = self._settle()
-        result = self._command(self._arguments(handed)).execute()
-        return self._finish(result, is_saved)
+        found: list[Applied] = []
+        result = self._command(self._arguments(handed, found)).execute()
+        return self._finish(result, is_saved, found)
 
     # --- in ---
 
-    def _arguments(self, handed: Sequence[Handed]) -> list[Any]:
+    def _arguments(self, handed: Sequence[Handed], found: list[Applied]) -> list[Any]:
         given = dict(zip(self._node.needs, handed, strict=True))
-        return [self._argument(one, given) for one in self._node.arguments]
+        arguments = [self._argument(one, given) for one in self._node.arguments]
+        return arguments if self._contracts is None else self._contracts.taken(arguments, found)
 
     def _argument(self, one: Argument, given: Mapping[str, Handed]) -> Any:
         if one.node is not None:
@@ -171,8 +178,12 @@ class NodeStep:
             self._around.catalog.settle(name, state)
         return kept is not None
 
-    def _finish(self, result: Any, is_saved: bool) -> Handed:
+    def _finish(self, result: Any, is_saved: bool, found: list[Applied]) -> Handed:
         outputs = self._split(result)
+        if self._contracts is not None and any(self._contracts.outputs):
+            outputs = self._contracts.given(outputs, found)
+            is_named = len(outputs) > 1 and isinstance(result, Mapping)
+            result = dict(zip(self._node.outputs, outputs, strict=True)) if is_named else tuple(outputs)
         lasting = [self._lasting(name, value) for name, value in zip(self._node.outputs, outputs, strict=True)]
         if len(lasting) == 1:
             result = lasting[0]
@@ -182,6 +193,7 @@ class NodeStep:
         if not is_saved:
             pairs = zip(outputs, lasting, strict=True)
             self._save([old if type(new) is Stored else new for old, new in pairs], handed)
+        handed.notes = tuple(note for one in found if (note := one.note) is not None)
         return handed
 
     def _lasting(self, name: str, value: Any) -> Any:
@@ -274,9 +286,10 @@ class AsyncNodeStep(NodeStep):
     async def __call__(self, *handed: Handed) -> Handed:  # type: ignore[override]  # the graph awaits it
         """Run the node."""
         is_saved = await asyncio.to_thread(self._settle)
-        arguments = await asyncio.to_thread(self._arguments, handed)
+        found: list[Applied] = []
+        arguments = await asyncio.to_thread(self._arguments, handed, found)
         result = await self._command(arguments).execute()
-        return await asyncio.to_thread(self._finish, result, is_saved)
+        return await asyncio.to_thread(self._finish, result, is_saved, found)
 
 
 def step_of(

@@ -98,10 +98,14 @@ class Watch(PipelineCallback):
             return
         (handed,) = outputs.values()
         stored = self._wiring.nodes[node_id].stored
-        self._state.complete_node_execution(node_id, stored or None, at=ctx.time)
-        attempt = self._state.node(node_id).attempt
-        self._write(node_id, "completed", attempt=attempt, seconds=_rounded(duration), outputs=list(stored))
+        told = {"contracts": handed.notes} if handed.notes else None
+        self._state.complete_node_execution(node_id, stored or None, told, at=ctx.time)
+        facts = {"attempt": self._state.node(node_id).attempt, "seconds": _rounded(duration), "outputs": list(stored)}
+        self._write(node_id, "completed", contracts=[one.to_dict() for one in handed.notes] or None, **facts)
         self._log(logging.INFO, node_id, "node '%s' completed in %.3f s", node_id, duration, duration=duration)
+        for note in handed.notes:
+            level = logging.WARNING if note.discarded else logging.INFO
+            self._log(level, node_id, "node '%s', by its contract for the %s", node_id, note)
         if node_id in self._keep or not self._takers[node_id]:
             self.values[node_id] = handed.take()
         if self._takers[node_id]:
