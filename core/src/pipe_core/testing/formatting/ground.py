@@ -66,6 +66,14 @@ class Ground(Conformance):
         """A place to write to."""
         return folder / f"data{self.suffix}"
 
+    def content(self, path: Path) -> Any:
+        """What is at the target, equal until somebody changes it. A format that makes folders says what counts."""
+        return path.read_bytes()
+
+    def occupy(self, path: Path) -> None:
+        """Put something at the target that `overwrite` replaces."""
+        path.write_bytes(b"precious")
+
     # --- what the tests are made of ---
 
     def write(self, path: Path, *, pieces: int = 3, mode: Mode = "error") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,45 +22,47 @@ class ResumingTests(Ground):
     def test_nothing_is_visible_before_a_final_state_is_committed(self, tmp_path: Path) -> None:
         """What was staged is committed by another sink, once, however often that is asked for."""
         self.write(self.target(tmp_path))
-        expected = self.target(tmp_path).read_bytes()
-        self.target(tmp_path).unlink()
+        expected = self.content(self.target(tmp_path))
+        _remove(self.target(tmp_path))
         state = self._staged(tmp_path, "error")
         assert not self.target(tmp_path).exists()
         for _ in range(3):
             self._settled(tmp_path, state, "error")
-            assert self.target(tmp_path).read_bytes() == expected
+            assert self.content(self.target(tmp_path)) == expected
         assert os.listdir(tmp_path) == [self.target(tmp_path).name]
 
     def test_a_final_state_replaces_what_is_there(self, tmp_path: Path) -> None:
         """``overwrite`` leaves the old records until the commit."""
-        self.target(tmp_path).write_bytes(b"precious")
+        self.occupy(self.target(tmp_path))
+        before = self.content(self.target(tmp_path))
         state = self._staged(tmp_path, "overwrite")
-        assert self.target(tmp_path).read_bytes() == b"precious"
+        assert self.content(self.target(tmp_path)) == before
         self._settled(tmp_path, state, "overwrite")
         assert self.read(self.target(tmp_path)) == list(self.records)
         assert os.listdir(tmp_path) == [self.target(tmp_path).name]
 
     def test_what_was_staged_can_be_removed(self, tmp_path: Path) -> None:
         """`abort` behind `resume` leaves the target alone, and nothing beside it."""
-        self.target(tmp_path).write_bytes(b"precious")
+        self.occupy(self.target(tmp_path))
+        before = self.content(self.target(tmp_path))
         state = self._staged(tmp_path, "overwrite")
         sink = self._sink(tmp_path)
         sink.resume(state, "overwrite")
         sink.abort()
         sink.close()
-        assert self.target(tmp_path).read_bytes() == b"precious"
+        assert self.content(self.target(tmp_path)) == before
         assert os.listdir(tmp_path) == [self.target(tmp_path).name]
 
     def test_a_later_output_supersedes_what_was_staged(self, tmp_path: Path) -> None:
         """A run that was killed does not replace what a later one has written: `resume` says so, by `SinkError`."""
         state = self._staged(tmp_path, "overwrite")
-        self.write(self.target(tmp_path), pieces=0)
-        before = self.target(tmp_path).read_bytes()
+        self.write(self.target(tmp_path), pieces=1)
+        before = self.content(self.target(tmp_path))
         sink = self._sink(tmp_path)
         with pytest.raises(SinkError, match=r"\w"):
             sink.resume(state, "overwrite")
         sink.close()
-        assert self.target(tmp_path).read_bytes() == before
+        assert self.content(self.target(tmp_path)) == before
         assert os.listdir(tmp_path) == [self.target(tmp_path).name]
 
     def test_a_state_of_something_else_is_refused(self, tmp_path: Path) -> None:
@@ -120,6 +123,13 @@ class ResumingTests(Ground):
         sink.resume(state, mode)
         sink.commit()
         sink.close()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _travelled(state: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ class WritingTests(Ground):
             path = self.target(tmp_path / str(pieces))
             path.parent.mkdir()
             self.write(path, pieces=pieces)
-            outputs.add(path.read_bytes())
+            outputs.add(self.content(path))
         assert len(outputs) == 1
 
     def test_the_encoder_is_small_and_travels(self, tmp_path: Path) -> None:
@@ -67,14 +67,14 @@ class WritingTests(Ground):
     def test_an_interrupted_output_leaves_the_target_as_it_was(self, tmp_path: Path, ending: str) -> None:
         """After `abort`, or `close` without a commit, the old file is there and nothing else."""
         self.write(self.target(tmp_path))
-        before = self.target(tmp_path).read_bytes()
+        before = self.content(self.target(tmp_path))
         sink = self.make_format().sink(self.target(tmp_path))
         sink.open("overwrite")
         self._put(sink, 2)
         if ending == "abort":
             assert sink.abort() is None
         sink.close()
-        assert self.target(tmp_path).read_bytes() == before
+        assert self.content(self.target(tmp_path)) == before
         assert os.listdir(tmp_path) == [self.target(tmp_path).name]
 
     def test_an_aborted_output_can_be_kept(self, tmp_path: Path) -> None:
@@ -94,20 +94,21 @@ class WritingTests(Ground):
         sink.open("error")
         self._put(sink, 1)
         sink.commit()
-        before = self.target(tmp_path).read_bytes()
+        before = self.content(self.target(tmp_path))
         sink.abort()
         sink.close()
         sink.close()
-        assert self.target(tmp_path).read_bytes() == before
+        assert self.content(self.target(tmp_path)) == before
 
     # --- modes and targets ---
 
     def test_a_target_that_exists_is_refused(self, tmp_path: Path) -> None:
         """``error`` raises `TargetExistsError` and leaves the file alone; ``overwrite`` replaces it."""
-        self.target(tmp_path).write_bytes(b"precious")
+        self.occupy(self.target(tmp_path))
+        before = self.content(self.target(tmp_path))
         with pytest.raises(TargetExistsError):
             self.write(self.target(tmp_path))
-        assert self.target(tmp_path).read_bytes() == b"precious"
+        assert self.content(self.target(tmp_path)) == before
         self.write(self.target(tmp_path), mode="overwrite")
         assert self.read(self.target(tmp_path)) == list(self.records)
 
@@ -129,17 +130,18 @@ class WritingTests(Ground):
         sink.open("append")
         self._put(sink, 2)
         sink.commit()
-        committed = self.target(tmp_path).read_bytes()
+        committed = self.content(self.target(tmp_path))
         self._put(sink, 1)
         sink.abort()
         sink.close()
-        assert self.target(tmp_path).read_bytes() == committed
+        assert self.content(self.target(tmp_path)) == committed
         assert self.read(self.target(tmp_path)) == list(self.records)
 
     def test_a_target_that_cannot_be_written_is_refused_at_once(self, tmp_path: Path) -> None:
         """A missing folder, a file as a folder, and a folder as a file: `SinkError` from `open`."""
         (tmp_path / "file").write_bytes(b"")
         (tmp_path / f"folder{self.suffix}").mkdir()
+        (tmp_path / f"folder{self.suffix}" / "other").write_bytes(b"")
         for path in (
             self.target(tmp_path / "missing"),
             self.target(tmp_path / "file"),
