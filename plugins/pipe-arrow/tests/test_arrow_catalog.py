@@ -175,3 +175,31 @@ os.kill(os.getpid(), signal.SIGKILL)
         data.settle("data", json.loads(done.stdout))
         assert data.load("data").column("n").to_pylist() == [1, 2, 3]
     assert os.listdir(tmp_path) == [path.strip("/")]
+
+
+def test_what_comes_into_a_window_takes_the_types_that_are_there(tmp_path: Path) -> None:
+    data = one(tmp_path, "a.parquet", date_column="day")
+    data.save("data", TABLE)
+    other = pa.table(
+        {
+            "id": pa.array([9], pa.int64()),
+            "day": pa.array([DAYS[1]], pa.date64()),
+            "name": pa.array(["x"], getattr(pa, "string_view", pa.large_string)()),
+            "price": pa.array([Decimal("3.5")], pa.decimal128(3, 1)),
+        }
+    )
+    data.save("data", other, SECOND)
+    loaded = data.load("data")
+    assert loaded.column("id").to_pylist() == [1, 9, 4]
+    assert loaded.schema.types[:3] == TABLE.schema.types[:3]
+    assert loaded.column("price").to_pylist()[1] == Decimal("3.5")
+
+
+def test_what_does_not_fit_the_types_that_are_there_is_refused(tmp_path: Path) -> None:
+    data = one(tmp_path, "a.parquet", date_column="day")
+    data.save("data", TABLE)
+    before = (tmp_path / "a.parquet").read_bytes()
+    for wrong in (pa.array([2**40]), pa.array(["x"])):
+        with pytest.raises(OSError, match="the column 'id' is"):
+            data.save("data", TABLE.slice(1, 1).set_column(0, "id", wrong), SECOND)
+    assert (tmp_path / "a.parquet").read_bytes() == before

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import decimal
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import pyarrow as pa
@@ -159,6 +160,35 @@ def _unified_structs(first: pa.DataType, second: pa.DataType) -> pa.DataType:
         except Conflict as conflict:
             raise _below(field.name, conflict) from None
     return pa.struct(list(fields.items()))
+
+
+def family_of(kind: pa.DataType) -> str | None:
+    """What a type has in common with others that hold the same values in another way; None where there are none."""
+    if types.is_dictionary(kind):
+        return family_of(kind.value_type)
+    if types.is_timestamp(kind):
+        return "timestamp" if kind.tz is None else "moment"
+    families = {
+        "text": (types.is_string, types.is_large_string),
+        "binary": (types.is_binary, types.is_large_binary),
+        "integer": (types.is_integer,),
+        "float": (types.is_floating,),
+        "date": (types.is_date,),
+        "time": (types.is_time,),
+        "duration": (types.is_duration,),
+    }
+    return next((name for name, tests in families.items() if any(test(kind) for test in tests)), None)
+
+
+def adapted(table: pa.Table, kind: pa.DataType) -> pa.Table:
+    """*table* with columns of the types that the struct *kind* has for them, where these hold the same values."""
+    known = {field.name: field.type for field in kind}
+    for i, field in enumerate(table.schema):
+        wanted = known.get(field.name, field.type)
+        if wanted != field.type and family_of(wanted) == family_of(field.type) is not None:
+            with suppress(pa.ArrowInvalid):  # a value does not fit: whether there is a wider type is seen later
+                table = table.set_column(i, pa.field(field.name, wanted), table.column(i).cast(wanted))
+    return table
 
 
 def rounded(kind: pa.DataType) -> pa.DataType:

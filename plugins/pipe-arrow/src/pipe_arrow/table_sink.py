@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipe_arrow.column_types import Conflict, leaves, rounded, type_of, unified
+from pipe_arrow.column_types import Conflict, adapted, leaves, rounded, type_of, unified
 from pipe_arrow.group_cutter import GroupCutter
 from pipe_arrow.output import FileOutput, FolderOutput, Output, columns_there
 from pipe_arrow.plain_values import DIALECTS, MOST_FIELDS
@@ -110,7 +110,7 @@ class TableSink:
                 self._count += table.num_rows
 
     def write_table(self, table: Any) -> None:
-        """Take rows as a table of Arrow, or what hands itself over as one. Their types are kept as they are.
+        """Take rows as a table of Arrow, or what hands itself over as one. The types of the first ones are kept.
 
         Raises:
             SinkError: Its columns do not go together with those before.
@@ -152,6 +152,7 @@ class TableSink:
             self._output = self._resumed({**state["output"], "final": state["final"]}, mode)
             self._kept = True
             if self._output is not None and mode in ("error", "ignore") and self.exists():
+                self.close()
                 raise self._refused_target()
 
     def _resumed(self, state: Mapping[str, Any], mode: Mode) -> Output | None:
@@ -207,7 +208,7 @@ class TableSink:
             twice = next(name for name in names if names.count(name) > 1)
             raise SinkError(f"{self.name!r} would have the column {twice!r} twice. Rename one.", sink=self.name)
         fields = [pa.field(field.name, self._fixed.get(field.name, field.type)) for field in table.schema]
-        return table.replace_schema_metadata(None).cast(pa.schema(fields))
+        return adapted(table.replace_schema_metadata(None).cast(pa.schema(fields)), self._kind)
 
     def _place(self) -> str:
         return self._path.rstrip("/" + os.sep) or os.sep

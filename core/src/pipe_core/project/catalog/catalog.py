@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipe_core.kernel.index import suggestion
-from pipe_core.project.catalog import loading, saving
+from pipe_core.project.catalog import following, loading, saving
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetValueError, UnknownDatasetError, told_of
 from pipe_core.project.catalog.staged import Staged
@@ -84,6 +84,26 @@ class Catalog:
         dataset = self._usable(name)
         with told_of(dataset.title, name):
             return loading.load(dataset, Span.of(dataset, window))
+
+    def follow(
+        self, name: str, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None = None
+    ) -> Followed:
+        """What has come to the data set *name*, see `FollowableSource.follow`.
+
+        Args:
+            name: The data set.
+            since: A position that an earlier call gave; None: from the beginning.
+            limit: The most records.
+            until: A position: exactly what is before it, however many records that are.
+
+        Raises:
+            UnknownDatasetError: There is no such data set.
+            DatasetRecordError: A record is not as the schema says.
+            PipeError: Its format cannot be followed, or anything else is wrong with it.
+        """
+        dataset = self._usable(name)
+        with told_of(dataset.title, name):
+            return following.follow(dataset, since, limit, until)
 
     def save(self, name: str, value: Any, window: DateWindow | None = None) -> None:
         """Save *value* as the data set *name*; it appears whole.

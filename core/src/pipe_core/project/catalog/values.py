@@ -31,10 +31,24 @@ def table_of(value: Any) -> Any:
     """*value* as a `pyarrow.Table`. Raises `PluginDependencyError` where pyarrow is not installed."""
     arrow = installed("pyarrow")
     if isinstance(value, arrow.Table):
-        return value
-    if hasattr(value, "__arrow_c_stream__"):
-        return arrow.table(value)
-    return arrow.Table.from_batches([arrow.record_batch(value)])
+        table = value
+    elif hasattr(value, "__arrow_c_stream__"):
+        table = arrow.table(value)
+    else:
+        table = arrow.Table.from_batches([arrow.record_batch(value)])
+    return _without_views(arrow, table)
+
+
+def _without_views(arrow: Any, table: Any) -> Any:
+    """The same with plain text and bytes in place of views of them, with which Arrow itself can do little."""
+    if not hasattr(arrow, "string_view"):  # an old pyarrow, which has none
+        return table
+    views = {arrow.string_view(): arrow.string(), arrow.binary_view(): arrow.binary()}
+    for i, field in enumerate(table.schema):
+        if field.type in views:
+            plain = arrow.field(field.name, views[field.type])
+            table = table.set_column(i, plain, table.column(i).cast(plain.type))
+    return table
 
 
 def records_in(value: Any) -> Iterator[Any]:

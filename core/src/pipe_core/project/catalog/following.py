@@ -1,0 +1,28 @@
+"""Following: what has come to a data set since a position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipe_core.kernel.contracts import Followed
+from pipe_core.project.catalog.dataset import Dataset
+from pipe_core.project.catalog.errors import DatasetValueError
+from pipe_core.project.catalog.loading import opened
+from pipe_core.project.catalog.rows import validated
+
+
+def follow(dataset: Dataset, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None) -> Followed:
+    """See `Catalog.follow`. Raises `PipeError`."""
+    source = dataset.source()
+    reads = getattr(source, "follow", None)
+    if reads is None or dataset.is_raw:
+        raise DatasetValueError(
+            f"{dataset.title} is of the format {dataset.format}, which cannot be followed. Files of JSON lines and CSV "
+            f"can, and topics.",
+            dataset=dataset.name,
+        )
+    with opened(source):
+        found: Followed = reads(since, limit, until)
+    schema = dataset.schema()
+    return found if schema is None else Followed(validated(dataset, schema, found.records, 0), found.position)
