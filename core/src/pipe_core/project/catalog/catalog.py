@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipe_core.kernel.contracts import Followed
 from pipe_core.kernel.index import suggestion
 from pipe_core.project.catalog import following, loading, saving
 from pipe_core.project.catalog.dataset import Dataset
