@@ -48,8 +48,14 @@ class PastRun:
 
 def past_runs(runs: Path) -> Iterator[PastRun]:
     """All runs in the folder *runs*, the oldest first."""
-    for run in run_ids(runs):
-        yield _past(runs / run)
+    yield from sorted((_past(runs / run) for run in run_ids(runs)), key=_age)
+
+
+def _age(past: PastRun) -> tuple[str, str]:
+    """By what runs are sorted: their ids know no more of when they began than the second."""
+    day, time = past.run[:8], past.run[9:15]
+    second = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}"
+    return past.started or second, past.run
 
 
 def past_run(runs: Path, run: str) -> PastRun:

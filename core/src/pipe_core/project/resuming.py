@@ -142,7 +142,7 @@ def digest_of(node: WiredNode, wiring: Wiring) -> str:
 
 
 def _as_data(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
+    if hasattr(value, "model_dump") and not isinstance(value, type):
         return value.model_dump(exclude={"description"})
     if isinstance(value, Path):
         return str(value)
