@@ -36,6 +36,8 @@ logger: Final = logging.getLogger("pipe_core")
 _OWN: Final = re.compile(r"part-\d{5,}(\..+)")
 _OWNER: Final = "owner"
 _KEPT: Final = "kept"
+_MODE: Final = 0o755
+"""The permissions of a folder where nobody has written them down."""
 _GONE: Final = ".gone"
 
 
@@ -87,8 +89,8 @@ class HiddenFolder:
         sync_folder(os.path.dirname(self.path))
 
     def forget(self) -> None:
-        """Let it go where its run is killed."""
-        with suppress(FileNotFoundError):
+        """Let it go where its run is killed. What was done is done, also where this does not succeed."""
+        with suppress(OSError):
             os.unlink(os.path.join(self.path, _KEPT))
 
     def put_back(self) -> bool:
@@ -181,7 +183,7 @@ def hidden_folder(target: str, endings: tuple[str, ...]) -> HiddenFolder:
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)  # what the umask leaves
             os.chmod(path, 0o700 | mode & stat.S_ISGID)
-            return HiddenFolder(path, target, _owned(path, endings), endings, machine_names(), mode)
+            return HiddenFolder(path, target, _owned(path, endings, mode), endings, machine_names(), mode)
         except (FileNotFoundError, BlockingIOError):  # somebody took it for one that is left
             continue
         except BaseException:
@@ -216,15 +218,11 @@ def take_over(name: str, target: str, endings: tuple[str, ...]) -> HiddenFolder 
         raise SinkError(f"{name!r} is no folder that a run has staged beside {target!r}.", sink=target)
     path = os.path.join(parent, name)
     if sys.platform == "win32":  # there nobody can know whether its run lives
-        return (
-            HiddenFolder(path, target, None, endings, machine_names(), _mode(target)) if os.path.isdir(path) else None
-        )
+        return HiddenFolder(path, target, None, endings, machine_names(), _MODE) if os.path.isdir(path) else None
     found = _taken_over(path, target)
     if found is None and os.path.isdir(path):
         text = f"{target!r} is being written by a run that still goes on: its folder {name!r} is locked. Let it end."
         raise SinkError(text, sink=target)
-    if found is not None:
-        found.mode = _mode(target)
     return found
 
 
@@ -244,14 +242,6 @@ def supersede(target: str) -> None:
     for hidden in _abandoned(target):
         if hidden.machine & machine_names() and hidden.is_kept:
             hidden.discard()
-
-
-def _mode(target: str) -> int:
-    """The permissions of the folder *target*; those that one has by default where there is none."""
-    if os.path.isdir(target):
-        return stat.S_IMODE(os.stat(target).st_mode)
-    os.umask(mask := os.umask(0o077))
-    return 0o777 & ~mask
 
 
 def _pattern(base: str) -> re.Pattern[str]:
@@ -326,7 +316,8 @@ def _taken_over(path: str, target: str) -> HiddenFolder | None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(lock), os.stat(os.path.join(path, _OWNER))):
             owner = json.loads(os.pread(lock, 1 << 16, 0))
-            return HiddenFolder(path, target, lock, tuple(owner["endings"]), frozenset(owner["machine"]), 0)
+            endings, machine, mode = tuple(owner["endings"]), frozenset(owner["machine"]), owner.get("mode", _MODE)
+            return HiddenFolder(path, target, lock, endings, machine, mode)
     except ValueError:  # its run was killed, or the machine lost its power, before that was written
         with suppress(OSError):
             os.unlink(os.path.join(path, _OWNER))
@@ -337,7 +328,7 @@ def _taken_over(path: str, target: str) -> HiddenFolder | None:
     return None
 
 
-def _owned(path: str, endings: tuple[str, ...]) -> int | None:
+def _owned(path: str, endings: tuple[str, ...], mode: int) -> int | None:
     """Lock a new folder, and write down whose it is. Raises BlockingIOError when somebody else was faster."""
     if sys.platform == "win32":  # nothing can be moved there that holds an open file
         return None
@@ -350,7 +341,7 @@ def _owned(path: str, endings: tuple[str, ...]) -> int | None:
             raise
         except OSError:  # a file system without locks: nobody else can lock it either
             pass
-        os.write(lock, json.dumps({"machine": sorted(machine_names()), "endings": endings}).encode())
+        os.write(lock, json.dumps({"machine": sorted(machine_names()), "endings": endings, "mode": mode}).encode())
         os.fsync(lock)
         os.stat(place)
     except BaseException:

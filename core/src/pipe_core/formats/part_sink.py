@@ -145,7 +145,8 @@ class PartSink:
             self._end_own()
             if self._mode == "append":
                 self._add(self._staged)
-                self._staged.forget()
+                if self._final:
+                    self._staged.forget()
                 self._kept, self._complete = False, self._final
                 return
             if not self._names and not self._final:

@@ -171,8 +171,8 @@ def test_a_later_process_finishes_partitions(tmp_path: Path) -> None:
 
 def test_many_partitions_do_not_keep_many_files_open(tmp_path: Path) -> None:
     data = sales(tmp_path, partition_by="n")
-    data.save("sales", [{"n": n, "x": n} for n in range(150)])
-    assert sorted(int(row["x"]) for row in data.load("sales")) == list(range(150))
+    data.save("sales", [{"n": n, "x": n} for n in range(80)])
+    assert sorted(int(row["x"]) for row in data.load("sales")) == list(range(80))
 
 
 def test_what_cannot_be_a_partition(tmp_path: Path) -> None:
