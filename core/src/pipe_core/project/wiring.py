@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +197,8 @@ def wire(
     choice: Choice | None = None,
     selected: Sequence[str] | None = None,
     kept: Collection[str] = (),
+    *,
+    wrong: Callable[[str, DependencyError], None] | None = None,
 ) -> Wiring:
     """Wire *nodes*, those of a pipeline, or some of them.
 
@@ -209,6 +211,7 @@ def wire(
         choice: Which of them run. Default: all.
         selected: The names of those that run, instead of a choice.
         kept: Nodes that do not run, and whose results an earlier part of the run has kept.
+        wrong: Is told of nodes whose inputs cannot be found, which are left out then. Default: the first one is raised.
 
     Raises:
         DependencyError: An input is neither an output nor in the catalog; or what does not run gives nothing that is
@@ -219,8 +222,16 @@ def wire(
     order = topological_sort(graph)
     chosen = set(select_nodes(graph, nodes, choice or Choice()) if selected is None else selected)
     wired = _Wirer(nodes, catalog, chosen, needs, kept)
+    found = {}
+    for name in (one for one in order if one in chosen):
+        try:
+            found[name] = wired.node(name)
+        except DependencyError as error:
+            if wrong is None:
+                raise
+            wrong(name, error)
     return Wiring(
-        nodes={name: wired.node(name) for name in order if name in chosen},
+        nodes=found,
         datasets={**catalog, **wired.described},
         left_out=tuple(name for name in order if name not in chosen),
     )
