@@ -165,7 +165,7 @@ def new_run(runs: Path) -> tuple[RunFolder, Lease]:
             continue
         (path / "receipts").mkdir()
         lease = Lease(path)
-        return RunFolder(path, _next_epoch(path)), lease
+        return RunFolder(path, next_epoch(path)), lease
 
 
 def take_up(runs: Path, run: str) -> tuple[RunFolder, Lease]:
@@ -177,7 +177,7 @@ def take_up(runs: Path, run: str) -> tuple[RunFolder, Lease]:
     """
     path = find_run(runs, run)
     lease = Lease(path)
-    return RunFolder(path, _next_epoch(path)), lease
+    return RunFolder(path, next_epoch(path)), lease
 
 
 def find_run(runs: Path, run: str) -> Path:
@@ -240,6 +240,7 @@ def _epoch(path: Path) -> int:
         return 0
 
 
-def _next_epoch(path: Path) -> int:
+def next_epoch(path: Path) -> int:
+    """Count that the folder was taken up once more."""
     write_whole(path / "epoch", str(number := _epoch(path) + 1).encode(), durable=False)  # for processes that live
     return number

@@ -11,10 +11,12 @@ from pipe_core.graph.node import Node
 from pipe_core.graph.pipeline import Pipeline
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.config.models import NodeConfig, RetryConfig
+from pipe_core.project.config.secrets import reveal
 from pipe_core.project.contracts import check_names
 from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around, output_of, step_of
+from pipe_core.project.streaming.components import batch_nodes, components, is_streaming
 from pipe_core.project.wiring import Choice
 from pipe_core.runtime.permits import CircuitBreaker
 from pipe_core.runtime.retries import Retry
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pipe_core.project.config.models import PipelineConfig
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
+    from pipe_core.project.streaming.components import Component
     from pipe_core.project.wiring import WiredNode, Wiring
 
 
@@ -108,19 +111,16 @@ class RunPlan:
         Raises:
             OptionsError: One takes another number of inputs, or needs dates and there are none; or a contract is of
                 something that its node has not.
+            DependencyError: Streams do not fit together, or a node that ends needs one that does not.
         """
+        if any(map(is_streaming, self.wiring.nodes.values())):
+            batch_nodes(self.wiring)
+            components(self.wiring)
         for name, node in self.wiring.nodes.items():
             check_names(name, node.config)
             takes = self.takes[name]
-            count = len(node.arguments)
-            if count < takes.least or (takes.most is not None and count > takes.most):
-                wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
-                given = ", ".join(map(str, node.arguments)) or "nothing"
-                raise OptionsError(
-                    f"The function of node '{name}' takes {wants} inputs, and it is given {count}: {given}. Correct "
-                    f"'input' or 'dependencies' of the node, or the function.",
-                    problems={name: "another number of inputs"},
-                )
+            if (error := count_problem(node, takes)) is not None:
+                raise error
             needs = takes.needs_dates or self.pipeline.requires_dates
             if needs and self.window is None:
                 who = f"node '{name}' takes them" if takes.needs_dates else "it says requires_dates"
@@ -138,16 +138,26 @@ class RunPlan:
             state.begin_node(one.name)
             state.complete_node_execution(one.name, one.stored or None, {"restored": True})
         for name, node in self.wiring.nodes.items():
-            state.register_node(name, dependencies=node.needs)
+            state.register_node(name, "streaming" if is_streaming(node) else "batch", node.needs)
         return state
 
     def _place_of(self, config: NodeConfig) -> Any:
         """Where the node runs, if that is elsewhere than the others."""
         own = selected_executor(config.executor)
-        return None if own == self.executor else own
+        return None if own == self.executor else reveal(own)
 
-    def as_graph(self, around: Around, callbacks: Sequence[Any]) -> Pipeline:
-        """The pipeline of functions that runs."""
+    @property
+    def ending(self) -> dict[str, WiredNode]:
+        """The nodes that end. Raises `DependencyError` where one of them needs one that does not."""
+        return batch_nodes(self.wiring)
+
+    @property
+    def streams(self) -> list[Component]:
+        """The groups of nodes that go through sources that do not end. Raises `DependencyError`."""
+        return components(self.wiring)
+
+    def as_graph(self, around: Around, callbacks: Sequence[Any], nodes: Mapping[str, WiredNode]) -> Pipeline:
+        """The pipeline of functions that runs *nodes*."""
         retries = self.retries
         return Pipeline(
             [
@@ -161,11 +171,25 @@ class RunPlan:
                     resources=node.config.resources or None,
                     breaker=self.breakers.get(name),
                 )
-                for name, node in self.wiring.nodes.items()
+                for name, node in nodes.items()
             ],
             callbacks=callbacks,
             name=self.pipeline.name,
         )
+
+
+def count_problem(node: WiredNode, takes: Signature) -> OptionsError | None:
+    """Why a function cannot be given the inputs of its node; None where it can."""
+    count = len(node.arguments)
+    if takes.least <= count and (takes.most is None or count <= takes.most):
+        return None
+    wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
+    given = ", ".join(map(str, node.arguments)) or "nothing"
+    return OptionsError(
+        f"The function of node '{node.name}' takes {wants} inputs, and it is given {count}: {given}. Correct 'input' or "
+        f"'dependencies' of the node, or the function.",
+        problems={node.name: "another number of inputs"},
+    )
 
 
 def _retry(config: NodeConfig) -> Retry | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pipe_core.graph.engine import Engine
 from pipe_core.project.catalog import Catalog
 from pipe_core.project.config.models import BreakerConfig, NodeConfig, PipelineConfig
+from pipe_core.project.config.secrets import reveal
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.journal import read_journal
@@ -22,6 +23,7 @@ from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settl
 from pipe_core.project.run_folder import RunFolder, new_run, take_up
 from pipe_core.project.run_plan import Asked, RunPlan, selected_executor
 from pipe_core.project.run_result import RunResult, RunStatus, failed_nodes, failure, result_of
+from pipe_core.project.running_run import RunningRun
 from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around
@@ -95,8 +97,9 @@ class Runner:
         journal: bool = True,
         keep: bool = False,
         callbacks: Sequence[Any] = (),
+        stopping: threading.Event | None = None,
     ) -> RunResult:
-        """Run a pipeline, or some of its nodes.
+        """Run a pipeline, or some of its nodes. Streams go on until they are stopped: see `start`.
 
         Args:
             pipeline: Its name.
@@ -111,6 +114,7 @@ class Runner:
             journal: Whether the run is kept in the project's folder of runs, so that it can be resumed.
             keep: Whether the result of every node is kept to the end.
             callbacks: Hear what happens; see `pipe_core.graph.callbacks.PipelineCallback`.
+            stopping: Set by whoever wants streams to stop.
 
         Raises:
             RunFailedError: A node has failed; its error is the cause, and `result` has all that is known of the run.
@@ -129,7 +133,16 @@ class Runner:
         )
         plan = self.prepare(asked)
         taken = new_run(self.runs) if journal else None
-        return self._drive(plan, taken, keep=keep, callbacks=callbacks)
+        return self._drive(plan, taken, keep=keep, callbacks=callbacks, stopping=stopping)
+
+    def start(self, pipeline: str | PipelineConfig, **options: Any) -> RunningRun:
+        """Run a pipeline in a thread, and give what stops it.
+
+        Args:
+            pipeline: Its name.
+            **options: As `run`.
+        """
+        return RunningRun(self, pipeline, options)
 
     def asked(
         self,
@@ -416,6 +429,7 @@ class Runner:
         *,
         keep: bool,
         callbacks: Sequence[Any] = (),
+        stopping: threading.Event | None = None,
     ) -> RunResult:
         with OpenRun(plan, self.project, taken) as opened:
             self.state = state = plan.state()
@@ -425,13 +439,16 @@ class Runner:
             watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts)
             catalog = self._catalog(plan)
             handed_on = frozenset(name for name, count in plan.wiring.consumers().items() if count)
-            around = Around(catalog, plan.window, opened.folder, plan.said, handed_on, self.session)
+            home = self.project.folder
+            around = Around(catalog, plan.window, opened.folder, plan.said, handed_on, home, self.session)
             began = monotonic()
             error: Exception | None = None
             status: RunStatus = "cancelled"
             state.set_pipeline_status("running")
             try:
                 error = self._raised(plan, around, [watch, *callbacks])
+                if error is None and plan.streams:
+                    error = self._streamed(plan, around, opened, state, stopping, callbacks)
                 status = "failed" if error is not None or failed_nodes(state) else "completed"
             finally:
                 watch.end("the run was stopped" if status == "cancelled" else "the run has failed")
@@ -445,18 +462,39 @@ class Runner:
 
     def _raised(self, plan: RunPlan, around: Around, callbacks: Sequence[Any]) -> Exception | None:
         """Run it. What it raised, if that is no reason to stop at once."""
-        if plan.wiring.nodes:
+        if plan.ending:
             try:
-                self._engine(plan).run(plan.as_graph(around, callbacks), {}, on_error=plan.on_error)
+                self._engine(plan).run(plan.as_graph(around, callbacks, plan.ending), {}, on_error=plan.on_error)
             except Exception as error:
                 return error
+        return None
+
+    def _streamed(
+        self,
+        plan: RunPlan,
+        around: Around,
+        opened: OpenRun,
+        state: RunState,
+        stopping: threading.Event | None,
+        callbacks: Sequence[Any],
+    ) -> Exception | None:
+        """Run its streams. What the first one raised that failed."""
+        from pipe_core.project.streaming.phase import StreamPhase
+
+        phase = StreamPhase(
+            plan, around, self._engine(plan), self.runs, state, opened.journal, stopping or threading.Event(), callbacks
+        )
+        try:
+            phase.run()
+        except Exception as error:
+            return error
         return None
 
     def _engine(self, plan: RunPlan) -> Engine:
         key = repr(plan.executor), plan.max_workers
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = Engine(plan.executor, max_workers=plan.max_workers)
+                self._engines[key] = Engine(reveal(plan.executor), max_workers=plan.max_workers)
             return self._engines[key]
 
 

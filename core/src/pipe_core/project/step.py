@@ -8,9 +8,11 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.project.commands import MLNodeCommand, NodeCommand
+from pipe_core.project.config.imports import use
 from pipe_core.project.contracts import NodeContracts
 from pipe_core.project.errors import NodeResultError, ResumeError
 from pipe_core.project.keeping import gives_back, keep_result, kept_result
@@ -68,6 +70,7 @@ class Around:
         folder: Where receipts are kept; None where nothing is.
         pipeline: The settings of the pipeline, for what machine learning tells functions.
         handed_on: The nodes whose results others take.
+        home: The project's folder, whose modules functions may import.
         session: Handed through to functions that take ``ml_context``.
     """
 
@@ -76,6 +79,7 @@ class Around:
     folder: RunFolder | None
     pipeline: Mapping[str, Any]
     handed_on: frozenset[str]
+    home: Path
     session: Any = None
 
 
@@ -117,6 +121,7 @@ class NodeStep:
 
     def __call__(self, *handed: Handed) -> Handed:
         """Run the node."""
+        use(self._around.home)
         is_saved = self._settle()
         found: list[Applied] = []
         result = self._command(self._arguments(handed, found)).execute()
@@ -285,6 +290,7 @@ class AsyncNodeStep(NodeStep):
 
     async def __call__(self, *handed: Handed) -> Handed:  # type: ignore[override]  # the graph awaits it
         """Run the node."""
+        use(self._around.home)
         is_saved = await asyncio.to_thread(self._settle)
         found: list[Applied] = []
         arguments = await asyncio.to_thread(self._arguments, handed, found)
