@@ -76,7 +76,6 @@ class Collecting:
                 check_columns(self._name, columns, partition_by)
             layout = Layout(columns, partition_by, options.part_size, options.compression)
             files = write_files(self._spill.tables(columns), layout, folder) if self._spill.names else []
-        self._spill.clear()
         return layout, files
 
     def _widen(self, table: pa.Table) -> None:

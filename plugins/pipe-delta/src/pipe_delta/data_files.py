@@ -21,6 +21,8 @@ GROUP_ROWS: Final = 1 << 17
 _MOST_WAITING: Final = 64 << 20
 """Bytes that wait for being a row group, of all partitions together."""
 _MOST_OPEN: Final = 64
+OWN: Final = re.compile(r"part-\d{5,}-[0-9a-f]{16}\.parquet")
+"""What such files are called."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 Key = tuple[str | None, ...]
 

@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.errors import OptionsError, SinkError
+from pipe_delta.data_files import OWN
 from pipe_delta.options import DeltaOptions
 from pipe_delta.place import Place
 from pipe_delta.rules import Rules
@@ -95,6 +96,11 @@ def _check_folder(place: Place) -> None:
         return
     if not os.path.isdir(place.target):
         raise SinkError(f"{place.name!r} is a file, and a Delta table is a folder. Name another.", sink=place.name)
-    if os.listdir(place.target):
+    if _others(place.target):
         text = f"{place.name!r} is a folder with something else in it, and no Delta table. Name another, or empty it."
         raise SinkError(text, sink=place.name)
+
+
+def _others(folder: str) -> bool:
+    """Whether there is something that no killed run has brought there for a commit that never came."""
+    return any(not OWN.fullmatch(name) for _, _, names in os.walk(folder) for name in names)

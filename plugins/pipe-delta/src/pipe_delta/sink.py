@@ -106,7 +106,7 @@ class DeltaSink:
                 "folder": staging.name,
                 "app": self._app,
                 "version": self._version,
-                "records": staging.keep(),
+                "records": staging.keep([] if final else staging.spill.names),
                 "count": collecting.count,
                 "files": [list(astuple(file)) for file in files],
                 "schema": Schema.from_arrow(layout.columns).to_json() if layout and layout.columns.names else None,
@@ -153,6 +153,7 @@ class DeltaSink:
             self._version += 1
             if self._mode == "append" and not self._final:
                 staging.forget()
+                staging.spill.clear()
                 self._kept = False
                 return
             self._complete = True

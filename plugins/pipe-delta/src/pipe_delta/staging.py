@@ -51,11 +51,11 @@ class Staging:
         """The name of the hidden folder."""
         return os.path.basename(self._hidden.path)
 
-    def keep(self) -> list[list[Any]]:
-        """Let what was written stay where the process is killed. The files with records, and their sizes."""
+    def keep(self, names: Sequence[str]) -> list[list[Any]]:
+        """Let what was written stay where the process is killed. The files *names*, and their sizes."""
         sync_folder(self._hidden.arrivals)
         self._hidden.keep()
-        return [[name, os.path.getsize(os.path.join(self._hidden.arrivals, name))] for name in self.spill.names]
+        return [[name, os.path.getsize(os.path.join(self._hidden.arrivals, name))] for name in names]
 
     def forget(self) -> None:
         """Nobody goes on with it any more."""
