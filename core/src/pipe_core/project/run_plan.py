@@ -186,8 +186,8 @@ def count_problem(node: WiredNode, takes: Signature) -> OptionsError | None:
     wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
     given = ", ".join(map(str, node.arguments)) or "nothing"
     return OptionsError(
-        f"The function of node '{node.name}' takes {wants} inputs, and it is given {count}: {given}. Correct 'input' or "
-        f"'dependencies' of the node, or the function.",
+        f"The function of node '{node.name}' takes {wants} inputs, and it is given {count}: {given}. Correct 'input' "
+        f"or 'dependencies' of the node, or the function.",
         problems={node.name: "another number of inputs"},
     )
 

@@ -9,6 +9,9 @@ from pipe_core.project.validation.errors import MissingNodesError as MissingNode
 from pipe_core.project.validation.errors import PipelineConfigError as PipelineConfigError
 from pipe_core.project.validation.format_policy import FormatPolicy as FormatPolicy
 from pipe_core.project.validation.hybrid import validate_hybrid_pipeline as validate_hybrid_pipeline
+from pipe_core.project.validation.report import ValidationProblem as ValidationProblem
+from pipe_core.project.validation.report import ValidationReport as ValidationReport
 from pipe_core.project.validation.required import validate_node_configs as validate_node_configs
 from pipe_core.project.validation.required import validate_pipeline_config as validate_pipeline_config
 from pipe_core.project.validation.required import validate_required_params as validate_required_params
+from pipe_core.project.validation.whole_project import validate_project as validate_project

@@ -8,6 +8,7 @@ from typing import Any
 from pipe_core.kernel.errors import PipeError
 from pipe_core.project.dependencies import (
     extract_pipeline_nodes,
+    get_node_dependencies,
     needed_by_each,
     needed_by_others,
     topological_sort,
@@ -17,8 +18,8 @@ from pipe_core.project.validation.format_policy import FormatPolicy
 from pipe_core.project.validation.nodes_read import (
     DataPlace,
     checkpoint_of,
+    is_declared,
     is_streaming,
-    keeps_its_own_checkpoint,
     places_of,
 )
 from pipe_core.project.validation.required import validate_node_configs, validate_pipeline_config
@@ -116,9 +117,10 @@ class _Report:
     def _stream(self, name: str, config: Any) -> None:
         who = f"Streaming node '{name}'"
         inputs, outputs = (places_of(config, side, self._catalog) for side in ("input", "output"))
-        for side, places in (("input", inputs), ("output", outputs)):
-            if not places:
-                self.errors.append(f"{who} has no {side}: a stream reads from a source and writes to a sink.")
+        if not inputs and not (is_declared(config) and get_node_dependencies(config)):
+            self.errors.append(f"{who} has no input: a stream reads from a source.")
+        if not outputs and not is_declared(config):
+            self.errors.append(f"{who} has no output: a stream writes to a sink.")
         for place in inputs:
             if place.name is None and place.format is None:
                 self.errors.append(f"{who} has an input without a format.")
@@ -135,7 +137,7 @@ class _Report:
             )
 
     def _checkpoint(self, who: str, config: Any, place: DataPlace, places: list[DataPlace]) -> None:
-        if place.format not in self.policy.checkpoint_required or keeps_its_own_checkpoint(config):
+        if place.format not in self.policy.checkpoint_required or is_declared(config):
             return
         if checkpoint_of(config, places) is None:
             self.errors.append(
@@ -161,7 +163,8 @@ class _Report:
         left = places_of(self._nodes[batch], "output", self._catalog)
         read = places_of(self._nodes[stream], "input", self._catalog)
         lost = [one for one in left if not one.is_stored and (self._catalog or one.name is None)]
-        if not left or len(lost) == len(left):
+        is_order_alone = is_declared(self._nodes[stream]) and bool(read)
+        if len(lost) == len(left) and not is_order_alone:
             self.errors.append(
                 f"Streaming node '{stream}' depends on the batch node '{batch}', which stores nothing: give '{batch}' "
                 f"an output with a path."

@@ -125,8 +125,8 @@ def _only_streams(policy: FormatPolicy) -> frozenset[str]:
     return policy.streaming_inputs - policy.batch_inputs
 
 
-def keeps_its_own_checkpoint(config: Any) -> bool:
-    """Whether a stream's checkpoint is kept with its run, as it is with ``streaming: true`` and its own keys."""
+def is_declared(config: Any) -> bool:
+    """Whether a node says ``streaming:``. How far it is, is kept with its run then, and it may end in its function."""
     declared = said(config, "streaming")
     return declared is not None and declared is not False
 
