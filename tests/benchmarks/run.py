@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import caching
 import chain
 import cores
 import events
@@ -21,6 +22,7 @@ import holding
 import ledger
 import nodes
 import overlap
+import projects
 import rate
 import retention
 import scheduling
@@ -59,7 +61,8 @@ GROUPS: Final = {
         "starts",
     ),
     "calls": ("submit", "events", "ledger", "footprint", "stealing", "scheduling", "rate", "retention"),
-    "graphs": ("chain", "nodes", "overlap", "cores", "holding"),
+    "graphs": ("chain", "nodes", "overlap", "cores", "holding", "caching"),
+    "projects": ("projects",),
 }
 """Benchmarks that are asked for together."""
 
@@ -134,6 +137,8 @@ def _known(options: argparse.Namespace) -> dict[str, Benchmark]:
         "overlap": lambda: overlap.overlap(rounds, without),
         "cores": lambda: cores.cores(size(cores.FULL, 50), rounds, without),
         "holding": lambda: holding.holding(size(holding.FULL, 1_000)),
+        "caching": lambda: caching.caching(folder / "cache", size(caching.FULL, 200), rounds),
+        "projects": lambda: projects.projects(size(projects.FULL, 20), size(projects.CHECKED, 20), rounds),
     }
 
 
