@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipe_core.kernel.errors import OptionsError
 
 _OVERWRITE = "overwrite"
 
@@ -91,3 +93,12 @@ class DeltaOptions(BaseModel):
         if self.window is not None and self.schema_mode == _OVERWRITE:
             raise ValueError("a window replaces a part of a table, whose columns schema_mode='overwrite' would replace")
         return self
+
+
+def with_window(options: DeltaOptions, window: Mapping[str, Any] | None) -> DeltaOptions:
+    """*options* with another window. Raises `OptionsError` for one that is none."""
+    try:
+        return DeltaOptions.model_validate({**options.model_dump(), "window": window})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise OptionsError(f"That is no window of a Delta table: {problem}.", problems={"window": problem}) from None

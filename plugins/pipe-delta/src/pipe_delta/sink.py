@@ -17,7 +17,7 @@ from pipe_delta.collecting import Collecting
 from pipe_delta.data_files import DataFile, Layout
 from pipe_delta.demands import check_fields, demands, new_table
 from pipe_delta.encoder import DeltaEncoder
-from pipe_delta.options import DeltaOptions
+from pipe_delta.options import DeltaOptions, with_window
 from pipe_delta.place import Place
 from pipe_delta.staging import Staging, beside, files_in, remove_staged
 from pipe_delta.transaction import Plan, commit, found_table, is_done
@@ -68,6 +68,19 @@ class DeltaSink:
         """What workers need to make rows."""
         return DeltaEncoder(self._asked.fixed, self._asked.rules)
 
+    def replace_between(self, column: str, start: str, upper: str) -> None:
+        """Before `open`: ``overwrite`` replaces only the rows of some dates, in the entry of the log that adds others.
+
+        Args:
+            column: The column with the dates.
+            start: The first date or time, as ISO 8601.
+            upper: That before which they are.
+
+        Raises:
+            OptionsError: These are no dates, or not in order; or the columns are to be replaced.
+        """
+        self._options = with_window(self._options, {"column": column, "start": start, "before": upper})
+
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Begin. Raises `TargetExistsError` for ``error`` and ``ignore``, and `SinkError` when it cannot be written."""
         with self._place.writing():
@@ -111,6 +124,7 @@ class DeltaSink:
                 "files": [list(astuple(file)) for file in files],
                 "schema": Schema.from_arrow(layout.columns).to_json() if layout and layout.columns.names else None,
                 "partition_by": list(self._asked.partition_by),
+                "window": self._options.window and self._options.window.model_dump(),
                 "final": final,
             }
             self._kept, self._final = True, final
@@ -125,6 +139,7 @@ class DeltaSink:
         """
         with self._place.writing(), known_states(self.name):
             self._app, self._version, self._final = state["app"], state["version"], state["final"]
+            self._options = with_window(self._options, state["window"])
             if is_done(found_table(self._place), self._app, self._version):
                 if not self._final:
                     text = f"What was staged for {self.name!r} was committed, with what came behind that checkpoint."

@@ -16,7 +16,7 @@ from pipe_arrow.python_values import batches_of
 from pipe_core.kernel.contracts import Batch, Extent, SizeNow
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.index import suggestion
-from pipe_delta.options import DeltaOptions
+from pipe_delta.options import DeltaOptions, with_window
 from pipe_delta.place import Place
 from pipe_delta.reading import Piece, Reading
 from pipe_delta.table_files import TableFile, check_readable, files_of, schema_of
@@ -92,6 +92,19 @@ class DeltaSource:
     def size(self) -> int:
         """The bytes of all files that are read."""
         return sum(file.bytes for file in self._files)
+
+    def read_between(self, column: str, start: str, upper: str) -> None:
+        """Before `open`: give only the records of some dates.
+
+        Args:
+            column: The column with the dates.
+            start: The first date or time, as ISO 8601.
+            upper: That before which they are.
+
+        Raises:
+            OptionsError: These are no dates, or not in order.
+        """
+        self._options = with_window(self._options, {"column": column, "start": start, "before": upper})
 
     def open(self) -> None:
         """Read the log of the table. Raises `SourceError`, and `OptionsError` for a column that is not there."""

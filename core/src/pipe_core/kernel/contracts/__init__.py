@@ -31,6 +31,7 @@ from pipe_core.kernel.contracts.formats import Split as Split
 from pipe_core.kernel.contracts.formats import TabularSink as TabularSink
 from pipe_core.kernel.contracts.formats import TabularSource as TabularSource
 from pipe_core.kernel.contracts.formats import WindowSink as WindowSink
+from pipe_core.kernel.contracts.formats import WindowSource as WindowSource
 from pipe_core.kernel.contracts.hooks import RecordHook as RecordHook
 from pipe_core.kernel.contracts.observers import Observer as Observer
 from pipe_core.kernel.contracts.schedulers import Schedulable as Schedulable

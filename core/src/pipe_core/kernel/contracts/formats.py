@@ -285,6 +285,17 @@ class TabularSink(Sink, Protocol):
 
 
 @runtime_checkable
+class WindowSource(Source, Protocol):
+    """A source that can leave out by itself what is not of some dates."""
+
+    def read_between(self, column: str, start: str, upper: str) -> None:
+        """Before `open`: give only the records whose *column* is from *start* on and before *upper*.
+
+        Both are dates or times as ISO 8601 has them.
+        """
+
+
+@runtime_checkable
 class WindowSink(Sink, Protocol):
     """A sink that can replace the rows of some dates, and leave the others alone."""
 

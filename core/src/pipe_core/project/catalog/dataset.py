@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from pipe_core.kernel.contracts import Sink, Source
 from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.urls import local_path, redacted, scheme_of
 from pipe_core.project.catalog.errors import DatasetValueError
 from pipe_core.project.config.models import DatasetConfig
@@ -20,6 +21,7 @@ from pipe_core.records.schema import Schema
 from pipe_core.runtime.run_loop import RunLoop
 
 PICKLE: Final = "pickle"
+_PARTITION_BY: Final = "partition_by"
 _PICKLES: Final = (".pkl", ".pickle")
 RAW: Final = frozenset({"bytes", "text"})
 """What a file is loaded as whatever its format is: the whole of it."""
@@ -89,6 +91,15 @@ class Dataset:
         plain = self.config.load_as in (None, "value") and not self.is_raw
         return plain and not self.config.partition_by and self.format == "json" and "prefix" not in self.config.options
 
+    @property
+    def makes_folders(self) -> bool:
+        """Whether its partitions are folders with files of their own. Some formats make partitions by themselves."""
+        return bool(self.config.partition_by) and not self._divides
+
+    @property
+    def _divides(self) -> bool:
+        return _PARTITION_BY in current_kernel().spec("formats", self.format).options.model_fields
+
     def schema(self) -> Schema | None:
         """What records must be, loaded where it is needed. Raises `PipeError`."""
         said = self.config.record_schema
@@ -117,6 +128,8 @@ class Dataset:
         if "path" in options or "format" in options:
             name = "path" if "path" in options else "format"
             raise DatasetValueError(f"{self.title}: write '{name}' beside 'options', not in it.", dataset=self.name)
+        if self.config.partition_by and self._divides:
+            options = {_PARTITION_BY: self.config.partition_by, **options}
         while True:
             try:
                 return make({**options, "path": target or self.target, "format": self.format})

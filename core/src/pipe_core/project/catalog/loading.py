@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from pipe_core.kernel.contracts import Source, TabularSource
+from pipe_core.kernel.contracts import Source, TabularSource, WindowSource
 from pipe_core.project.catalog import partitions
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetRecordError
@@ -31,22 +31,24 @@ class Piece:
         dataset: The data set.
         target: Where the part is.
         key: The values that its folders tell.
+        span: What is asked for. Where the source cannot leave the rest out, more is read.
     """
 
     dataset: Dataset
     target: str
     key: partitions.Key = ()
+    span: Span | None = None
 
     def records(self) -> Iterator[Any]:
         """Its records as they are read, with what the folders tell. Raises `PipeError`."""
         told = dict(zip(self.dataset.config.partition_by, self.key, strict=False))
-        with opened(self.dataset.source(self.target)) as source:
+        with opened(self._source()) as source:
             for record in _read(self.dataset, source):
                 yield {**record, **told} if told else record
 
     def table(self, schema: Schema | None) -> Any:
         """Its records as a table of Arrow. Raises `PipeError`."""
-        with opened(self.dataset.source(self.target)) as source:
+        with opened(self._source()) as source:
             if isinstance(source, TabularSource):
                 table = source.read_table()
             else:
@@ -54,6 +56,12 @@ class Piece:
         if not self.key:
             return table
         return partitions.with_columns(self.dataset, table, self.key, _kinds(schema))
+
+    def _source(self) -> Source:
+        source = self.dataset.source(self.target)
+        if self.span is not None and isinstance(source, WindowSource):
+            source.read_between(self.span.column, self.span.window.start, self.span.window.upper)
+        return source
 
 
 def load(dataset: Dataset, span: Span | None) -> Any:
@@ -76,8 +84,8 @@ def load(dataset: Dataset, span: Span | None) -> Any:
 
 def pieces(dataset: Dataset, span: Span | None) -> Iterator[Piece]:
     """The parts of *dataset*; of partitions by days, those of the window."""
-    if not dataset.config.partition_by:
-        yield Piece(dataset, dataset.target)
+    if not dataset.makes_folders:
+        yield Piece(dataset, dataset.target, span=span)
         return
     top = partitions.root(dataset)
     for folder, key in partitions.found(dataset).items():

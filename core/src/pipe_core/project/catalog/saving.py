@@ -96,7 +96,7 @@ def write(dataset: Dataset, value: Any, span: Span | None) -> Written:
         if dataset.config.mode != "overwrite":
             span = None
         value = value if span is None else span.check(value)
-        if dataset.config.partition_by:
+        if dataset.makes_folders:
             _write_partitions(written, dataset, value, span)
         else:
             _write_records(written, dataset, value, span)
@@ -108,7 +108,7 @@ def write(dataset: Dataset, value: Any, span: Span | None) -> Written:
 
 def exists(dataset: Dataset, *, whole: bool) -> bool:
     """Whether there is something at its place. Raises `PipeError`."""
-    if dataset.config.partition_by:
+    if dataset.makes_folders:
         return bool(_partitions(dataset))
     return (raw_sink(dataset) if whole else dataset.sink()).exists()
 
