@@ -29,8 +29,8 @@ def caching(folder: Path, items: int, rounds: int) -> Section:
     return Section(
         "Disk cache",
         f"A node that waits 1 ms, mapped over {items:,} items: without a cache, with one, and again by a new engine "
-        f"and a new cache over the same folder; results are compared. Then {expected:,} items in two processes that begin "
-        f"at the same moment, and count what they compute. {rounds} rounds.",
+        f"and a new cache over the same folder; results are compared. Then {expected:,} items in two processes that "
+        f"begin at the same moment, and count what they compute. {rounds} rounds.",
         ("run", "seconds", "an item"),
         [
             ("without a cache", f"{median(plain):.2f}", f"{1e6 * median(plain) / items:.0f} µs"),
