@@ -7,19 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.project.dependencies import unknown_node
-from pipe_core.project.errors import RunFailedError
 from pipe_core.project.state import NodeStatus
 from pipe_core.project.step import Stored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipe_core.kernel.errors import PipeError
     from pipe_core.project.catalog import Catalog
     from pipe_core.project.contracts import ContractNote
     from pipe_core.project.dates import DateWindow
-    from pipe_core.project.open_run import OpenRun
-    from pipe_core.project.run_plan import RunPlan
     from pipe_core.project.state import RunState
 
 RunStatus = Literal["completed", "failed", "cancelled"]
@@ -161,52 +157,6 @@ class RunResult:
             "seconds": round(self.duration, 6),
             "nodes": {name: node.to_dict() for name, node in self.nodes.items()},
         }
-
-
-def failed_nodes(state: RunState) -> list[str]:
-    """The nodes that have failed for good, in order."""
-    return [name for name, node in state.nodes.items() if node.word is NodeStatus.FAILED]
-
-
-def result_of(
-    plan: RunPlan,
-    opened: OpenRun,
-    state: RunState,
-    values: Mapping[str, Any],
-    duration: float,
-    status: RunStatus,
-    catalog: Catalog,
-) -> RunResult:
-    """The result of a run that has ended."""
-    restored = {one.name: one for one in plan.restored}
-    nodes = {}
-    for name, node in state.nodes.items():
-        if name in restored:
-            nodes[name] = NodeResult(name, node.word, outputs=restored[name].stored, restored=True)
-            continue
-        attempts = 0 if node.started is None else node.attempt
-        stored = plan.wiring.nodes[name].stored if node.word is NodeStatus.COMPLETED else ()
-        notes = tuple(node.metadata.get("contracts", ()))
-        nodes[name] = NodeResult(name, node.word, attempts, node.duration, node.error, stored, contracts=notes)
-    folder = None if opened.folder is None else opened.folder.path
-    return RunResult(
-        opened.run, plan.pipeline.name, status, nodes, dict(values), plan.window, duration, folder, state, catalog
-    )
-
-
-def failure(result: RunResult, error: BaseException | None) -> PipeError:
-    """The error for a run that has failed, because of a node or of *error*, which is about the run as a whole."""
-    done = sum(node.status is NodeStatus.COMPLETED for node in result.nodes.values())
-    went = f"{done} of {len(result.nodes)} nodes completed"
-    skipped = f", {len(result.skipped)} were skipped" if result.skipped else ""
-    further = f". Correct it and go on: pipe resume {result.run}" if result.run else "."
-    if result.failed:
-        first = result.failed[0]
-        more = f" (and {len(result.failed) - 1} more)" if len(result.failed) > 1 else ""
-        what = f"Node '{first}'{more} of '{result.pipeline}' has failed: {error_text(result.nodes[first].error)}"
-    else:
-        first, what = "", f"'{result.pipeline}' could not be run: {error_text(error)}"
-    return RunFailedError(f"{what}. {went}{skipped}{further}", node=first, result=result)
 
 
 def error_text(error: BaseException | str | None) -> str | None:

@@ -20,9 +20,10 @@ from pipe_core.project.journal import read_journal
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
 from pipe_core.project.open_run import OpenRun
 from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settled
+from pipe_core.project.run_end import failed_nodes, failure, result_of
 from pipe_core.project.run_folder import RunFolder, new_run, take_up
 from pipe_core.project.run_plan import Asked, RunPlan, selected_executor
-from pipe_core.project.run_result import RunResult, RunStatus, failed_nodes, failure, result_of
+from pipe_core.project.run_result import RunResult, RunStatus
 from pipe_core.project.running_run import RunningRun
 from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
