@@ -23,6 +23,8 @@ from pipe_core.records.advice import auto, sample, source_facts
 from pipe_core.records.advice.auto import advise_pipe
 from pipe_core.records.advice.sample import Sample, SampleFailed
 
+pytestmark = pytest.mark.alone  # what calls cost and how long they wait is measured
+
 INSTALLED = Kernel().index.names("executors")
 
 

@@ -21,6 +21,8 @@ from pipe_core.records.entry import Entry
 SLOW = 0.4
 TIMEOUT = 0.2
 
+pytestmark = pytest.mark.alone  # hooks that are quick enough must stay so
+
 
 def slow_at(entry: Entry) -> bool:
     return bool(entry.raw_data["n"] == 2)

@@ -1,0 +1,55 @@
+"""Tests that measure the machine have it to themselves, also where pytest-xdist runs tests beside each other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+
+class Room:
+    """Where tests of several processes are at the same time, or a single one that wants to be alone.
+
+    Who waits for the room keeps the door locked: nobody who comes later gets in before.
+    """
+
+    def __init__(self) -> None:
+        # Both are there for all processes, and no other program locks them.
+        self._door, self._room = (os.open(path, os.O_RDONLY) for path in (Path(__file__).parent, __file__))
+
+    def enter(self, *, alone: bool) -> None:
+        """Wait until nobody is in the room, or only those who do not mind."""
+        fcntl.flock(self._door, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        finally:
+            fcntl.flock(self._door, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        """Let others in."""
+        fcntl.flock(self._room, fcntl.LOCK_UN)
+
+
+_room: Room | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A test process of pytest-xdist shares the room with the others; a single one needs none."""
+    global _room
+    if hasattr(config, "workerinput"):
+        _room = Room()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Wait for the room before anything else: that takes nothing of the time that a test has."""
+    if _room is None:
+        return (yield)
+    _room.enter(alone=item.get_closest_marker("alone") is not None)
+    try:
+        return (yield)
+    finally:
+        _room.leave()
