@@ -474,8 +474,15 @@ def test_benchmarks_are_chosen_by_name_or_group(module: Any) -> None:
         chosen("nonsense")
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where quick runs write: the data and the compiled modules of one are there for the next one."""
+    return tmp_path_factory.mktemp("results")
+
+
 def measured_quickly(folder: Path, *arguments: str, seconds: float) -> dict[str, Any]:
     """The results of a quick run."""
+    (folder / "results.json").unlink(missing_ok=True)
     command = [sys.executable, str(HERE / "run.py"), *arguments, "--quick", "--results", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
     assert done.returncode == 0, done.stderr
@@ -498,9 +505,9 @@ FIGURES = {
 @pytest.mark.timeout(150)
 @pytest.mark.skipif(find_spec("pipe_loky") is None, reason="pipe-loky, on which they run, is not installed")
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_quick_run_measures_executors(tmp_path: Path, name: str) -> None:
+def test_a_quick_run_measures_executors(results: Path, name: str) -> None:
     """Without clusters, which take long to come up."""
-    found = measured_quickly(tmp_path, name, "--without", "dask", "ray", seconds=140)
+    found = measured_quickly(results, name, "--without", "dask", "ray", seconds=140)
     (section,) = found["sections"]
     assert any(figure["name"].startswith(FIGURES[name]) for figure in section["figures"])
     assert section["raw"]
@@ -521,8 +528,8 @@ CALLS = {
 
 @pytest.mark.timeout(150)
 @pytest.mark.skipif(find_spec("pipe_threads") is None, reason="pipe-threads, on which calls run, is not installed")
-def test_a_quick_run_measures_calls(tmp_path: Path) -> None:
-    found = measured_quickly(tmp_path, "calls", seconds=140)
+def test_a_quick_run_measures_calls(results: Path) -> None:
+    found = measured_quickly(results, "calls", seconds=140)
     names = [figure["name"] for section in found["sections"] for figure in section["figures"]]
     for package, name in (("pyferris", "TaskExecutor against PyFerris"), ("lionpride", "events against lionpride")):
         assert any(name in one for one in names) == (find_spec(package) is not None)
@@ -539,6 +546,7 @@ GRAPHS = {
     "overlap": "two items through two nodes",
     "cores": "speed of a map that computes, pipe on loky against pipe on sync",
     "holding": "memory of a map of 1,000 items",
+    "caching": "second run with a disk cache against computing",
 }
 
 
@@ -547,8 +555,8 @@ GRAPHS = {
     any(find_spec(f"pipe_{name}") is None for name in ("threads", "asyncio", "loky")),
     reason="pipe-threads, pipe-asyncio or pipe-loky, on which graphs run, is not installed",
 )
-def test_a_quick_run_measures_graphs(tmp_path: Path) -> None:
-    found = measured_quickly(tmp_path, "graphs", seconds=140)
+def test_a_quick_run_measures_graphs(results: Path) -> None:
+    found = measured_quickly(results, "graphs", seconds=140)
     names = [figure["name"] for section in found["sections"] for figure in section["figures"]]
     peers = {"pipefunc": "pipefunc", "hypernodes": "hypernodes", "hamilton": "Hamilton"}
     for package, name in peers.items():
@@ -570,11 +578,11 @@ WITH_OTHERS = pytest.mark.skipif(
 @pytest.mark.timeout(280)
 @pytest.mark.parametrize("name", ["clusters", "driver", "tasks", "starts"])
 @pytest.mark.parametrize(("cluster", "other"), [("dask", "ray"), ("ray", "dask")])
-def test_a_quick_run_measures_clusters(tmp_path: Path, name: str, cluster: str, other: str) -> None:
+def test_a_quick_run_measures_clusters(results: Path, name: str, cluster: str, other: str) -> None:
     """Only where the libraries to compare with are installed: it takes long."""
     if find_spec(f"pipe_{cluster}") is None:
         pytest.skip(f"pipe-{cluster} is not installed")
-    found = measured_quickly(tmp_path, name, "--without", other, seconds=270)
+    found = measured_quickly(results, name, "--without", other, seconds=270)
     names = " ".join(figure["name"] for section in found["sections"] for figure in section["figures"])
     assert cluster in names
     assert other not in names
@@ -582,11 +590,11 @@ def test_a_quick_run_measures_clusters(tmp_path: Path, name: str, cluster: str, 
 
 @WITH_OTHERS
 @pytest.mark.timeout(150)
-def test_a_quick_run_measures_records_and_writes_it_down(tmp_path: Path) -> None:
-    found = measured_quickly(tmp_path, "records", seconds=140)
+def test_a_quick_run_measures_records_and_writes_it_down(results: Path) -> None:
+    found = measured_quickly(results, "records", seconds=140)
     figures = [figure for section in found["sections"] for figure in section["figures"]]
     assert {"import pipe_core", "speed with two hooks against without"} <= {figure["name"] for figure in figures}
     assert all(figure["value"] > 0 for figure in figures)
-    text = (tmp_path / "results.md").read_text(encoding="utf-8")
+    text = (results / "results.md").read_text(encoding="utf-8")
     assert all(name in text for name in ("plain loop", "ZooPipe", "floor", "these figures say nothing"))
-    assert "pipe_core" in (tmp_path / "evidence.txt").read_text(encoding="utf-8")
+    assert "pipe_core" in (results / "evidence.txt").read_text(encoding="utf-8")

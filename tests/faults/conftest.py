@@ -19,7 +19,7 @@ from pipe_core import Executor
 
 @pytest.fixture(scope="session")
 def started() -> Iterator[Started]:
-    executors = Started()
+    executors = Started(apart=True)
     yield executors
     executors.terminate()
 

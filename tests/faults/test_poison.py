@@ -150,7 +150,9 @@ def test_a_chunk_hook_that_cannot_be_repeated_loses_its_chunk_and_no_other(loky:
 
 
 def test_a_worker_reads_splits_of_a_file(tmp_path: Path, processes: Executor) -> None:
-    source, culprits = tmp_path / "numbers.csv", {0, 9_999, 20_000, 29_999}
+    source, culprits = tmp_path / "numbers.csv", {0, 29_999}
+    if processes.name == "loky":  # a cluster's workers take seconds to come back
+        culprits |= {9_999, 20_000}
     source.write_text("n,text\n" + "".join(f'{n},"two\nlines"\n' for n in range(30_000)))
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     report = Pipe(
@@ -247,7 +249,7 @@ def test_too_many_of_them_stop_the_run(tmp_path: Path, processes: Executor) -> N
         schema=Number,
         executor=processes,
         mode="overwrite",
-        pre_validation_hooks=[killer(range(50, 60))],
+        pre_validation_hooks=[killer(range(50, 54))],
         max_poison=2,
         chunk_size=10,
     )
@@ -255,7 +257,8 @@ def test_too_many_of_them_stop_the_run(tmp_path: Path, processes: Executor) -> N
         pipe.run()
     assert pipe.report is not None
     assert pipe.report.poisoned == 3
-    assert pipe.report.worker_deaths <= 3 * 10  # of those that were tried, also beside the third that was blamed
+    tried = 4  # also the one beside the third that was blamed
+    assert pipe.report.worker_deaths <= (5 if processes.name == "ray" else 3) * tried
     assert pipe.report.status is FlowStatus.FAILED
     assert "killed or hung every worker" in str(stopped.value)
     assert target.read_text() == "as before\n"

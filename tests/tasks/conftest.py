@@ -9,21 +9,30 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "executors"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipe_core import Executor, TaskExecutor, get_executor
+from starting import Started
+
+from pipe_core import Executor, TaskExecutor
 
 INSTALLED = sorted(
     entry_points(group="pipe_core.executors").names & {"asyncio", "dask", "loky", "ray", "sync", "threads"}
 )
 
 
+@pytest.fixture(scope="session")
+def executors() -> Iterator[Started]:
+    """Executors by name."""
+    started = Started()
+    yield started
+    started.shutdown()
+
+
 @pytest.fixture(scope="session", params=INSTALLED)
-def started(request: pytest.FixtureRequest) -> Iterator[Executor]:
+def started(request: pytest.FixtureRequest, executors: Started) -> Executor:
     """Every installed executor, with two workers where it has any."""
-    name = request.param
-    with get_executor(name) if name == "sync" else get_executor(name, max_workers=2) as executor:
-        yield executor
+    return executors[request.param]
 
 
 @pytest.fixture
