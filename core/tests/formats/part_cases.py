@@ -21,7 +21,7 @@ class City(BaseModel):
     city: str
 
 
-COUNT = 12_000
+COUNT = 6_000
 RECORDS = [{"n": i, "text": f"é{i},\n" * (1 + i % 3)} for i in range(COUNT)]
 QUOTED = "n,text\n" + "".join(f'{i},"{record["text"]}"\n' for i, record in enumerate(RECORDS))
 
