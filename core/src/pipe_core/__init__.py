@@ -89,8 +89,25 @@ if TYPE_CHECKING:
     from pipe_core.kernel.specs import HookSpec as HookSpec
     from pipe_core.kernel.specs import ObserverSpec as ObserverSpec
     from pipe_core.kernel.specs import SchedulerSpec as SchedulerSpec
+    from pipe_core.project.catalog import Catalog as Catalog
+    from pipe_core.project.commands import Command as Command
+    from pipe_core.project.commands import MLNodeCommand as MLNodeCommand
+    from pipe_core.project.commands import NodeCommand as NodeCommand
+    from pipe_core.project.errors import DependencyCycleError as DependencyCycleError
+    from pipe_core.project.errors import DependencyError as DependencyError
+    from pipe_core.project.errors import DependencyTypeError as DependencyTypeError
+    from pipe_core.project.errors import NodeNotFoundError as NodeNotFoundError
+    from pipe_core.project.errors import NodeResultError as NodeResultError
+    from pipe_core.project.errors import ProjectError as ProjectError
+    from pipe_core.project.errors import ResumeError as ResumeError
+    from pipe_core.project.errors import RunFailedError as RunFailedError
+    from pipe_core.project.errors import RunLockedError as RunLockedError
+    from pipe_core.project.errors import RunNotFoundError as RunNotFoundError
+    from pipe_core.project.errors import RunSupersededError as RunSupersededError
     from pipe_core.project.experiments import ExperimentCommand as ExperimentCommand
     from pipe_core.project.project import Project as Project
+    from pipe_core.project.runner import Runner as Runner
+    from pipe_core.project.state import RunState as RunState
     from pipe_core.records import BaseHook as BaseHook
     from pipe_core.records import Entry as Entry
     from pipe_core.records import EntryStatus as EntryStatus
@@ -152,8 +169,16 @@ _PLACES = {
     "pipe_core.kernel.priority": "TaskPriority",
     "pipe_core.kernel.settings": "using",
     "pipe_core.kernel.specs": "Capabilities CodecSpec ExecutorSpec FormatSpec HookSpec ObserverSpec SchedulerSpec",
+    "pipe_core.project.catalog": "Catalog",
+    "pipe_core.project.commands": "Command MLNodeCommand NodeCommand",
+    "pipe_core.project.errors": (
+        "DependencyCycleError DependencyError DependencyTypeError NodeNotFoundError NodeResultError ProjectError "
+        "ResumeError RunFailedError RunLockedError RunNotFoundError RunSupersededError"
+    ),
     "pipe_core.project.experiments": "ExperimentCommand",
     "pipe_core.project.project": "Project",
+    "pipe_core.project.runner": "Runner",
+    "pipe_core.project.state": "RunState",
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
     "pipe_core.runtime.executor": "Executor",
     "pipe_core.runtime.history": "Transition",
