@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.contracts import Followed
 from pipe_core.kernel.index import suggestion
@@ -17,6 +18,11 @@ from pipe_core.project.catalog.staged import Staged
 from pipe_core.project.catalog.windows import Span
 from pipe_core.project.config.models import DatasetConfig
 from pipe_core.project.dates import DateWindow
+
+if TYPE_CHECKING:
+    from pipe_core.project.contracts import Applied
+
+logger: Final = logging.getLogger("pipe_core.project")
 
 
 class Catalog:
@@ -69,22 +75,44 @@ class Catalog:
         with told_of(dataset.title, name):
             return saving.exists(dataset, whole=dataset.is_raw)
 
-    def load(self, name: str, window: DateWindow | None = None) -> Any:
+    def load(self, name: str, window: DateWindow | None = None, *, found: list[Applied] | None = None) -> Any:
         """The value of the data set *name*, as its ``as:`` says.
 
         Args:
             name: The data set.
             window: Only the records of this window, where the data set has a ``date_column``.
+            found: Is given what the contract of the data set found. Default: the log is told of it.
 
         Raises:
             UnknownDatasetError: There is no such data set.
             DatasetNotFoundError: There is nothing at its place.
             DatasetRecordError: A record cannot be read, or is not as the schema says.
+            ContractError: A record is not as the contract says.
             PipeError: Anything else is wrong with it.
         """
         dataset = self._usable(name)
         with told_of(dataset.title, name):
-            return loading.load(dataset, Span.of(dataset, window))
+            bare = dataset if dataset.contract("load") is None else dataset.without_schema()
+            value = loading.load(bare, Span.of(bare, window))
+        return self.checked(name, value, found=found)
+
+    def checked(self, name: str, value: Any, *, found: list[Applied] | None = None) -> Any:
+        """What of *value*, which was read from the data set *name*, comes through its contract, if it has one.
+
+        Args:
+            name: The data set.
+            value: What `follow` gave; `load` has done it.
+            found: As `load`.
+
+        Raises:
+            ContractError: Something does not fit.
+        """
+        contract = self._found(name).contract("load")
+        if contract is None:
+            return value
+        applied = contract.applied(value)
+        _tell(applied, found)
+        return applied.value
 
     def follow(
         self, name: str, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None = None
@@ -106,7 +134,9 @@ class Catalog:
         with told_of(dataset.title, name):
             return following.follow(dataset, since, limit, until)
 
-    def save(self, name: str, value: Any, window: DateWindow | None = None) -> None:
+    def save(
+        self, name: str, value: Any, window: DateWindow | None = None, *, found: list[Applied] | None = None
+    ) -> None:
         """Save *value* as the data set *name*; it appears whole.
 
         Args:
@@ -114,23 +144,46 @@ class Catalog:
             value: Records in any iterable, models among them; anything that hands itself over as Arrow data; or what
                 the format takes: a JSON value, text, bytes, any object for ``pickle``.
             window: What is there of this window is replaced, and the rest stays, where there is a ``date_column``.
+            found: As `load`.
 
         Raises:
             UnknownDatasetError: There is no such data set.
             TargetExistsError: There is something at its place, and its mode is ``error``.
             DatasetRecordError: A record cannot be written, or is not as the schema says.
+            ContractError: A record is not as the contract says.
             PipeError: Anything else is wrong.
         """
-        staged = self.stage(name, value, window)
+        applied: list[Applied] = []
+        staged = self.stage(name, self.accepted(name, value, found=applied), window)
         try:
             staged.commit()
         except BaseException:
             staged.abort()
             raise
+        for one in applied:
+            _tell(one, found)
+
+    def accepted(self, name: str, value: Any, *, found: list[Applied] | None = None) -> Any:
+        """What of *value* `save` would save: what comes through the contract of the data set *name*, if it has one.
+
+        Args:
+            name: The data set.
+            value: As `save`. Of an iterator an iterator is made.
+            found: As `load`.
+
+        Raises:
+            ContractError: Something does not fit.
+        """
+        contract = self._found(name).contract("save")
+        if contract is None:
+            return value
+        applied = contract.applied(value, lazily=True)
+        _tell(applied, found)
+        return applied.value
 
     def stage(self, name: str, value: Any, window: DateWindow | None = None) -> Staged:
-        """As `save`, but nothing is visible before `Staged.commit`, or `settle` in another process."""
-        dataset = self._usable(name)
+        """As `save` of what was `accepted`, but nothing is visible before `Staged.commit`, or a later `settle`."""
+        dataset = self._usable(name).written()
         with told_of(dataset.title, name):
             written = saving.write(dataset, value, Span.of(dataset, window))
         sinks = [part.sink for part in written.parts if part.sink is not None]
@@ -195,3 +248,12 @@ class Catalog:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock(), _staged=weakref.WeakSet())
+
+
+def _tell(applied: Applied, found: list[Applied] | None) -> None:
+    """Give to *found* what a contract found, or tell the log of it."""
+    if found is not None:
+        found.append(applied)
+    elif (note := applied.note) is not None:
+        level = logging.WARNING if note.discarded else logging.INFO
+        logger.log(level, "%s, by its contract: %s", applied.contract.title, note)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pipe_core.kernel.contracts import Sink, Source
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.urls import local_path, redacted, scheme_of
 from pipe_core.project.catalog.errors import DatasetValueError
+from pipe_core.project.catalog.values import is_arrow_schema
 from pipe_core.project.config.models import DatasetConfig
 from pipe_core.project.config.secrets import reveal
 from pipe_core.project.objects import load_schema
 from pipe_core.records.places import as_sink, as_source, format_name
 from pipe_core.records.schema import Schema
 from pipe_core.runtime.run_loop import RunLoop
+
+if TYPE_CHECKING:
+    from pipe_core.project.contracts import Contract
 
 PICKLE: Final = "pickle"
 _PARTITION_BY: Final = "partition_by"
@@ -106,6 +110,33 @@ class Dataset:
         if said is None:
             return None
         return Schema(load_schema(said, Path(self.folder)) if isinstance(said, str) else said)
+
+    def contract(self, side: Literal["load", "save"]) -> Contract | None:
+        """What its records must be like there, where its ``contract:`` says what happens to others. Raises `PipeError`.
+
+        A schema of Arrow is always a contract: there is no class that records could be read into.
+        """
+        from pipe_core.project.contracts import Contract  # which is made of parts of the catalog
+
+        said, policy = self.config.record_schema, self.config.contract
+        if policy is None and not is_arrow_schema(said):
+            return None
+        if said is None or self.is_raw:
+            why = "no schema that it could be about" if said is None else "no records, but is loaded as a whole"
+            raise DatasetValueError(f"{self.title} has a contract and {why}.", dataset=self.name)
+        schema = load_schema(said, Path(self.folder)) if isinstance(said, str) else said
+        policy = policy or "freeze"
+        return Contract(schema, policy, side, self.name, self.title, typed=policy in ("freeze", "discard_row"))
+
+    def without_schema(self) -> Dataset:
+        """The same with records as they come."""
+        return replace(self, config=self.config.model_copy(update={"record_schema": None}))
+
+    def written(self) -> Dataset:
+        """The same for records that came through its contract: as its schema writes them, where they are as it says."""
+        contract = self.contract("save")
+        is_of_schema = contract is None or (contract.typed and not is_arrow_schema(contract.schema))
+        return self if is_of_schema else self.without_schema()
 
     def source(self, target: str | None = None) -> Source:
         """A source over it, or over *target*, a part of it."""

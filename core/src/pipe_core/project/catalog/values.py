@@ -22,6 +22,11 @@ def is_table(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
 
+def is_arrow_schema(schema: Any) -> bool:
+    """Whether *schema* is one of Arrow, without an import of it."""
+    return type(schema).__module__.partition(".")[0] == "pyarrow"
+
+
 def is_records(value: Any) -> bool:
     """Whether *value* is something with one record after the other."""
     return isinstance(value, Iterable) and not isinstance(value, Mapping | BaseModel | str | bytes | bytearray)

@@ -11,3 +11,4 @@ from pipe_core.project.contracts.errors import ContractError as ContractError
 from pipe_core.project.contracts.of_nodes import NodeContracts as NodeContracts
 from pipe_core.project.contracts.of_nodes import check_names as check_names
 from pipe_core.project.contracts.tally import ContractNote as ContractNote
+from pipe_core.project.contracts.tally import summed as summed

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from pipe_core.project.catalog.values import is_arrow_schema
 from pipe_core.project.contracts.errors import Misfit
 
 Refused = dict[int, list[Misfit]]
@@ -76,8 +77,3 @@ def shape_of(schema: Any) -> Shape:
     from pipe_core.project.contracts.model_shape import ModelShape
 
     return ModelShape(schema)
-
-
-def is_arrow_schema(schema: Any) -> bool:
-    """Whether *schema* is one of Arrow, without an import of it."""
-    return type(schema).__module__.partition(".")[0] == "pyarrow"

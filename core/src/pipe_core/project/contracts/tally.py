@@ -62,6 +62,28 @@ class ContractNote:
         return f"{self.side} '{self.name}': {'; '.join(found)}{first}"
 
 
+def summed(notes: Iterable[ContractNote]) -> tuple[ContractNote, ...]:
+    """One note for each contract, of all that is told of it."""
+    found: dict[tuple[str, str], ContractNote] = {}
+    for note in notes:
+        known = found.get((note.side, note.name))
+        found[note.side, note.name] = note if known is None else _sum(known, note)
+    return tuple(found.values())
+
+
+def _sum(one: ContractNote, other: ContractNote) -> ContractNote:
+    values = {name: one.values.get(name, 0) + other.values.get(name, 0) for name in {**one.values, **other.values}}
+    return ContractNote(
+        one.side,
+        one.name,
+        one.records + other.records,
+        one.rows + other.rows,
+        values,
+        tuple(dict.fromkeys((*one.new_fields, *other.new_fields))),
+        one.example or other.example,
+    )
+
+
 @dataclass(slots=True)
 class Tally:
     """What was found so far.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.callbacks import PipelineCallback
+from pipe_core.project.contracts import Applied, ContractNote, summed
 from pipe_core.project.run_result import error_text
 from pipe_core.project.state import NodeStatus
 from pipe_core.project.step import Handed, output_of
@@ -16,6 +19,7 @@ from pipe_core.project.streaming.stream import Stream
 from pipe_core.project.streaming.stream_folder import MicroBatch, stream_path
 
 if TYPE_CHECKING:
+    from pipe_core.graph.callbacks import CallbackContext
     from pipe_core.graph.engine import Engine
     from pipe_core.graph.scope import CancelToken
     from pipe_core.kernel.contracts import Followed
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from pipe_core.project.state import RunState
     from pipe_core.project.step import Around
 
+logger: Final = logging.getLogger("pipe_core.project")
 _LOOK: Final = 0.2
 """Seconds between two looks at streams by whoever waits for them: a Ctrl-C comes through in between."""
 
@@ -120,8 +125,12 @@ class StreamPhase:
     def _process(self, part: Component) -> Callable[[Followed, RunFolder, CancelToken], None]:
         def process(found: Followed, folder: RunFolder, token: CancelToken) -> None:
             around = replace(self._around, folder=folder, handed_on=frozenset())
-            graph = self._plan.as_graph(around, self._callbacks, part.nodes)
-            self._engine.run(graph, {output_of(RECORDS): Handed(list(found.records))}, token=token)
+            applied: list[Applied] = []
+            records = self._around.catalog.checked(part.dataset, list(found.records), found=applied)
+            notes = _Notes(part.name, applied)
+            graph = self._plan.as_graph(around, [*self._callbacks, notes], part.nodes)
+            self._engine.run(graph, {output_of(RECORDS): Handed(records)}, token=token)
+            self._discarded(notes)
 
         return process
 
@@ -131,6 +140,16 @@ class StreamPhase:
             told["batches"] = told.get("batches", 0) + 1
             told["records"] = told.get("records", 0) + records
         self._write("batch", stream=part.name, number=batch.number, records=records, seconds=round(seconds, 6))
+
+    def _discarded(self, notes: _Notes) -> None:
+        """Tell what contracts have discarded in a micro-batch."""
+        for name, told in notes.of_nodes.items():
+            known = self._state.node(name).metadata
+            known["contracts"] = summed((*known.get("contracts", ()), *told))
+            self._write("contracts", node=name, contracts=[note.to_dict() for note in told])
+            for note in told:
+                level = logging.WARNING if note.discarded else logging.INFO
+                logger.log(level, "stream '%s', by its contract for the %s", name, note, extra={"node": name})
 
     def _ended(self, part: Component, stream: Stream) -> None:
         for name in part.nodes:
@@ -145,3 +164,21 @@ class StreamPhase:
         if self._journal is not None:
             with self._lock:
                 self._journal.write(event, **{key: value for key, value in facts.items() if value is not None})
+
+
+class _Notes(PipelineCallback):
+    """Collects what contracts found in one micro-batch.
+
+    Attributes:
+        of_nodes: The notes of each node.
+    """
+
+    def __init__(self, first: str, applied: list[Applied]) -> None:
+        notes = [note for one in applied if (note := one.note) is not None]
+        self.of_nodes: dict[str, list[ContractNote]] = {first: notes} if notes else {}
+
+    def on_node_end(self, node_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None:
+        """An attempt has ended, well if there are outputs."""
+        for handed in outputs.values():
+            if handed.notes:
+                self.of_nodes.setdefault(node_id, []).extend(handed.notes)

@@ -9,7 +9,7 @@ from pipe_core.kernel.errors import PipeError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.project.config.models import DatasetConfig
 from pipe_core.project.config.secrets import has_secret
-from pipe_core.project.contracts.shape import is_arrow_schema, shape_of
+from pipe_core.project.contracts.shape import shape_of
 from pipe_core.project.validation.report import Findings
 
 if TYPE_CHECKING:
@@ -66,8 +66,6 @@ def _check_format(dataset: DatasetConfig, findings: Findings, *key: str | int) -
 def check_schema(schema: object, findings: Findings, *key: str | int) -> None:
     """Look whether *schema* is one. One that is still a reference is looked at when it is loaded."""
     if schema is None or isinstance(schema, str):
-        return
-    if is_arrow_schema(schema) and key[0] == "catalog":
         return
     try:
         shape_of(schema)
