@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,7 @@ from pipe_sql.options import SqlOptions
 from pipe_sql.place import Place
 from pipe_sql.postgres_store import PostgresStore
 from pipe_sql.sqlite_store import SqliteStore
+from pipe_sql.staged_rows import StagedRows
 from pipe_sql.writing import Store, Target
 
 
@@ -40,6 +41,8 @@ class SqlSink:
         self._table: Table | None = None
         self._store: Store | None = None
         self._between: tuple[str, str, str] | None = None
+        self._mode: Mode = "error"
+        self._kept = False
         if options.db_schema is not None and place.dialect == "sqlite":
             raise OptionsError("SQLite has no schemas: leave out 'db_schema'.", problems={"db_schema": "no schemas"})
 
@@ -89,6 +92,7 @@ class SqlSink:
             TargetExistsError: There are rows, and *mode* is ``error`` or ``ignore``.
             SinkError: The database does not answer or refuses, or the table lacks a column.
         """
+        self._mode = mode
         try:
             if self._is_new_file():
                 self._check_folder()
@@ -106,6 +110,37 @@ class SqlSink:
         except DatabaseError as error:
             raise self._target.error(error.reason) from None
 
+    @property
+    def resumable(self) -> bool:
+        """Whether rows can wait for a later process to commit them: in SQLite, before they are committed at all."""
+        return self._place.dialect == "sqlite"
+
+    def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
+        """Let the rows wait in a table of the database. The state with which `resume` goes on, in any process.
+
+        Raises:
+            SinkError: It is not the end; or the database is not SQLite, or cannot take them.
+        """
+        store = self._opened
+        if not isinstance(store, SqliteStore) or not final:
+            where = "before its end" if self.resumable else "in PostgreSQL"
+            raise SinkError(f"{self.name} has no checkpoint {where}: its rows are committed at once.", sink=self.name)
+        state = store.checkpoint()
+        store.close()
+        self._store = StagedRows(self._target, self._mode, state)
+        self._kept = True
+        return {**state, "final": True}
+
+    def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
+        """Go on at the end, for `commit`. Raises `SinkError` for what is no state of it."""
+        wanted = {"staged", "columns", "types", "between", "final"}
+        if not self.resumable or not wanted <= state.keys() or not state["final"]:
+            raise self._target.error("what was written down of the rows that wait is damaged, or of something else")
+        self._mode = mode
+        self._between = None if state["between"] is None else tuple(state["between"])
+        self._store = StagedRows(self._target, mode, state)
+        self._kept = True
+
     def write(self, payload: Sequence[Group], count: int) -> None:
         """Take the next rows."""
         store = self._opened
@@ -115,10 +150,12 @@ class SqlSink:
     def commit(self) -> None:
         """Make the rows visible, all at once."""
         self._opened.commit()
+        self._kept = False
 
     def abort(self, keep: bool = False) -> str | None:
         """Leave the table as it was at the last commit. With *keep*, SQLite's rows are kept in ``<path>.partial``."""
         store, self._store = self._store, None
+        self._kept = False
         if store is None:
             return None
         try:
@@ -127,8 +164,13 @@ class SqlSink:
             store.close()
 
     def close(self) -> None:
-        """Close the connection. What was neither committed nor aborted is aborted."""
-        self.abort()
+        """Close the connection. What was neither checkpointed nor committed is aborted."""
+        if not self._kept:
+            self.abort()
+            return
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
 
     # --- opening ---
 

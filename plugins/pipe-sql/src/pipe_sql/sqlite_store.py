@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pipe_core import PipeError
 from pipe_sql.catalog import Table
@@ -16,6 +17,7 @@ from pipe_sql.encoder import Group
 from pipe_sql.failures import FAILURES
 from pipe_sql.kinds import sqlite_type
 from pipe_sql.place import open_sqlite
+from pipe_sql.staged_rows import staged_name, supersede
 from pipe_sql.writing import Counted, Target
 
 
@@ -64,6 +66,21 @@ class SqliteStore:
             raise self._target.refused(reason, f"row {self._count + counted.taken:,} of those") from None
         self._count += len(rows)
         self._waiting += len(rows)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Let the rows wait in a table of the file. What `StagedRows` must know of them."""
+        name = staged_name(self._target)
+        there = self._target.place.quoted(name, "target")
+        columns = self._target.columns(tuple(self._kinds))
+        if self._staging.in_transaction:
+            self._staging.execute("COMMIT")
+        with self._errors(), self._attached():
+            if self._kinds:
+                rows = f"SELECT {columns} FROM {self._staged} NOT INDEXED WHERE true"
+                self._staging.execute(f"CREATE TABLE {there} AS {rows}")
+            else:
+                self._staging.execute(f"CREATE TABLE {there} (empty)")
+        return {"staged": name, "columns": list(self._kinds), "types": self._types(), "between": self._target.between}
 
     def commit(self) -> None:
         """Move the rows into the table, in one transaction."""
@@ -157,6 +174,8 @@ class SqliteStore:
             self._first and self._mode == "error" and self._staging.execute(f"SELECT 1 FROM {there} LIMIT 1").fetchone()
         ):
             raise self._target.exists()
+        if self._first and self._mode != "append":
+            supersede(self._executed, self._target, "target")
         if not self._kinds:
             return
         names = tuple(self._kinds)
@@ -167,19 +186,25 @@ class SqliteStore:
             which = f"one of the rows {self._count - self._waiting + 1:,} to {self._count:,}"
             raise self._target.refused(self._target.place.understood(error), which) from None
 
+    def _executed(self, statement: str, *parameters: Any) -> list[Any]:
+        return self._staging.execute(statement, parameters).fetchall()
+
     def _make(self, there: str) -> None:
         """Make the table, or add the columns that it has not had yet.
 
         The types are those that all rows have. Where more rows may follow they are not known, and there are none.
         """
         if not self._in_file:
-            open_end = self._mode == "append"
-            types = [(name, "" if open_end else sqlite_type(kinds)) for name, kinds in self._kinds.items()]
-            self._staging.execute(self._target.make(types, into=there))
+            self._staging.execute(self._target.make(self._types(), into=there))
         else:
             for name in self._kinds.keys() - self._in_file:
                 self._staging.execute(f"ALTER TABLE {there} ADD COLUMN {self._target.place.quoted(name)}")
         self._in_file = frozenset(self._kinds)
+
+    def _types(self) -> list[tuple[str, str]]:
+        """The columns of a table that is made, with their types."""
+        open_end = self._mode == "append"
+        return [(name, "" if open_end else sqlite_type(kinds)) for name, kinds in self._kinds.items()]
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
