@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.graph.engine import Engine
 from pipe_core.project.catalog import Catalog
+from pipe_core.project.compiled import Compiled, retry_of, selected_executor
 from pipe_core.project.config.models import BreakerConfig, NodeConfig, PipelineConfig
 from pipe_core.project.config.secrets import reveal
 from pipe_core.project.dates import DateWindow
@@ -22,7 +23,7 @@ from pipe_core.project.open_run import OpenRun
 from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settled
 from pipe_core.project.run_end import failed_nodes, failure, result_of
 from pipe_core.project.run_folder import RunFolder, new_run, take_up
-from pipe_core.project.run_plan import Asked, RunPlan, selected_executor
+from pipe_core.project.run_plan import Asked, RunPlan, check_nodes
 from pipe_core.project.run_result import RunResult, RunStatus
 from pipe_core.project.running_run import RunningRun
 from pipe_core.project.signature import Signature
@@ -79,6 +80,7 @@ class Runner:
         self.run_id = ""
         self._engines: dict[tuple[str, int | None], Engine] = {}
         self._breakers: dict[str, CircuitBreaker] = {}
+        self._compiled: dict[tuple[str, Choice], Compiled] = {}
         self._lock = threading.Lock()
 
     # --- what users call ---
@@ -307,31 +309,57 @@ class Runner:
         Raises:
             PipeError: It cannot run so.
         """
-        configs = effective_nodes(self.project, asked.pipeline) if configs is None else configs
-        wiring = wire(configs, self.project.datasets, asked.choice, selected, kept)
         settings, pipeline = self.project.settings, asked.pipeline
+        if configs is None and selected is None and self.project.pipelines.get(pipeline.name) is pipeline:
+            key = pipeline.name, asked.choice
+            with self._lock:
+                compiled = self._compiled.get(key)
+            if compiled is None:
+                compiled = self._compile(asked, effective_nodes(self.project, pipeline), selected, kept)
+                with self._lock:
+                    self._compiled[key] = compiled
+        else:
+            configs = effective_nodes(self.project, pipeline) if configs is None else configs
+            compiled = self._compile(asked, configs, selected, kept)
         facts = pipeline.model_dump(exclude_none=True) if said is None else said
         is_ml = said is not None or pipeline.type == "ml"
-        executor = next((one for one in (self.executor, pipeline.executor, settings.executor) if one), None)
-        functions = {name: self._function(name, node.config) for name, node in wiring.nodes.items()}
         plan = RunPlan(
             asked=asked,
-            wiring=wiring,
-            functions=functions,
-            takes={name: Signature.of(function) for name, function in functions.items()},
+            compiled=compiled,
             ml={
                 name: self._ml(facts, node.config, asked)
-                for name, node in wiring.nodes.items()
+                for name, node in compiled.wiring.nodes.items()
                 if is_ml or node.config.type == "ml"
             },
             said=facts,
-            executor=selected_executor(executor),
+            executor=compiled.executor,
             max_workers=self.max_workers or pipeline.max_workers or settings.max_workers,
-            breakers=self._breakers_of(wiring),
             restored=restored,
         )
-        plan.check()
+        plan.check_dates()
         return plan
+
+    def _compile(
+        self,
+        asked: Asked,
+        configs: Mapping[str, NodeConfig],
+        selected: Sequence[str] | None,
+        kept: Collection[str],
+    ) -> Compiled:
+        wiring = wire(configs, self.project.datasets, asked.choice, selected, kept)
+        functions = {name: self._function(name, node.config) for name, node in wiring.nodes.items()}
+        takes = {name: Signature.of(function) for name, function in functions.items()}
+        check_nodes(wiring, takes)
+        retries = {name: retry_of(node.config) for name, node in wiring.nodes.items()}
+        said = (self.executor, asked.pipeline.executor, self.project.settings.executor)
+        return Compiled(
+            wiring=wiring,
+            functions=functions,
+            takes=takes,
+            retries={name: retry for name, retry in retries.items() if retry is not None},
+            breakers=self._breakers_of(wiring),
+            executor=selected_executor(next((one for one in said if one), None)),
+        )
 
     @property
     def runs(self) -> Path:
@@ -441,7 +469,7 @@ class Runner:
             catalog = self._catalog(plan)
             handed_on = frozenset(name for name, count in plan.wiring.consumers().items() if count)
             home = self.project.folder
-            around = Around(catalog, plan.window, opened.folder, plan.said, handed_on, home, self.session)
+            around = Around(catalog, plan.window, opened.folder, plan.said, handed_on, home, plan.ml, self.session)
             began = monotonic()
             error: Exception | None = None
             status: RunStatus = "cancelled"
@@ -463,11 +491,13 @@ class Runner:
 
     def _raised(self, plan: RunPlan, around: Around, callbacks: Sequence[Any]) -> Exception | None:
         """Run it. What it raised, if that is no reason to stop at once."""
-        if plan.ending:
-            try:
-                self._engine(plan).run(plan.as_graph(around, callbacks, plan.ending), {}, on_error=plan.on_error)
-            except Exception as error:
-                return error
+        if not (ending := plan.ending):
+            return None
+        try:
+            with plan.compiled.lent(ending, plan.pipeline.name) as graph:
+                self._engine(plan).run(graph.of(around, callbacks), {}, on_error=plan.on_error)
+        except Exception as error:
+            return error
         return None
 
     def _streamed(

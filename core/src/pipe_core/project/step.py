@@ -7,10 +7,11 @@ import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipe_core.project.catalog import Catalog
 from pipe_core.project.commands import MLNodeCommand, NodeCommand
 from pipe_core.project.config.imports import use
 from pipe_core.project.contracts import NodeContracts
@@ -18,7 +19,6 @@ from pipe_core.project.errors import NodeResultError, ResumeError
 from pipe_core.project.keeping import gives_back, keep_result, kept_result
 
 if TYPE_CHECKING:
-    from pipe_core.project.catalog import Catalog
     from pipe_core.project.contracts import Applied, ContractNote
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
@@ -60,9 +60,9 @@ class Handed:
         return reprlib.repr(self._result)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Around:
-    """What all nodes of a run share.
+    """What all nodes of a run share. Steps are compiled once, and look at the run that has them now.
 
     Attributes:
         catalog: The data sets.
@@ -71,6 +71,7 @@ class Around:
         pipeline: The settings of the pipeline, for what machine learning tells functions.
         handed_on: The nodes whose results others take.
         home: The project's folder, whose modules functions may import.
+        ml: What machine learning tells those nodes that it tells something.
         session: Handed through to functions that take ``ml_context``.
     """
 
@@ -80,7 +81,18 @@ class Around:
     pipeline: Mapping[str, Any]
     handed_on: frozenset[str]
     home: Path
+    ml: Mapping[str, MLInfo]
     session: Any = None
+
+    @classmethod
+    def nowhere(cls) -> Around:
+        """Around steps that no run has."""
+        return cls(Catalog({}), None, None, {}, frozenset(), Path(), {})
+
+    def become(self, other: Around) -> None:
+        """Be as *other* is."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(other, one.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +110,16 @@ class NodeStep:
         function: Its function.
         takes: What that takes.
         around: What all nodes of the run share.
-        ml: What machine learning tells the function; None for a plain node.
     """
 
-    __slots__ = ("_around", "_contracts", "_function", "_ml", "_node", "_takes")
+    __slots__ = ("_around", "_contracts", "_function", "_node", "_takes")
 
-    def __init__(
-        self, node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around, ml: MLInfo | None
-    ) -> None:
+    def __init__(self, node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around) -> None:
         self._node = node
         self._function = function
         self._takes = takes
         self._around = around
         self._contracts = NodeContracts.of(node)
-        self._ml = ml
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -131,31 +139,34 @@ class NodeStep:
 
     def _arguments(self, handed: Sequence[Handed], found: list[Applied]) -> list[Any]:
         given = dict(zip(self._node.needs, handed, strict=True))
-        arguments = [self._argument(one, given) for one in self._node.arguments]
+        arguments = [self._argument(one, given, found) for one in self._node.arguments]
         return arguments if self._contracts is None else self._contracts.taken(arguments, found)
 
-    def _argument(self, one: Argument, given: Mapping[str, Handed]) -> Any:
+    def _argument(self, one: Argument, given: Mapping[str, Handed], found: list[Applied]) -> Any:
         if one.node is not None:
-            return self._loaded(given[one.node].take(one.index))
+            return self._loaded(given[one.node].take(one.index), found)
         if one.kept is not None and self._around.folder is not None:
             try:
-                return self._loaded(Handed(*kept_result(self._around.folder, one.kept)).take(one.index))
+                return self._loaded(Handed(*kept_result(self._around.folder, one.kept)).take(one.index), found)
             except LookupError:
                 if one.dataset is None:
                     raise ResumeError(
                         f"The result of '{one.kept}', which node '{self._node.name}' takes, was kept and cannot be "
                         f"read any more. Run the pipeline again."
                     ) from None
-        return self._loaded(Stored(one.dataset or ""))
+        return self._loaded(Stored(one.dataset or ""), found)
 
-    def _loaded(self, value: Any) -> Any:
+    def _loaded(self, value: Any, found: list[Applied]) -> Any:
         """What was handed over, or is stored."""
-        return self._around.catalog.load(value.dataset, self._around.window) if type(value) is Stored else value
+        if type(value) is not Stored:
+            return value
+        return self._around.catalog.load(value.dataset, self._around.window, found=found)
 
     def _command(self, arguments: Sequence[Any]) -> NodeCommand:
         window = self._around.window
         start, end = (None, None) if window is None else (window.start, window.end)
-        if self._ml is None:
+        ml = self._around.ml.get(self._node.name)
+        if ml is None:
             return NodeCommand(self._function, arguments, start, end, self._node.name, signature=self._takes)
         return MLNodeCommand(
             self._function,
@@ -163,8 +174,8 @@ class NodeStep:
             start,
             end,
             self._node.name,
-            model_version=self._ml["model_version"],
-            hyperparams=self._ml["hyperparams"],
+            model_version=ml["model_version"],
+            hyperparams=ml["hyperparams"],
             node_config=self._node.config.model_dump(exclude={"function"}),
             pipeline_config=self._around.pipeline,
             session=self._around.session,
@@ -184,9 +195,9 @@ class NodeStep:
         return kept is not None
 
     def _finish(self, result: Any, is_saved: bool, found: list[Applied]) -> Handed:
-        outputs = self._split(result)
-        if self._contracts is not None and any(self._contracts.outputs):
-            outputs = self._contracts.given(outputs, found)
+        given = self._split(result)
+        outputs = self._accepted(given, found)
+        if any(new is not old for new, old in zip(outputs, given, strict=True)):
             is_named = len(outputs) > 1 and isinstance(result, Mapping)
             result = dict(zip(self._node.outputs, outputs, strict=True)) if is_named else tuple(outputs)
         lasting = [self._lasting(name, value) for name, value in zip(self._node.outputs, outputs, strict=True)]
@@ -200,6 +211,14 @@ class NodeStep:
             self._save([old if type(new) is Stored else new for old, new in pairs], handed)
         handed.notes = tuple(note for one in found if (note := one.note) is not None)
         return handed
+
+    def _accepted(self, outputs: Sequence[Any], found: list[Applied]) -> Sequence[Any]:
+        """The outputs as they come through the contracts of the node, and of the data sets that they are stored as."""
+        if self._contracts is not None:
+            outputs = self._contracts.given(outputs, found)
+        catalog, stored = self._around.catalog, self._node.stored
+        pairs = zip(self._node.outputs, outputs, strict=True)
+        return [catalog.accepted(name, one, found=found) if name in stored else one for name, one in pairs]
 
     def _lasting(self, name: str, value: Any) -> Any:
         """The value as others can take it: an iterator gives what it has only once."""
@@ -298,11 +317,9 @@ class AsyncNodeStep(NodeStep):
         return await asyncio.to_thread(self._finish, result, is_saved, found)
 
 
-def step_of(
-    node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around, ml: MLInfo | None
-) -> NodeStep:
+def step_of(node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around) -> NodeStep:
     """The step of a node, as its function is."""
-    return (AsyncNodeStep if takes.is_async else NodeStep)(node, function, takes, around, ml)
+    return (AsyncNodeStep if takes.is_async else NodeStep)(node, function, takes, around)
 
 
 def output_of(name: str) -> str:

@@ -21,6 +21,7 @@ from pipe_core.project.errors import DependencyError
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
+    from pipe_core.project.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,20 @@ def wire(
         nodes=found,
         datasets={**catalog, **wired.described},
         left_out=tuple(name for name in order if name not in chosen),
+    )
+
+
+def count_problem(node: WiredNode, takes: Signature) -> OptionsError | None:
+    """Why a function cannot be given the inputs of its node; None where it can."""
+    count = len(node.arguments)
+    if takes.least <= count and (takes.most is None or count <= takes.most):
+        return None
+    wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
+    given = ", ".join(map(str, node.arguments)) or "nothing"
+    return OptionsError(
+        f"The function of node '{node.name}' takes {wants} inputs, and it is given {count}: {given}. Correct 'input' "
+        f"or 'dependencies' of the node, or the function.",
+        problems={node.name: "another number of inputs"},
     )
 
 

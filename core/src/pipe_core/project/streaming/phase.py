@@ -123,13 +123,15 @@ class StreamPhase:
         )
 
     def _process(self, part: Component) -> Callable[[Followed, RunFolder, CancelToken], None]:
+        graph = self._plan.compiled.graph(part.nodes, self._plan.pipeline.name)
+
         def process(found: Followed, folder: RunFolder, token: CancelToken) -> None:
             around = replace(self._around, folder=folder, handed_on=frozenset())
             applied: list[Applied] = []
             records = self._around.catalog.checked(part.dataset, list(found.records), found=applied)
             notes = _Notes(part.name, applied)
-            graph = self._plan.as_graph(around, [*self._callbacks, notes], part.nodes)
-            self._engine.run(graph, {output_of(RECORDS): Handed(records)}, token=token)
+            told = graph.of(around, [*self._callbacks, notes])
+            self._engine.run(told, {output_of(RECORDS): Handed(records)}, token=token)
             self._discarded(notes)
 
         return process

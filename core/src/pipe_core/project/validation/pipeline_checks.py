@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.errors import PipeError
+from pipe_core.project.compiled import selected_executor
 from pipe_core.project.config.models import NodeConfig, PipelineConfig
 from pipe_core.project.contracts import check_names
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import needed_by_each
-from pipe_core.project.run_plan import count_problem, selected_executor
 from pipe_core.project.signature import Signature
 from pipe_core.project.validation.catalog_checks import check_schema
 from pipe_core.project.validation.conflicts import find_conflicts
@@ -20,7 +20,7 @@ from pipe_core.project.validation.format_policy import FormatPolicy
 from pipe_core.project.validation.hybrid import validate_hybrid_pipeline
 from pipe_core.project.validation.nodes_read import is_streaming
 from pipe_core.project.validation.report import Findings
-from pipe_core.project.wiring import Wiring, effective_nodes, wire
+from pipe_core.project.wiring import Wiring, count_problem, effective_nodes, wire
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
