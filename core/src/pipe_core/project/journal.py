@@ -17,6 +17,9 @@ from typing import Any, Final, Self
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
+_encoded: Final = json.JSONEncoder(default=str, separators=(",", ":")).encode  # made once: a line is written quickly
+
+
 class Journal:
     """Appends to the journal at *path*. A last line that a killed run left half written is ended first."""
 
@@ -28,7 +31,7 @@ class Journal:
     def write(self, event: str, *, durable: bool = False, **facts: Any) -> None:
         """Append a line: the *event*, the time, and what is known of it."""
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}
-        data = json.dumps(line, default=str, separators=(",", ":")).encode() + b"\n"
+        data = _encoded(line).encode() + b"\n"
         while data:
             data = data[os.write(self._number, data) :]
         if durable:

@@ -30,6 +30,7 @@ class _Finder:
 
     def __init__(self) -> None:
         self.folders: list[str] = []
+        self.used: Path | None = None
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -95,8 +96,11 @@ def run_file(folder: Path, path: Path) -> ModuleType:
 
 def use(folder: Path) -> None:
     """Let the project in *folder* have the names of its modules."""
+    if _finder.used is folder:  # every node of a run asks
+        return
     root = os.path.realpath(folder)
     with _lock:
+        _finder.used = folder
         if _finder.folders[:1] == [root]:
             return
         if _finder not in sys.meta_path:
