@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipe_core.cli.app import app
+from pipe_core.project.template import write_project
 
 ORDERS = """
 from pydantic import BaseModel
@@ -48,3 +49,19 @@ def pipe() -> Pipe:
         return CliRunner().invoke(app, [str(word) for word in words], **how)  # type: ignore[arg-type]  # any option of invoke()
 
     return call
+
+
+@pytest.fixture
+def shop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new project of `pipe init`, which is the working folder."""
+    write_project(folder / "shop")
+    monkeypatch.chdir(folder / "shop")
+    return folder / "shop"
+
+
+@pytest.fixture
+def dated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new project with dates, which is the working folder."""
+    write_project(folder / "dated", with_dates=True)
+    monkeypatch.chdir(folder / "dated")
+    return folder / "dated"

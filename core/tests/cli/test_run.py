@@ -58,7 +58,7 @@ def test_the_observers_of_the_file_are_not_joined_by_others(pipe: Pipe, file: Pa
     ("target", "words"),
     [
         ("nope.yaml", "There is no file 'nope.yaml'."),
-        ("nightly", "Pipelines of a project, by their names, cannot be run yet"),
+        ("nightly", "There is no file 'nightly', and there is no project in"),
         (".", "'.' is a folder. Name the YAML file in it"),
     ],
 )

@@ -13,9 +13,16 @@ from pipe_core.cli import errors, exits
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "validate": ("pipe_core.cli.validate:validate", "Check the records of a file against a schema."),
-    "run": ("pipe_core.cli.run:run", "Run the pipe that a YAML file describes."),
+    "run": ("pipe_core.cli.run:run", "Run a pipeline of a project, or the pipe that a YAML file describes."),
     "advise": ("pipe_core.cli.advise:advise", "Say which executor is best for a file or a pipe, and why."),
-    "graph": ("pipe_core.cli.graph:graph", "Show the pipeline of functions in a Python file, or draw it."),
+    "graph": ("pipe_core.cli.graph:graph", "Show a pipeline of functions or of a project, or draw it."),
+    "init": ("pipe_core.cli.project_init:init", "Make a folder with a small project that runs."),
+    "check": ("pipe_core.cli.project_check:check", "Check a project. Nothing runs."),
+    "list": ("pipe_core.cli.project_list:list_pipelines", "List the pipelines of a project."),
+    "info": ("pipe_core.cli.project_list:info", "Show a project, or a pipeline, node or data set of it."),
+    "runs": ("pipe_core.cli.project_runs:runs", "List the runs of a project, or show one."),
+    "resume": ("pipe_core.cli.project_runs:resume", "Go on with a run that failed or was stopped."),
+    "backfill": ("pipe_core.cli.project_backfill:backfill", "Run a pipeline for each piece of a window of dates."),
     "demo": ("pipe_core.cli.demo:demo", "Make sample data, run a pipe over it and show the result."),
     "plugins": ("pipe_core.cli.plugins:plugins", "List, show and check what is installed."),
     "doctor": ("pipe_core.cli.doctor:doctor", "Show versions, plugins, settings and what is wrong with them."),
@@ -74,8 +81,9 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     "pipe",
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Try 'pipe demo' first. Exit codes: 0 fine, 1 some records failed, 2 usage, 3 configuration, 4 run failed.",
+    epilog="Try 'pipe demo' or 'pipe init DIR' first. Exit codes: 0 fine, 1 some records failed, 2 usage, "
+    "3 configuration, 4 run failed.",
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def app() -> None:
-    """Stream records through your Python and a schema, wherever you want it to run."""
+    """Run your Python over data, records or whole projects, wherever you want it to run."""

@@ -1,4 +1,4 @@
-"""``pipe graph``: a pipeline of functions as text, as a picture, as data, or as what a run of it would do."""
+"""``pipe graph``: a pipeline, of functions or of a project, as text, as a picture, as data, or as what it would do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import click
 
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.output import public, redact, write_json
+from pipe_core.cli.project_options import Where, project_switches
 
 if TYPE_CHECKING:
+    from pipe_core.graph.engine import Engine
     from pipe_core.graph.pipeline import Pipeline
     from pipe_core.graph.preview import Preview
 
@@ -18,6 +20,7 @@ _EXAMPLES: Final = """\b
 Examples:
   pipe graph texts.py:pipeline
   pipe graph texts.py:pipeline -o texts.svg --depth all --style dark
+  pipe graph daily -o daily.png
   pipe graph package.module:pipeline --plan
   pipe graph texts.py:pipeline --plan --timings yesterday.json
 """
@@ -33,7 +36,7 @@ def _levels(ctx: click.Context, param: click.Parameter, value: str | None) -> in
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("reference", metavar="FILE:PIPELINE")
+@click.argument("reference", metavar="FILE:PIPELINE|NAME")
 @click.option("-o", "--output", metavar="FILE", help="Draw it there, as .svg, .png, .html, .mmd or .txt.")
 @click.option("--depth", callback=_levels, metavar="N", help="How many levels are open, or 'all'.  [default: 1]")
 @click.option("--orient", type=click.Choice(("TB", "LR")), help="From top to bottom or from left to right.")
@@ -43,16 +46,27 @@ def _levels(ctx: click.Context, param: click.Parameter, value: str | None) -> in
     "--timings", metavar="FILE", help="With --plan: estimate how long it takes from what RunRecorder.save wrote there."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print nodes, inputs, outputs and edges, or the plan, as JSON.")
-@click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error comes from.")
-def graph(reference: str, output: str | None, as_plan: bool, timings: str | None, as_json: bool, **drawn: Any) -> None:
-    """Show the pipeline of functions in FILE.py or package.module. Nothing of it runs."""
+@project_switches()
+def graph(
+    reference: str,
+    where: Where,
+    output: str | None,
+    as_plan: bool,
+    timings: str | None,
+    as_json: bool,
+    **drawn: Any,
+) -> None:
+    """Show the pipeline of functions in FILE.py or package.module, or the pipeline NAME of a project.
+
+    Nothing of it runs.
+    """
     said = {name: value for name, value in drawn.items() if value is not None}
     _check(output, as_plan=as_plan, as_json=as_json, said=said)
     if timings is not None and not as_plan:
         raise Mistake("--timings is for what a run would do. Add --plan, or leave it out.")
-    pipeline = _pipeline(reference)
+    pipeline, engine = _pipeline(reference, where)
     if as_plan:
-        preview = _plan(pipeline, timings)
+        preview = _plan(pipeline, engine, timings)
         write_json(public(preview.to_dict())) if as_json else click.echo(redact(str(preview)))
     elif as_json:
         write_json(public(_as_data(pipeline)))
@@ -82,20 +96,29 @@ def _check(output: str | None, *, as_plan: bool, as_json: bool, said: dict[str, 
         raise Mistake(f"There is no folder '{Path(output).parent}' to write '{output}' to.")
 
 
-def _pipeline(reference: str) -> Pipeline:
+def _pipeline(reference: str, where: Where) -> tuple[Pipeline, Engine | None]:
+    """The pipeline, and of one of a project what it would run on."""
     from pipe_core.project.objects import ObjectNotFoundError, load_pipeline
 
+    if ":" not in reference and not reference.endswith(".py"):
+        from pipe_core.cli.project_graph import project_pipeline
+
+        return project_pipeline(reference, where)
+    if where != Where():
+        raise Mistake(f"'{reference}' is in no project: leave out --project, --env, --set and --allow-outside.")
     try:
-        return load_pipeline(reference)
+        return load_pipeline(reference), None
     except ObjectNotFoundError as error:
         raise Mistake(str(error)) from error
 
 
-def _plan(pipeline: Pipeline, timings: str | None) -> Preview:
+def _plan(pipeline: Pipeline, engine: Engine | None, timings: str | None) -> Preview:
     from pipe_core.kernel.errors import OptionsError
 
+    if engine is not None:  # what nodes of a project take from no other one is loaded
+        pipeline = pipeline.bind(**dict.fromkeys(pipeline.inputs, "it is loaded"))
     try:
-        return pipeline.plan(timings=timings)
+        return pipeline.plan(engine=engine, timings=timings)
     except OptionsError as error:
         if timings is None or timings not in str(error):
             raise

@@ -92,7 +92,7 @@ def execute(pipe: Pipe, *, as_json: bool, report: str | None, results: bool = Tr
         PipeError: The run failed; what there is of its report was shown.
     """
     try:
-        with _warnings():
+        with warnings_shown():
             flow = pipe.run(handle_sigterm=True)
     except Exception as error:
         if pipe.report is not None and pipe.report.read and not is_broken_pipe(error):
@@ -170,10 +170,15 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _warnings() -> Iterator[None]:
-    """Warnings of the library on standard error, in one line each, while the block lasts."""
+def warnings_shown(*, but: str = "") -> Iterator[None]:
+    """Warnings of the library on standard error, in one line each, while the block lasts.
+
+    Args:
+        but: The name of a logger whose warnings are told in another way.
+    """
     logger, handler = logging.getLogger("pipe_core"), _Warnings(logging.WARNING)
     handler.addFilter(_is_news)
+    handler.addFilter(lambda record: record.name != but)
     logger.addHandler(handler)
     try:
         yield

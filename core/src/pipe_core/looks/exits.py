@@ -4,12 +4,12 @@
 |---|---|
 | 0 | fine |
 | 1 | the run ended well, and some records failed; `pipe plugins check`: a plugin failed |
-| 2 | usage: a wrong switch, a name typed that nothing has, a source that is not there, a target that exists already |
-| 3 | configuration: a broken file, schema, setting or plugin; `pipe doctor`: it found a problem |
-| 4 | the run failed: the source cannot be read, the target cannot be written, too many records failed, a bug |
-| 130 | stopped by Ctrl-C (SIGINT); targets are as they were |
+| 2 | usage: a wrong switch or date, a name that nothing has, a source that is not there, a target that exists already |
+| 3 | configuration: a broken file, schema, setting or plugin; `pipe doctor`, `pipe check`: it found a problem |
+| 4 | the run failed: a source cannot be read, a target cannot be written, too many records or a node failed, a bug |
+| 130 | stopped by Ctrl-C (SIGINT); targets are as they were, and the run of a project can be resumed |
 | 141 | whoever read standard output has gone (SIGPIPE) |
-| 143 | stopped by SIGTERM; targets are as they were |
+| 143 | stopped by SIGTERM; otherwise as 130 |
 """
 
 from __future__ import annotations

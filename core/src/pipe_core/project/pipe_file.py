@@ -75,7 +75,8 @@ def _section(document: Document) -> Mapping[str, Any]:
     if not isinstance(top, Mapping):
         raise document.error(f"the file must begin with the key '{TOP}:'.")
     if "pipelines" in top:
-        raise document.error("this is a project's file, which this version cannot run yet.", "pipelines")
+        text = "this is a project's file. Run one of its pipelines by its name: 'pipe list' shows them."
+        raise document.error(text, "pipelines")
     _check_keys(document, (), top, [TOP])
     section = top.get(TOP)
     if not isinstance(section, Mapping):

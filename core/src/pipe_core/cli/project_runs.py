@@ -1,0 +1,162 @@
+"""``pipe runs`` and ``pipe resume``: the runs of a project that were kept, and going on with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from pipe_core.cli.errors import Mistake
+from pipe_core.cli.output import public, redact, table, write_json
+from pipe_core.cli.project_options import Where, project_switches, typed
+from pipe_core.cli.project_running import How, drive, runner_of, running_switches
+from pipe_core.looks.wording import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipe_core.project.history import PastRun
+
+_EXECUTOR: Final = click.option(
+    "-x", "--executor", metavar="SPEC", help="Where it runs now.  [default: as the project says]"
+)
+_HEADER: Final = ("run", "pipeline", "status", "started", "ended")
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@project_switches(env=False, settings=False)
+def runs(run: str | None, where: Where, as_json: bool) -> None:
+    """List the runs that were kept, the oldest first; or show RUN, by its id or the beginning of it."""
+    from pipe_core.project.history import past_run, past_runs
+
+    folder = runs_of(where)
+    if run is None:
+        found = [one.to_dict() for one in past_runs(folder)]
+        if as_json:
+            write_json(found)
+        else:
+            click.echo(table([list(one.values()) for one in found], _HEADER) if found else f"No runs in {folder} yet.")
+        return
+    with typed():
+        facts = public(_facts(folder, past_run(folder, run)))
+    if as_json:
+        write_json(facts)
+    else:
+        click.echo(redact(_as_text(facts, where)))
+
+
+def runs_of(where: Where) -> Path:
+    """The folder of the project's runs."""
+    project = where.load()
+    return project.folder / project.settings.runs
+
+
+def _facts(folder: Path, past: PastRun) -> dict[str, Any]:
+    """All that the journal of a run tells."""
+    from pipe_core.project.journal import last_statuses, read_journal
+
+    events = read_journal(folder / past.run / "journal.jsonl")
+    last = last_statuses(events)
+    names = [name for event in events if event.get("event") == "run" for name in event.get("nodes", ())]
+    asked = {key: value for key, value in past.asked.items() if key in _ASKED}
+    return {
+        **past.to_dict(),
+        **asked,
+        "nodes": {name: _node(last.get(name)) for name in dict.fromkeys([*names, *last])},
+    }
+
+
+_ASKED: Final = ("env", "start_date", "end_date", "executor", "choice", "model_version", "hyperparams")
+
+
+def _node(event: Mapping[str, Any] | None) -> dict[str, Any]:
+    event = event or {"status": "pending"}
+    return {
+        "status": event["status"],
+        "attempts": event.get("attempt", 0),
+        "seconds": event.get("seconds"),
+        "error": event.get("error"),
+        "outputs": event.get("outputs", []),
+    }
+
+
+def _as_text(facts: Mapping[str, Any], where: Where) -> str:
+    head = [(f"{key}:", facts[key]) for key in (*_HEADER, "env", "executor") if facts.get(key)]
+    if facts.get("start_date"):
+        head.append(("dates:", f"{facts['start_date']}..{facts['end_date']}"))
+    rows = [
+        (name, node["status"], node["attempts"], _seconds(node), ", ".join(node["outputs"]), _short(node["error"]))
+        for name, node in facts["nodes"].items()
+    ]
+    lines = [table(head), table(rows, ("node", "status", "attempts", "seconds", "stored", "error"), indent="  ")]
+    if facts["status"] not in ("completed", "running"):
+        lines.append(f"Go on with: pipe resume {facts['run']}{where.words()}")
+    return "\n".join(line for line in lines if line)
+
+
+def _seconds(node: Mapping[str, Any]) -> str:
+    return "" if node["seconds"] is None else f"{node['seconds']:.3f}"
+
+
+def _short(error: str | None) -> str:
+    return "" if error is None else one_line(error, 120)
+
+
+# --- going on ---
+
+
+def _last(folder: Path) -> PastRun:
+    """The last run.
+
+    Raises:
+        Mistake: There is none, or it is complete.
+    """
+    from pipe_core.project.history import past_runs
+
+    found = list(past_runs(folder))
+    if not found:
+        raise Mistake(f"There are no runs in {folder} yet.")
+    if found[-1].status == "completed":
+        raise Mistake(f"The last run, {found[-1].run}, is complete. Name another one: 'pipe runs' lists them.")
+    return found[-1]
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[RUN]")
+@_EXECUTOR
+@click.option("--force", is_flag=True, help="Go on also where settings of what is done have changed since.")
+@running_switches
+@click.option("--no-progress", is_flag=True, help="Show no progress on standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@project_switches(env=False)
+def resume(
+    run: str | None,
+    where: Where,
+    executor: str | None,
+    force: bool,
+    max_workers: int | None,
+    verbose: int,
+    no_progress: bool,
+    as_json: bool,
+) -> int:
+    """Go on with RUN, which failed, was stopped or was killed: by its id, or the beginning of it; or with the last one.
+
+    Nodes that were done do not run again. The environment is the one that the run had.
+    """
+    from pipe_core.project.history import past_run
+
+    with typed():
+        past = _last(runs_of(where)) if run is None else past_run(runs_of(where), run)
+    where = replace(where, env=past.asked.get("env"))
+    project = where.load()
+    with typed(executor=executor), runner_of(project, executor, max_workers) as runner:
+        return drive(
+            runner,
+            lambda callbacks: runner.resume(past.run, force=force, callbacks=callbacks),
+            where,
+            How(as_json, not no_progress, verbose),
+        )

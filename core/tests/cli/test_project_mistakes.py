@@ -1,0 +1,118 @@
+"""What people do wrong first with projects: the message says what happened and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Pipe = Callable[..., Result]
+
+WINDOW = "--start-date 2025-01-01 --end-date"
+
+MISTAKES: dict[str, tuple[str, int, str]] = {
+    "unknown pipeline": ("run dayly", 2, "There is no pipeline 'dayly' in the project dated. Did you mean 'daily'?"),
+    "unknown node": ("run daily --node totl", 2, "There is no node 'totl'. Did you mean 'total'?"),
+    "unknown node to begin from": ("run daily --from nowhere", 2, "There is no node 'nowhere'. Nodes that there are: "),
+    "unknown tag": ("run daily --tags sumary", 2, "No node has the tag 'sumary'. Did you mean 'summary'?"),
+    "conditions that exclude each other": ("run daily --from total --node keep_paid", 2, "exclude each other"),
+    "reversed dates": ("run daily --start-date 2025-02-01 --end-date 2025-01-01", 2, "Are the two dates swapped?"),
+    "an end before the file's start": ("run daily --end-date 2024-01-01", 2, "before it starts on 2025-01-01"),
+    "no date": ("run daily --start-date soon", 2, "--start-date is 'soon', which is no date. Write it as 2025-01-31"),
+    "a date that the calendar has not": (f"run daily {WINDOW} 2025-02-30", 2, "--end-date is '2025-02-30'"),
+    "a date and a time": (f"run daily {WINDOW} 2025-01-02T12:00", 2, "mixes a date and a time"),
+    "unknown environment": ("run daily --env tset", 2, "There is no environment 'tset'. Did you mean 'test'?"),
+    "unknown executor": ("run daily -x rey", 2, "No executor named 'rey'"),
+    "option of an executor": ("run daily -x sync://?workers=2", 2, "workers"),
+    "no number of workers": ("run daily --max-workers 0", 2, "--max-workers"),
+    "a key that nothing has": (
+        "run daily --set nodes.total.retires=3",
+        2,
+        "--set nodes.total.retires: there is no such",
+    ),
+    "a value that cannot be": ("run daily --set nodes.total.retries=often", 2, "--set nodes.total.retries: "),
+    "a setting without a value": ("check --set nodes", 2, "--set 'nodes' is not KEY=VALUE. For example: --set nodes."),
+    "a setting twice": ("list --set project.name=a --set project.name=b", 2, "--set says 'project.name' twice"),
+    "parameters that are no JSON": ("run daily --hyperparams {depth:6}", 2, "is no JSON"),
+    "parameters without a value": ("run daily --hyperparams depth", 2, "--hyperparams 'depth' is not KEY=VALUE"),
+    "a switch of record pipes": ("run daily --mode append", 2, "--mode is for files of record pipes"),
+    "a report": ("run daily --report r.html", 2, "--report is for files of record pipes"),
+    "a switch of pipelines": (
+        "run orders.yaml --start-date 2025-01-01",
+        2,
+        "--start-date is for pipelines of projects",
+    ),
+    "a node of a file": ("run orders.yaml --node total", 2, "--node is for pipelines of projects"),
+    "an environment of a file": ("run orders.yaml --env test", 2, "--env is for pipelines of projects"),
+    "the project's file": ("run pipe.yaml", 3, "Run one of its pipelines by its name: 'pipe list' shows them"),
+    "no project there": ("list --project nowhere", 2, "There is no file or folder 'nowhere'"),
+    "a file that is no project": ("list --project orders.yaml", 3, "Run it with: pipe run FILE"),
+    "unknown run": ("resume 2025", 2, "There is no run '2025'"),
+    "unknown run to show": ("runs 2025", 2, "There are no runs yet"),
+    "a window without an end": (
+        "backfill daily --start 2025-01-01 --set project.end_date=null",
+        2,
+        "--end-date is missing",
+    ),
+    "no length of time": ("backfill daily --every day", 2, "--every 'day' is no length of time"),
+    "hours of days": ("backfill daily --every 1h", 2, "say the start as 2025-01-01T00:00"),
+    "unknown pipeline to fill": ("backfill dayly", 2, "Did you mean 'daily'?"),
+    "unknown pipeline to draw": ("graph dayly", 2, "Did you mean 'daily'?"),
+    "a project around a file of functions": ("graph steps.py:total --env test", 2, "'steps.py:total' is in no project"),
+    "unknown thing": ("info totls", 2, "has no pipeline, node or data set 'totls'. Did you mean 'totals'?"),
+    "a node without what it needs": (
+        "run daily --node find_best --set nodes.total.output=null --set nodes.find_best.dependencies=total "
+        "--set nodes.find_best.input=null",
+        2,
+        "Let 'total' run too",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_reads_well(name: str, pipe: Pipe, dated: Path) -> None:
+    words, code, text = MISTAKES[name]
+    (dated / "orders.yaml").write_text("pipe:\n  source: data/orders.csv\n  schema: steps.py:Order\n")
+
+    result = pipe(*words.split())
+
+    assert text in result.stderr
+    assert result.exit_code == code
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert len([line for line in result.stderr.splitlines() if not line.startswith("Usage")]) == 1
+    assert not (dated / "out").exists()
+    assert not (dated / "runs").exists()
+
+
+BROKEN: dict[str, tuple[str, str, str]] = {
+    "a key": ("retries: 2 ", "retris: 2 ", "Did you mean 'retries'?"),
+    "a function": ("steps.total", "steps.totl", "there is no function 'totl' in"),
+    "a module": ("steps.total", "stesp.total", "Did you mean 'steps'?"),
+    "a data set": ("input: paid", "input: piad", "there is no data set 'piad'"),
+    "a node": ("find_best]", "find_beast]", "there is no node 'find_beast'. Did you mean 'find_best'?"),
+    "a variable": ("${out}/paid", "${uot}/paid", "uot"),
+    "an executor": ("retries: 2 ", "executor: rey # ", "No executor named 'rey'"),
+    "dates of the file": ("start_date: 2025-01-01", "start_date: 2026-01-01", "before it starts on 2026-01-01"),
+    "no YAML": ("nodes:\n", "nodes: [\n", "in brackets that is not closed"),
+    "a circle": ("input: orders\n", "input: totals\n", "Nodes need each other in a circle"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_wrong_file_is_configuration(name: str, pipe: Pipe, dated: Path) -> None:
+    right, wrong, text = BROKEN[name]
+    file = dated / "pipe.yaml"
+    assert right in file.read_text()
+    file.write_text(file.read_text().replace(right, wrong, 1))
+
+    ran, checked = pipe("run", "daily"), pipe("check")
+
+    assert (ran.exit_code, checked.exit_code) == (3, 3)
+    assert text in ran.stderr
+    assert text in checked.stdout
+    assert "pipe.yaml" in checked.stdout
+    assert "Traceback" not in ran.output + checked.output
+    assert not (dated / "runs").exists()
