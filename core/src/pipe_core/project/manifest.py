@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipe_core.project.run_result import RunResult
 
 
-def write_manifest(path: Path, result: RunResult, parameters: Mapping[str, Any], commit: Commit | None) -> None:
+def write_manifest(path: Path, result: RunResult, parameters: Mapping[str, Any], commit: Commit) -> None:
     """Write it to *path*, whole."""
     facts = {
         **result.to_dict(),
@@ -30,7 +30,7 @@ def write_manifest(path: Path, result: RunResult, parameters: Mapping[str, Any],
         "python": platform.python_version(),
         "platform": sys.platform,
         "distributions": _versions(),
-        "git": None if commit is None else commit.answer(),
+        "git": commit.answer(),
     }
     write_whole(path, json.dumps(facts, default=str).encode() + b"\n", durable=False)
 
@@ -48,28 +48,38 @@ def _versions() -> dict[str, str]:
 
 
 class Commit:
-    """Asks, beside all that happens, which commit the folder of a project is at.
+    """Which commit the folder of a project is at, asked once and beside all else that happens.
 
     Args:
         folder: It.
     """
 
     def __init__(self, folder: Path) -> None:
-        command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+        self._command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
         self._asked: subprocess.Popen[str] | None = None
-        with suppress(OSError):  # there is no git here
-            self._asked = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
+        self._is_asked = False
+        self._answer: str | None = None
+
+    def ask(self) -> None:
+        """Ask, if nobody has, and do not wait for the answer."""
+        if not self._is_asked:
+            self._is_asked = True
+            with suppress(OSError):  # there is no git here
+                self._asked = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
 
     def answer(self) -> str | None:
-        """The commit; None where the folder is in no repository, or nobody can tell."""
+        """The commit; None where the folder is in no repository, nobody can tell, or nobody has asked."""
         asked, self._asked = self._asked, None
-        if asked is None:
-            return None
-        with asked:
-            try:
-                return asked.communicate(timeout=_LONGEST)[0].strip() or None
-            except subprocess.TimeoutExpired:
-                asked.kill()
-                return None
+        if asked is not None:
+            with asked:
+                try:
+                    self._answer = asked.communicate(timeout=_LONGEST)[0].strip() or None
+                except subprocess.TimeoutExpired:
+                    asked.kill()
+        return self._answer

@@ -23,15 +23,18 @@ class OpenRun:
         plan: What runs.
         project: Its project.
         taken: The folder and the lock on it; None where nothing is kept of the run.
+        commit: Knows which commit the project is at.
     """
 
-    def __init__(self, plan: RunPlan, project: Project, taken: tuple[RunFolder, Lease] | None) -> None:
+    def __init__(self, plan: RunPlan, project: Project, taken: tuple[RunFolder, Lease] | None, commit: Commit) -> None:
         self.folder = None if taken is None else taken[0]
         self._lease = None if taken is None else taken[1]
         self.journal = None if self.folder is None else Journal(self.folder.journal)
         self._plan = plan
         self._project = project
-        self._commit = None if self.folder is None else Commit(project.folder)
+        self._commit = commit
+        if self.folder is not None:
+            commit.ask()
 
     @property
     def run(self) -> str:
@@ -73,8 +76,7 @@ class OpenRun:
             write_manifest(self.folder.manifest, result, parameters, self._commit)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._commit is not None:
-            self._commit.answer()  # whoever asked waits, also where nobody wants to know any more
+        self._commit.answer()  # whoever asked waits, also where nobody wants to know any more
         if self.journal is not None:
             self.journal.close()
         if self._lease is not None:

@@ -18,6 +18,7 @@ from pipe_core.project.config.secrets import reveal
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.journal import read_journal
+from pipe_core.project.manifest import Commit
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
 from pipe_core.project.open_run import OpenRun
 from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settled
@@ -80,6 +81,7 @@ class Runner:
         self.run_id = ""
         self._engines: dict[tuple[str, int | None], Engine] = {}
         self._breakers: dict[str, CircuitBreaker] = {}
+        self._commit = Commit(project.folder)
         self._compiled: dict[tuple[str, Choice], Compiled] = {}
         self._lock = threading.Lock()
 
@@ -460,7 +462,7 @@ class Runner:
         callbacks: Sequence[Any] = (),
         stopping: threading.Event | None = None,
     ) -> RunResult:
-        with OpenRun(plan, self.project, taken) as opened:
+        with OpenRun(plan, self.project, taken, self._commit) as opened:
             self.state = state = plan.state()
             self.run_id = opened.run
             facts = {"run_id": opened.run, "pipeline": plan.pipeline.name}
