@@ -130,6 +130,7 @@ class MLNodeCommand(NodeCommand):
         """Call the function, and write down when and how it ended."""
         began = self._begin()
         try:
+            self._configure()
             result = super().execute()
         except BaseException as error:
             self._end(began, error)
@@ -160,7 +161,6 @@ class MLNodeCommand(NodeCommand):
             "status": "running",
             "error": None,
         }
-        self._configure()
         return perf_counter()
 
     def _configure(self) -> None:

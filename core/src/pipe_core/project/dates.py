@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class DateWindow:
             raise OptionsError(
                 f"The window from {self.start} to {self.end} has a time zone on one side only. Write it on both.",
                 problems={"end_date": "not of the same kind as start_date"},
+            )
+        if not is_time(self.end) and end.date() == date.max:
+            raise OptionsError(
+                f"The window ends on {self.end}, behind which there is no day. Write an earlier one.",
+                problems={"end_date": "the last day that there is"},
             )
         if end < start:
             raise OptionsError(
@@ -134,7 +140,11 @@ def parse_date(text: str, name: str) -> datetime:
 
 def is_time(text: str) -> bool:
     """Whether ISO text has hours."""
-    return "T" in text or " " in text
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return True
+    return False
 
 
 def _length(every: str) -> tuple[int, str]:
@@ -148,13 +158,11 @@ def _length(every: str) -> tuple[int, str]:
 
 
 def _later(start: datetime, count: int, unit: str) -> datetime:
-    if unit in _MONTHS:
+    try:
+        if unit not in _MONTHS:
+            return start + timedelta(**{{"h": "hours", "d": "days", "w": "weeks"}[unit]: count})
         months = start.month - 1 + count * _MONTHS[unit]
         year, month = start.year + months // 12, months % 12 + 1
-        return start.replace(year=year, month=month, day=min(start.day, _days(year, month)))
-    return start + timedelta(**{{"h": "hours", "d": "days", "w": "weeks"}[unit]: count})
-
-
-def _days(year: int, month: int) -> int:
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return (following - timedelta(days=1)).day
+        return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
+    except (OverflowError, ValueError):  # behind all dates that there are
+        return datetime.max.replace(tzinfo=start.tzinfo)

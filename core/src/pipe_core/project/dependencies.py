@@ -81,8 +81,12 @@ def extract_pipeline_nodes(pipeline: Any) -> list[str]:
 
     Raises:
         DependencyError: An entry is none of these.
+        DependencyTypeError: The nodes are no list.
     """
-    return [_node_name(entry) for entry in _said(pipeline, "nodes") or ()]
+    nodes = _said(pipeline, "nodes")
+    if nodes is not None and not isinstance(nodes, list | tuple):
+        raise DependencyTypeError(f"The nodes of a pipeline are a list of names, not {_shown(nodes)}.")
+    return [_node_name(entry) for entry in nodes or ()]
 
 
 def _node_name(entry: Any) -> str:
@@ -200,13 +204,17 @@ def topological_sort(dag: Mapping[str, Iterable[str]]) -> list[str]:
 def _cycle(dag: Mapping[str, Iterable[str]], left: Sequence[str]) -> DependencyCycleError:
     """The error for the first circle among those that could not be sorted."""
     among = set(left)
-    needs = {name: [other for other in left if name in set(dag[other])] for name in left}
-    path: list[str] = []
+    needs: dict[str, list[str]] = {name: [] for name in left}
+    for other in left:
+        for follower in set(dag[other]) & among:
+            needs[follower].append(other)
+    path: dict[str, None] = {}
     name = left[0]
     while name not in path:
-        path.append(name)
-        name = next(other for other in needs[name] if other in among)
-    circle = [*path[path.index(name) :], name]
+        path[name] = None
+        name = needs[name][0]
+    walked = list(path)
+    circle = [*walked[walked.index(name) :], name]
     circle.reverse()  # from a node to the one that needs it
     text = " -> ".join(circle)
     return DependencyCycleError(

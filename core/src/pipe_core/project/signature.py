@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
+from pipe_core.graph.annotations import hints_of
+
 DATES: Final = ("start_date", "end_date")
 ML_CONTEXT: Final = "ml_context"
 
@@ -20,7 +22,7 @@ class Signature:
     Attributes:
         dates: For each of ``start_date`` and ``end_date`` that it takes, the class that it wants: `str`, `date` or
             `datetime`.
-        needs_dates: Whether it cannot be called without one of them.
+        needed: Those of them that it cannot be called without.
         ml_context: Whether it takes ``ml_context``.
         least: How many inputs it wants at least.
         most: How many it takes; None: any number.
@@ -28,7 +30,7 @@ class Signature:
     """
 
     dates: dict[str, type]
-    needs_dates: bool
+    needed: frozenset[str]
     ml_context: bool
     least: int
     most: int | None
@@ -43,7 +45,7 @@ class Signature:
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
-            return cls({}, False, False, 0, None, is_async)
+            return cls({}, frozenset(), False, 0, None, is_async)
         any_name = any(one.kind is one.VAR_KEYWORD for one in parameters)
         named = {one.name: one for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
         ours = {name: one for name, one in named.items() if name in (*DATES, ML_CONTEXT)}
@@ -53,15 +55,20 @@ class Signature:
             if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) and one.name not in ours
         ]
         endless = any(one.kind is one.VAR_POSITIONAL for one in parameters)
-        hints = _hints(function) if ours else {}
+        hints = hints_of(function) if ours else {}
         return cls(
             dates={name: _kind(hints.get(name)) for name in DATES if name in ours or any_name},
-            needs_dates=any(name in ours and ours[name].default is inspect.Parameter.empty for name in DATES),
+            needed=frozenset(name for name in DATES if name in ours and ours[name].default is inspect.Parameter.empty),
             ml_context=ML_CONTEXT in ours or any_name,
             least=sum(one.default is inspect.Parameter.empty for one in places),
             most=None if endless else len(places),
             is_async=is_async,
         )
+
+    @property
+    def needs_dates(self) -> bool:
+        """Whether it cannot be called without dates."""
+        return bool(self.needed)
 
     def given_dates(self, start_date: str | None, end_date: str | None) -> dict[str, Any]:
         """The dates that it takes, as it wants them. What is None is left out where it has a default of its own."""
@@ -69,16 +76,8 @@ class Signature:
         return {
             name: None if (text := said[name]) is None else _as(kind, text)
             for name, kind in self.dates.items()
-            if said[name] is not None or self.needs_dates
+            if said[name] is not None or name in self.needed
         }
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    target = function if inspect.isroutine(function) or inspect.isclass(function) else type(function).__call__
-    try:
-        return typing.get_type_hints(target)
-    except Exception:  # annotations that name what is not there: texts stay texts
-        return {}
 
 
 def _kind(hint: Any) -> type:
