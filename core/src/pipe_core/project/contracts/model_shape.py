@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pipe_core.kernel.error_text import error_text
 from pipe_core.project.catalog.values import installed, plain
 from pipe_core.project.contracts.errors import Misfit
-from pipe_core.project.contracts.shape import ABSENT, LACKING, Refused
+from pipe_core.project.contracts.shape import ABSENT, LACKING, Nothing, Refused
 from pipe_core.records.schema import Schema
 from pipe_core.records.validate import apply
 
@@ -150,11 +150,17 @@ def as_column(column: Any, given: Sequence[Any], made: Sequence[Any]) -> Any:
     """The values *made* of those *given* in a column; the column itself where nothing has changed."""
     if all(one is other or (type(one) is type(other) and one == other) for one, other in zip(given, made, strict=True)):
         return column
+    array = as_array(made)  # values fit also where no column can hold what the schema makes of them
+    return column if array is None else installed("pyarrow").chunked_array([array])
+
+
+def as_array(values: Sequence[Any]) -> Any:
+    """An array of Arrow of *values*; None where there is no type for them."""
     arrow = installed("pyarrow")
     try:
-        return arrow.chunked_array([arrow.array(list(map(plain, made)))])
+        return arrow.array(list(map(plain, values)))
     except (arrow.ArrowException, TypeError, ValueError, OverflowError):
-        return column  # they fit, and no column can hold what the schema makes of them
+        return None
 
 
 def _field_misfit(field: str, value: Any, error: BaseException) -> Misfit:
@@ -188,9 +194,8 @@ def _fields_of(kind: Any) -> dict[str, _Field] | None:
     if issubclass(kind, dict) and hasattr(kind, "__required_keys__"):
         hints = typing.get_type_hints(kind, include_extras=False)
         rich = typing.get_type_hints(kind, include_extras=True)
-        needed = kind.__required_keys__
         return {
-            name: _Field(_unwrapped(rich[name]), LACKING if name in needed else ABSENT, _unwrapped(rich[name]) == hint)
+            name: _Field(_unwrapped(rich[name]), _default_key(kind, name, rich[name]), _unwrapped(rich[name]) == hint)
             for name, hint in hints.items()
         }
     return None
@@ -212,6 +217,14 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
     if field.default is not dataclasses.MISSING:
         return field.default
     return LACKING if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _default_key(kind: Any, name: str, hint: Any) -> Nothing:
+    """Whether a key may be left out. Its hint counts: the class does not know those of postponed annotations."""
+    said = getattr(typing.get_origin(hint), "_name", None)
+    if said in ("Required", "NotRequired"):
+        return LACKING if said == "Required" else ABSENT
+    return LACKING if name in kind.__required_keys__ else ABSENT
 
 
 def _unwrapped(hint: Any) -> Any:

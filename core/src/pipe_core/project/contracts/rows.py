@@ -152,6 +152,8 @@ class Rows:
         return key if self.shape.keys is None else self.shape.keys.get(key, key)
 
     def _accepted(self, name: str, value: Any) -> Any:
+        if self.shape.keys is None:  # it knows all fields, and not of all what they must be
+            return value
         made = self.shape.accepts(name, value)
         return value if made is value else unmodelled(made)
 

@@ -13,7 +13,7 @@ from typing import Any
 from pipe_core.project.catalog.values import BATCH, installed
 from pipe_core.project.config.models import Policy
 from pipe_core.project.contracts.errors import Misfit
-from pipe_core.project.contracts.model_shape import as_column
+from pipe_core.project.contracts.model_shape import as_array, as_column
 from pipe_core.project.contracts.rows import UNKNOWN, Rows
 from pipe_core.project.contracts.shape import ABSENT, LACKING, MISSING, Nothing, Refused, Shape
 from pipe_core.project.contracts.tally import Tally
@@ -24,7 +24,7 @@ class _Found:
     """What the columns come to.
 
     Attributes:
-        columns: By name, as the schema has them.
+        columns: By name, as the schema has them, where that is otherwise than they were.
         bad: What of each does not fit.
     """
 
@@ -52,7 +52,7 @@ class Tables:
         tally.records += table.num_rows
         strange = [] if self.shape.keys is None else [one for one in table.column_names if one not in self.shape.keys]
         gone = self._strange(table, strange, found, tally)
-        dropped = self._misfits(table.num_rows, found, tally)
+        dropped = self._misfits(table, found, tally)
         return _made(table, found.columns, gone, dropped)
 
     # --- columns ---
@@ -68,10 +68,16 @@ class Tables:
             default = self.shape.default(name) if key is None else ABSENT
             if key is None and default is ABSENT:
                 continue
-            looked = self.shape.column(name, _filled(table, default) if key is None else table.column(key))
+            column = None if key is None else table.column(key)
+            filled = _filled(table.num_rows, default) if column is None else column
+            if filled is None:
+                continue
+            looked = self.shape.column(name, filled)
             if looked is None:
                 return None
-            found.columns[key or name], bad = looked
+            made, bad = looked
+            if made is not column:
+                found.columns[key or name] = made
             if default is LACKING:
                 bad = {row: [Misfit(name, None, MISSING)] for row in range(table.num_rows)}
             if bad:
@@ -97,12 +103,12 @@ class Tables:
         rows: list[int] = compute.indices_nonzero(compute.is_valid(column)).to_pylist()
         return rows
 
-    def _misfits(self, rows: int, found: _Found, tally: Tally) -> set[int]:
+    def _misfits(self, table: Any, found: _Found, tally: Tally) -> set[int]:
         """Deal with what does not fit. The rows that go."""
         wrong: dict[int, list[Misfit]] = {}
         for name, bad in found.bad.items():
             if self.policy == "discard_value":
-                self._without(name, bad, rows, found, tally)
+                self._without(name, bad, table, found, tally)
                 continue
             for row, misfits in bad.items():
                 wrong.setdefault(row, []).extend(misfits)
@@ -113,16 +119,17 @@ class Tables:
                 tally.refuse(row, wrong[row])
         return set(wrong)
 
-    def _without(self, name: str, bad: Refused, rows: int, found: _Found, tally: Tally) -> None:
+    def _without(self, name: str, bad: Refused, table: Any, found: _Found, tally: Tally) -> None:
         first = min(bad)
         tally.discard_values(first, (), bad[first])
         tally.values[name] += len(bad)
-        if name in found.columns:
+        if self.shape.keys is not None and name in self.shape.keys:
             arrow = installed("pyarrow")
-            mask = arrow.array([row in bad for row in range(rows)])
-            default = self.shape.default((self.shape.keys or {})[name])
+            mask = arrow.array([row in bad for row in range(table.num_rows)])
+            default = self.shape.default(self.shape.keys[name])
+            column = found.columns[name] if name in found.columns else table.column(name)
             instead = None if isinstance(default, Nothing) else default
-            found.columns[name] = arrow.compute.if_else(mask, instead, found.columns[name])
+            found.columns[name] = arrow.compute.if_else(mask, instead, column)
 
     # --- records ---
 
@@ -130,23 +137,25 @@ class Tables:
         rows = Rows(self.shape, self.policy)
         kept = rows.check((one for batch in table.to_batches(BATCH) for one in batch.to_pylist()), tally)
         whole = len(kept.records) == table.num_rows
-        left = table if whole else table.take(kept.positions)
+        left = table if whole else table.take(installed("pyarrow").array(kept.positions, "int64"))
         names = dict.fromkeys(name for one in kept.records for name in one)
         columns = {}
         for name in names:
             made = [one.get(name) for one in kept.records]
             if name in left.column_names:
-                columns[name] = as_column(left.column(name), left.column(name).to_pylist(), made)
-            else:
-                columns[name] = installed("pyarrow").array(made)
-        return _made(left, columns, [one for one in left.column_names if one not in names and kept.records], set())
+                column = left.column(name)
+                if (new := as_column(column, column.to_pylist(), made)) is not column:
+                    columns[name] = new
+            elif (new := as_array(made)) is not None:
+                columns[name] = new
+        keys = left.column_names if self.shape.keys is None or self.policy == "evolve" else self.shape.keys
+        return _made(left, columns, [one for one in left.column_names if one not in keys], set())
 
 
-def _filled(table: Any, default: Any) -> Any:
-    """A column of *default* for each row."""
-    arrow = installed("pyarrow")
-    values = [None if default is LACKING else default] * table.num_rows
-    return arrow.chunked_array([arrow.array(values)])
+def _filled(rows: int, default: Any) -> Any:
+    """A column of *default* for each row; None where no column can hold it."""
+    array = as_array([None if default is LACKING else default] * rows)
+    return None if array is None else installed("pyarrow").chunked_array([array])
 
 
 def _made(table: Any, columns: dict[str, Any], gone: Sequence[str], dropped: set[int]) -> Any:
@@ -154,7 +163,7 @@ def _made(table: Any, columns: dict[str, Any], gone: Sequence[str], dropped: set
     for name, column in columns.items():
         if name not in table.column_names:
             table = table.append_column(name, column)
-        elif column is not table.column(name):
+        else:
             table = table.set_column(table.column_names.index(name), name, column)
     table = table.drop_columns(list(gone)) if gone else table
     if dropped:
