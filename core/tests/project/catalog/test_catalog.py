@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import shutil
 import sys
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -329,3 +331,33 @@ def test_threads_share_one(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(work, range(8))) == [[{"n": i}] * i for i in range(8)]
+
+
+# --- secrets ---
+
+
+@pytest.mark.parametrize("path", ["${secret:PLACE}/a.csv", "${secret:PLACE}.jsonl/", "${secret:PLACE}.json"])
+def test_no_error_shows_a_secret(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "c4nary")
+    orders = one(tmp_path, path, mode="error")
+    errors: list[BaseException] = []
+
+    def tried(call: Any) -> None:
+        with pytest.raises(PipeError) as caught:
+            call()
+        errors.append(caught.value)
+
+    tried(lambda: orders.load("orders"))
+    orders.save("orders", [{"n": 1}])
+    tried(lambda: orders.save("orders", [{"n": 2}]))
+    tried(lambda: orders.settle("orders", {"parts": [{"whole": False, "folder": "", "mode": "error", "sink": {}}]}))
+    staged = one(tmp_path, path).stage("orders", [{"n": 3}])
+    shutil.rmtree(tmp_path)
+    tried(staged.commit)
+    (tmp_path.parent / tmp_path.name).write_text("a file in the place of its folder")
+    tried(lambda: orders.save("orders", [{"n": 2}]))
+    tmp_path.unlink()
+    for error in errors:
+        shown = "".join(traceback.format_exception(error)) + repr(vars(error))
+        assert "c4nary" not in shown, shown
+        assert "The data set 'orders'" in str(error)

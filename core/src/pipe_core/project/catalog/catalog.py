@@ -72,7 +72,7 @@ class Catalog:
     def exists(self, name: str) -> bool:
         """Whether there is something at the place of the data set *name*. Raises `PipeError`."""
         dataset = self._found(name)
-        with told_of(dataset.title, name):
+        with told_of(dataset):
             return saving.exists(dataset, whole=dataset.is_raw)
 
     def load(self, name: str, window: DateWindow | None = None, *, found: list[Applied] | None = None) -> Any:
@@ -91,7 +91,7 @@ class Catalog:
             PipeError: Anything else is wrong with it.
         """
         dataset = self._usable(name)
-        with told_of(dataset.title, name):
+        with told_of(dataset):
             bare = dataset if dataset.contract("load") is None else dataset.without_schema()
             value = loading.load(bare, Span.of(bare, window))
         return self.checked(name, value, found=found)
@@ -131,7 +131,7 @@ class Catalog:
             PipeError: Its format cannot be followed, or anything else is wrong with it.
         """
         dataset = self._usable(name)
-        with told_of(dataset.title, name):
+        with told_of(dataset):
             return following.follow(dataset, since, limit, until)
 
     def save(
@@ -184,7 +184,7 @@ class Catalog:
     def stage(self, name: str, value: Any, window: DateWindow | None = None) -> Staged:
         """As `save` of what was `accepted`, but nothing is visible before `Staged.commit`, or a later `settle`."""
         dataset = self._usable(name).written()
-        with told_of(dataset.title, name):
+        with told_of(dataset):
             written = saving.write(dataset, value, Span.of(dataset, window))
         sinks = [part.sink for part in written.parts if part.sink is not None]
         staged = Staged(
@@ -193,6 +193,7 @@ class Catalog:
             records=written.records,
             settle=lambda state: self.settle(name, state),
             abandon=lambda state: self.abandon(name, state),
+            telling=lambda: told_of(dataset),
         )
         with self._lock:
             self._staged.add(staged)
@@ -209,13 +210,13 @@ class Catalog:
             PipeError: What was staged is gone, or its process lives.
         """
         dataset = self._usable(name)
-        with told_of(dataset.title, name):
+        with told_of(dataset):
             saving.settle(dataset, state)
 
     def abandon(self, name: str, state: Mapping[str, Any]) -> None:
         """Remove what `stage` has staged and nobody will commit. What was committed stays. Raises `PipeError`."""
         dataset = self._usable(name)
-        with told_of(dataset.title, name):
+        with told_of(dataset):
             saving.abandon(dataset, state)
 
     def close(self) -> None:

@@ -12,10 +12,10 @@ from pipe_core.kernel.contracts import Sink, Source
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.urls import local_path, redacted, scheme_of
-from pipe_core.project.catalog.errors import DatasetValueError
+from pipe_core.project.catalog.errors import DatasetPlaceError, DatasetValueError
 from pipe_core.project.catalog.values import is_arrow_schema
 from pipe_core.project.config.models import DatasetConfig
-from pipe_core.project.config.secrets import reveal
+from pipe_core.project.config.secrets import has_secret, hidden, reveal
 from pipe_core.project.objects import load_schema
 from pipe_core.records.places import as_sink, as_source, format_name
 from pipe_core.records.schema import Schema
@@ -65,6 +65,15 @@ class Dataset:
             return self._database(said)
         path = os.path.expanduser(said)
         return path if os.path.isabs(path) else os.path.join(os.path.abspath(self.folder), path)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there are secrets in its place or its options."""
+        return has_secret(self.config.path) or has_secret(self.config.options)
+
+    def hide(self, text: str) -> str:
+        """*text* without these secrets."""
+        return hidden(text, [self.config.path, self.config.options])
 
     @property
     def shown(self) -> str:
@@ -152,7 +161,12 @@ class Dataset:
         """Make the folder that its file is in."""
         target = self.target
         if target != "-" and scheme_of(target) is None:
-            os.makedirs(os.path.dirname(target.rstrip("/" + os.sep)), exist_ok=True)
+            folder = os.path.dirname(target.rstrip("/" + os.sep))
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                text = f"{self.title}: its folder {folder!r} cannot be made: {error.strerror or error}."
+                raise DatasetPlaceError(text, dataset=self.name) from error
 
     def _made(self, make: Callable[[Mapping[str, Any]], MadeT], target: str | None, other: str) -> MadeT:
         options = reveal(self.config.options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from pipe_core.kernel.errors import PipeError, SourceNotFoundError
 
@@ -35,6 +35,13 @@ class UnknownDatasetError(DatasetError, LookupError):
 
 class DatasetNotFoundError(DatasetError, FileNotFoundError):
     """There is nothing at the place of a data set."""
+
+    def __str__(self) -> str:  # OSError has its own idea of str()
+        return str(self.args[0])
+
+
+class DatasetPlaceError(DatasetError, OSError):
+    """The place of a data set cannot be used."""
 
     def __str__(self) -> str:  # OSError has its own idea of str()
         return str(self.args[0])
@@ -71,20 +78,47 @@ class DatasetRecordError(DatasetError, ValueError):
         self.reasons = tuple(reasons)
 
 
-@contextmanager
-def told_of(title: str, name: str) -> Iterator[None]:
-    """Errors of formats tell which data set they are about.
+class Told(Protocol):
+    """What messages are told of a data set."""
 
-    Args:
-        title: What messages call it.
-        name: Its name.
-    """
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there are secrets in its place or its options."""
+
+    def hide(self, text: str) -> str:
+        """*text* without them."""
+
+
+@contextmanager
+def told_of(dataset: Told) -> Iterator[None]:
+    """Errors of formats tell which data set they are about, and show none of its secrets."""
     try:
         yield
-    except DatasetError:
-        raise
     except SourceNotFoundError as error:
-        raise DatasetNotFoundError(f"{title}: {error} Was it saved before?", dataset=name) from error
+        text = dataset.hide(f"{dataset.title}: {error} Was it saved before?")
+        raise DatasetNotFoundError(text, dataset=dataset.name) from (None if dataset.has_secrets else error)
     except PipeError as error:
-        error.args = (f"{title}: {error}", *error.args[1:])
+        _tell(dataset, error)
         raise
+
+
+def _tell(dataset: Told, error: PipeError) -> None:
+    text = str(error)
+    if not text.startswith(dataset.title):
+        text = f"{dataset.title}: {text}"
+    error.args = (dataset.hide(text), *error.args[1:])
+    if not dataset.has_secrets:
+        return
+    for name, value in vars(error).items():
+        if isinstance(value, str):
+            setattr(error, name, dataset.hide(value))
+    error.__cause__ = None  # what was raised below tells of the place as it is
+    error.__context__ = None

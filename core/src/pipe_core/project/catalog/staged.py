@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from pipe_core.kernel.contracts import Sink
@@ -25,6 +26,7 @@ class Staged:
         sinks: Where it is, in the order of the state's parts.
         settle: Commits by the state alone.
         abandon: Removes by the state alone.
+        telling: Lets errors tell which data set they are about.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Staged:
         records: int | None,
         settle: Callable[[Mapping[str, Any]], None],
         abandon: Callable[[Mapping[str, Any]], None],
+        telling: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.dataset: str = state["dataset"]
         self.state = state
@@ -43,6 +46,7 @@ class Staged:
         self._sinks: Sequence[Sink] | None = sinks
         self._settle = settle
         self._abandon = abandon
+        self._telling = telling
         self._done = False
 
     def commit(self) -> None:
@@ -51,8 +55,9 @@ class Staged:
             return
         try:
             if self._sinks is not None and len(self._sinks) == len(self.state["parts"]) and not self.state["removed"]:
-                for sink in self._sinks:
-                    sink.commit()
+                with self._telling():
+                    for sink in self._sinks:
+                        sink.commit()
             else:
                 self.close()
                 self._settle(self.state)
@@ -70,8 +75,9 @@ class Staged:
             self._abandon(self.state)
             return
         try:
-            for sink in self._sinks:
-                sink.abort()
+            with self._telling():
+                for sink in self._sinks:
+                    sink.abort()
         finally:
             self.close()
 

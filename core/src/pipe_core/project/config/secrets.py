@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from pipe_core.kernel.errors import ConfigError
+from pipe_core.kernel.urls import HIDDEN
 
 SECRET: Final = "${secret:"
 _REFERENCE: Final = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -38,6 +39,26 @@ def reveal(value: T) -> T:
         ConfigError: There is no such variable.
     """
     return _reveal(value)  # type: ignore[no-any-return]  # plain data of the same shape
+
+
+def hidden(text: str, said: Any) -> str:
+    """*text* with ``***`` in the place of every secret that *said*, plain data, refers to."""
+    found = {os.environ.get(name, "") for name in _names(said)}
+    for secret in sorted(filter(None, found), key=len, reverse=True):
+        for form in (secret, quote(secret, safe=""), repr(secret)[1:-1]):
+            text = text.replace(form, HIDDEN)
+    return text
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _REFERENCE.findall(value)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _names(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _names(inner)
 
 
 def _reveal(value: Any) -> Any:
