@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.graph.engine import Engine
 from pipe_core.project.catalog import Catalog
-from pipe_core.project.compiled import Compiled, retry_of, selected_executor
-from pipe_core.project.config.models import BreakerConfig, NodeConfig, PipelineConfig
+from pipe_core.project.compiler import Compiler
+from pipe_core.project.config.models import NodeConfig, PipelineConfig
 from pipe_core.project.config.secrets import reveal
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
@@ -24,15 +24,13 @@ from pipe_core.project.open_run import OpenRun
 from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settled
 from pipe_core.project.run_end import failed_nodes, failure, result_of
 from pipe_core.project.run_folder import RunFolder, new_run, take_up
-from pipe_core.project.run_plan import Asked, RunPlan, check_nodes
+from pipe_core.project.run_plan import Asked, RunPlan
 from pipe_core.project.run_result import RunResult, RunStatus
 from pipe_core.project.running_run import RunningRun
-from pipe_core.project.signature import Signature
 from pipe_core.project.state import RunState
 from pipe_core.project.step import Around
 from pipe_core.project.watch import Watch
-from pipe_core.project.wiring import Choice, WiredNode, Wiring, effective_nodes, wire
-from pipe_core.runtime.permits import CircuitBreaker
+from pipe_core.project.wiring import Choice, WiredNode, effective_nodes
 
 if TYPE_CHECKING:
     from datetime import date
@@ -80,9 +78,8 @@ class Runner:
         self.state: RunState | None = None
         self.run_id = ""
         self._engines: dict[tuple[str, int | None], Engine] = {}
-        self._breakers: dict[str, CircuitBreaker] = {}
+        self._compiler = Compiler(project, executor)
         self._commit = Commit(project.folder)
-        self._compiled: dict[tuple[str, Choice], Compiled] = {}
         self._lock = threading.Lock()
 
     # --- what users call ---
@@ -274,7 +271,7 @@ class Runner:
             ml_info: As `execute_single_node`.
         """
         told = dict(ml_info or {})
-        configs = self._configs(execution_order, node_configs, dag or {})
+        configs = self._compiler.configs(execution_order, node_configs, dag or {})
         whole = {**self.project.nodes, **configs} if node_configs is None else configs
         said = dict(told.get("pipeline_config") or {})
         fields = {key: value for key, value in said.items() if key in ("model_name", "metrics", "hyperparams")}
@@ -312,17 +309,11 @@ class Runner:
             PipeError: It cannot run so.
         """
         settings, pipeline = self.project.settings, asked.pipeline
-        if configs is None and selected is None and self.project.pipelines.get(pipeline.name) is pipeline:
-            key = pipeline.name, asked.choice
-            with self._lock:
-                compiled = self._compiled.get(key)
-            if compiled is None:
-                compiled = self._compile(asked, effective_nodes(self.project, pipeline), selected, kept)
-                with self._lock:
-                    self._compiled[key] = compiled
+        if configs is None and selected is None:
+            compiled = self._compiler.pipeline(pipeline, asked.choice)
         else:
             configs = effective_nodes(self.project, pipeline) if configs is None else configs
-            compiled = self._compile(asked, configs, selected, kept)
+            compiled = self._compiler.nodes(configs, pipeline, asked.choice, selected, kept)
         facts = pipeline.model_dump(exclude_none=True) if said is None else said
         is_ml = said is not None or pipeline.type == "ml"
         plan = RunPlan(
@@ -340,28 +331,6 @@ class Runner:
         )
         plan.check_dates()
         return plan
-
-    def _compile(
-        self,
-        asked: Asked,
-        configs: Mapping[str, NodeConfig],
-        selected: Sequence[str] | None,
-        kept: Collection[str],
-    ) -> Compiled:
-        wiring = wire(configs, self.project.datasets, asked.choice, selected, kept)
-        functions = {name: self._function(name, node.config) for name, node in wiring.nodes.items()}
-        takes = {name: Signature.of(function) for name, function in functions.items()}
-        check_nodes(wiring, takes)
-        retries = {name: retry_of(node.config) for name, node in wiring.nodes.items()}
-        said = (self.executor, asked.pipeline.executor, self.project.settings.executor)
-        return Compiled(
-            wiring=wiring,
-            functions=functions,
-            takes=takes,
-            retries={name: retry for name, retry in retries.items() if retry is not None},
-            breakers=self._breakers_of(wiring),
-            executor=selected_executor(next((one for one in said if one), None)),
-        )
 
     @property
     def runs(self) -> Path:
@@ -389,42 +358,6 @@ class Runner:
         self.close()
 
     # --- before a run ---
-
-    def _configs(
-        self, names: Sequence[str], given: Mapping[str, Any] | None, dag: Mapping[str, Iterable[str]]
-    ) -> dict[str, NodeConfig]:
-        found = {}
-        for name in names:
-            one = (self.project.nodes if given is None else given).get(name)
-            if one is None:
-                raise unknown_node(name, self.project.nodes if given is None else given)
-            config = one if isinstance(one, NodeConfig) else NodeConfig.model_validate({"name": name, **one})
-            more = [other for other in names if name in set(dag.get(other, ()))]
-            known = config.dependencies
-            if more:
-                from pipe_core.project.dependencies import get_node_dependencies
-
-                known = list(dict.fromkeys([*get_node_dependencies(config), *more]))
-            found[name] = config.model_copy(update={"dependencies": known})
-        return found
-
-    def _function(self, name: str, config: NodeConfig) -> Callable[..., Any]:
-        if callable(config.function):
-            return config.function
-        return self.project.function(name)
-
-    def _breakers_of(self, wiring: Wiring) -> dict[str, CircuitBreaker]:
-        """Those of the nodes that have one. They are the runner's: what they saw in one run counts in the next."""
-        found = {}
-        for name, node in wiring.nodes.items():
-            said = BreakerConfig() if node.config.breaker is True else node.config.breaker
-            if isinstance(said, BreakerConfig):
-                key = said.resource or f"node {name}"
-                with self._lock:
-                    if key not in self._breakers:
-                        self._breakers[key] = CircuitBreaker(key, said.failures, said.reset_after, waits=True)
-                    found[name] = self._breakers[key]
-        return found
 
     def _ml(self, pipeline: Mapping[str, Any], node: NodeConfig, asked: Asked) -> MLInfo:
         settings = self.project.settings
