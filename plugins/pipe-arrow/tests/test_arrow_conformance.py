@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from pipe_core.kernel.contracts import Format, Sink, Source
 from pipe_core.testing.formats import FormatConformance
 
 
@@ -56,3 +58,32 @@ class TestAvro(FormatConformance):
     @pytest.fixture(autouse=True)
     def _needs_fastavro(self) -> None:
         pytest.importorskip("fastavro")
+
+
+class InFolders:
+    """A format whose targets are folders of part files."""
+
+    def __init__(self, kind: Format) -> None:
+        self._kind = kind
+
+    def source(self, target: Any) -> Source:
+        return self._kind.source(target)
+
+    def sink(self, target: Any) -> Sink:
+        return self._kind.sink(f"{target}/")
+
+
+class TestParquetInFolders(FormatConformance):
+    format = "parquet"
+    suffix = ".parquet"
+    options: ClassVar[dict[str, Any]] = {"part_size": 70}
+
+    def make_format(self) -> Format:
+        return InFolders(super().make_format())
+
+    def content(self, path: Path) -> Any:
+        return tuple(one.read_bytes() for one in sorted(path.iterdir()))
+
+    def occupy(self, path: Path) -> None:
+        path.mkdir()
+        (path / "part-00000.parquet").write_bytes(b"precious")

@@ -86,7 +86,7 @@ class FileInWork:
         Raises:
             Conflict: An integer is no float.
         """
-        return self._finished(kind)
+        return self._finished(kind, self._writing)
 
     def publish(self, kind: pa.DataType) -> None:
         """Make the file appear, with columns as the struct *kind* has them. `write` cannot be called any more.
@@ -94,12 +94,15 @@ class FileInWork:
         Raises:
             Conflict: An integer is no float.
         """
-        self._finished(kind).publish()
-        self._staged = []
+        self._publish(kind, self._writing)
+
+    def publish_staged(self, kind: pa.DataType) -> None:
+        """As `publish`, but as files are written that are read once more before the end: `Writing.staged`."""
+        self._publish(kind, self._writing.staged)
 
     def keep(self, kind: pa.DataType) -> str:
         """Leave what was written beside the target; the result says where."""
-        place = self._finished(kind).keep()
+        place = self._finished(kind, self._writing).keep()
         self._staged = []
         return place
 
@@ -109,13 +112,17 @@ class FileInWork:
             output.discard()
         self._staged, self._fresh = [], None
 
-    def _finished(self, kind: pa.DataType) -> SilentFile:
+    def _publish(self, kind: pa.DataType, writing: Writing) -> None:
+        self._finished(kind, writing).publish()
+        self._staged = []
+
+    def _finished(self, kind: pa.DataType, writing: Writing) -> SilentFile:
         for staged in self._staged:
             staged.finish()
-        if len(self._staged) == 1 and self._staged[0].kind == kind and self._writing.staged == self._writing:
+        if len(self._staged) == 1 and self._staged[0].kind == kind and self._writing.staged == writing:
             return self._staged[0].output
         parts = self._staged
-        whole = self._begun(self._writing, kind)
+        whole = self._begun(writing, kind)
         cutter = GroupCutter(self._writing.group_size)
         for part in parts:
             with part.writing.reading.opened(part.output.path) as file:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
 from pipe_arrow.file_in_work import FileInWork
+from pipe_arrow.kind_text import kind_of, text_of
 from pipe_arrow.silent_file import SilentFile
 from pipe_arrow.writers import Writing
 from pipe_core.formats.hidden_file import remove_kept_files, remove_left_files
@@ -31,8 +33,8 @@ class Output(Protocol):
     def write(self, tables: list[pa.Table], kind: pa.DataType) -> None:
         """Take a row group."""
 
-    def checkpoint(self, kind: pa.DataType) -> dict[str, Any]:
-        """Make durable what was written, at its end. What another process needs to make it visible."""
+    def checkpoint(self, kind: pa.DataType, final: bool) -> dict[str, Any]:
+        """Make durable what was written. What another process needs to go on, or where it is *final*, to publish it."""
 
     def release(self) -> None:
         """Let go of it. It stays where it is."""
@@ -73,8 +75,14 @@ class FileOutput:
             raise ended(self._path)
         self._file.write(tables, kind)
 
-    def checkpoint(self, kind: pa.DataType) -> dict[str, Any]:
-        """Bring the file to its end, and let it stay beside its place."""
+    def checkpoint(self, kind: pa.DataType, final: bool) -> dict[str, Any]:
+        """Bring the file to its end, and let it stay beside its place. Raises `SinkError` where it is not *final*."""
+        if not final:
+            raise SinkError(
+                f"{self._path!r} has no checkpoint before its end: a file of columns says at its end what is in it. "
+                f"Write part files to a folder, which has some: end its name in '/', as in {self._path + '/'!r}.",
+                sink=self._path,
+            )
         return self._ended(kind).checkpoint()
 
     def release(self) -> None:
@@ -114,7 +122,8 @@ class FolderOutput:
         writing: What the part files are.
         suffixes: Of files of the format.
         mode: What becomes of a folder that is there.
-        whole: The part files, where another process has written all of them.
+        folder: The hidden folder, where another process has begun to write.
+        ended: The columns of its part files, where more may be written; None where they are all there, and in order.
 
     Raises:
         SinkError: What is there is no folder, or one that is not replaced.
@@ -126,7 +135,8 @@ class FolderOutput:
         writing: Writing,
         suffixes: tuple[str, ...],
         mode: Mode,
-        whole: StagedFolder | None = None,
+        folder: StagedFolder | None = None,
+        ended: Mapping[str, pa.DataType] | None = None,
     ) -> None:
         check_folder(path)
         if mode == "overwrite":
@@ -138,8 +148,11 @@ class FolderOutput:
         self._suffixes = suffixes
         self._names: list[str] = []
         self._files: list[FileInWork] = []
-        self._folder = whole or StagedFolder(path, suffixes[0], suffixes)
-        self._is_whole = whole is not None
+        self._ended: dict[str, pa.DataType] = {}
+        self._is_whole = folder is not None and ended is None
+        if ended is not None:
+            self._ended, self._names = dict(ended), list(ended)
+        self._folder = folder or StagedFolder(path, suffixes[0], suffixes)
 
     @property
     def room(self) -> int:
@@ -156,15 +169,33 @@ class FolderOutput:
             self._begin()
         self._files[-1].write(tables, kind)
 
-    def checkpoint(self, kind: pa.DataType) -> dict[str, Any]:
-        """Bring the part files to their end, and put them in order beside their place."""
+    def checkpoint(self, kind: pa.DataType, final: bool) -> dict[str, Any]:
+        """Bring the part files in work to their end; where it is *final*, put all in order beside their place."""
+        if not final:
+            return self._checkpoint_between(kind)
         self._bring_to_end(kind)
         names, self._names = self._names, []
         self._is_whole = True
         return {"folder": self._folder.name, "parts": self._folder.keep_whole(names)}
 
+    def _checkpoint_between(self, kind: pa.DataType) -> dict[str, Any]:
+        files, self._files = self._files, []
+        for name, file in zip(self._names[len(self._names) - len(files) :], files, strict=True):
+            file.publish_staged(kind)
+            self._ended[name] = kind
+        kinds = list(dict.fromkeys(text_of(self._ended[name]) for name in self._names))
+        return {
+            "folder": self._folder.name,
+            "parts": self._folder.keep_arrivals(self._names),
+            "kinds": kinds,
+            "kind_of": [kinds.index(text_of(self._ended[name])) for name in self._names],
+        }
+
     def release(self) -> None:
-        """Let go of the hidden folder. It stays."""
+        """Let go of the hidden folder. It stays, without the part files that have not ended."""
+        for file in self._files:
+            file.discard()
+        self._files = []
         self._folder.release()
 
     def publish(self, kind: pa.DataType) -> bool:
@@ -173,9 +204,9 @@ class FolderOutput:
             self._bring_to_end(kind)
         if self._mode == "append":
             self._folder.add(self._names)
-            self._names = []
+            self._names, self._ended = [], {}
+            self._folder.forget()
             if self._is_whole:
-                self._folder.forget()
                 self._folder.discard()
             return self._is_whole
         self._folder.publish(self._names, replaces=self._mode == "overwrite")
@@ -197,7 +228,7 @@ class FolderOutput:
         self._folder.discard()
 
     def _bring_to_end(self, kind: pa.DataType) -> None:
-        if not self._files and not (self._mode == "append" and _holds_parts(self._path, self._suffixes)):
+        if not self._names and not (self._mode == "append" and _holds_parts(self._path, self._suffixes)):
             self._begin()
         self._finish(kind)
 
@@ -211,6 +242,41 @@ class FolderOutput:
         for file in self._files:
             file.publish(kind)
         self._files = []
+        self._names = [self._as_last(name, kind) for name in self._names]
+        self._ended = {}
+
+    def _as_last(self, name: str, kind: pa.DataType) -> str:
+        """A part file with the columns *kind*: that one, or where it was ended with others, a new one of the same rows.
+
+        The old one stays where it is: a state that was written down may name it.
+        """
+        before, staged = self._ended.get(name), self._writing.staged
+        if before is None or (before == kind and staged == self._writing):
+            return name
+        again = f"{secrets.token_hex(8)}{self._suffixes[0]}"
+        file = FileInWork(os.path.join(self._folder.arrivals, again), self._writing)
+        try:
+            with staged.reading.opened(os.path.join(self._folder.arrivals, name)) as old:
+                for i in range(len(old.groups)):
+                    file.write([pa.Table.from_batches(old.batches(i), old.schema)], kind)
+            file.publish(kind)
+        except BaseException:
+            file.discard()
+            raise
+        return again
+
+
+def ended_parts(state: Mapping[str, Any]) -> dict[str, pa.DataType] | None:
+    """The part files, with their columns, that a checkpoint of a folder told of; None for a final one.
+
+    Raises:
+        KeyError: The state is damaged.
+        ValueError: So it is.
+    """
+    if state["final"]:
+        return None
+    kinds = dict(enumerate(map(kind_of, state["kinds"])))
+    return {part[0]: kinds[i] for part, i in zip(state["parts"], state["kind_of"], strict=True)}
 
 
 def ended(name: str) -> SinkError:

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from pipe_arrow.column_types import Conflict, adapted, leaves, rounded, type_of, unified
 from pipe_arrow.group_cutter import GroupCutter
-from pipe_arrow.output import FileOutput, FolderOutput, Output, columns_there
+from pipe_arrow.kind_text import kind_of, text_of
+from pipe_arrow.output import FileOutput, FolderOutput, Output, columns_there, ended_parts
 from pipe_arrow.plain_values import DIALECTS, MOST_FIELDS
 from pipe_arrow.python_values import values
 from pipe_arrow.silent_file import SilentFile
@@ -128,27 +129,31 @@ class TableSink:
     def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
         """Bring the files to their end, and let them stay where they are hidden. The state for `resume`.
 
+        In a folder the part file that is being written ends here. Where a later record needs other columns, those that
+        have ended are written once more at the end.
+
         Raises:
-            SinkError: It is not the end: a file of columns says at its end what is in it.
+            SinkError: It is one file, and not the end.
         """
-        if not final:
-            text = f"{self.name!r} has no checkpoint before its end: a file of columns says at its end what is in it."
-            raise SinkError(text, sink=self.name)
         output = self._began()
         with self._errors():
-            self._flush(output)
-            state = output.checkpoint(self._columns())
+            if final or isinstance(output, FolderOutput):
+                self._flush(output)
+            state = output.checkpoint(self._columns(), final)
             self._kept = True
-            return {"output": state, "final": True}
+            told = {"columns": text_of(self._kind), "count": self._count, "given": self._given == self._kind}
+            return {"output": state, "final": final, **told}
 
     def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
-        """Go on at the end, for `commit`.
+        """Go on at *state*, which `checkpoint` gave. What was written behind it is removed.
 
         Raises:
             TargetExistsError: For ``error`` and ``ignore``: something else came to the target meanwhile.
             SinkError: What was written is gone, or the run that wrote it goes on.
         """
         with writing_errors(self.name), known_states(self.name):
+            self._kind, self._count = kind_of(state["columns"]), int(state["count"])
+            self._given = self._kind if state["given"] else None
             self._output = self._resumed({**state["output"], "final": state["final"]}, mode)
             self._kept = True
             if self._output is not None and mode in ("error", "ignore") and self.exists():
@@ -157,9 +162,9 @@ class TableSink:
 
     def _resumed(self, state: Mapping[str, Any], mode: Mode) -> Output | None:
         if "folder" in state:
-            place = self._place()
+            place, ended = self._place(), ended_parts(state)
             folder = resumed_folder(place, self._suffixes[0], self._suffixes, state)
-            return None if folder is None else FolderOutput(place, self._writing, self._suffixes, mode, folder)
+            return None if folder is None else FolderOutput(place, self._writing, self._suffixes, mode, folder, ended)
         staged = StagedFile.resumed(self._path, state, readable=True)
         return None if staged is None else FileOutput(self._path, self._writing, SilentFile(self._path, staged))
 
