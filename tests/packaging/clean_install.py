@@ -138,6 +138,15 @@ def check_command_line(clean: Clean) -> None:
     check(not list(clean.home.iterdir()), "the command line left something behind in an empty folder")
 
 
+def check_project(clean: Clean) -> None:
+    """Makes a project and runs it, with what was installed and nothing else."""
+    clean.pipe("init", "shop")
+    clean.pipe("check", "--project", "shop")
+    result = json.loads(clean.pipe("run", "daily", "--project", "shop", "--json"))
+    check(result["status"] == "completed", f"the project of `pipe init` ends with {result['status']}")
+    shutil.rmtree(clean.home / "shop")
+
+
 def check_readme(clean: Clean) -> None:
     """Runs the first example of core/README.md as somebody would who pasted it into a file."""
     match = re.search(r"```python\n(.*?)```", (ROOT / "core" / "README.md").read_text("utf-8"), re.DOTALL)
@@ -191,6 +200,8 @@ def main() -> None:
     clean.python("-m", "pip", "check")
     say("command line in an empty folder")
     check_command_line(clean)
+    say("a project of `pipe init`")
+    check_project(clean)
     say("example of core/README.md")
     check_readme(clean)
     say("a plugin is listed as soon as it is installed, and gone as soon as it is removed")

@@ -12,11 +12,11 @@ from pipe_core.kernel.errors import PipeError
 
 _NAME: Final = "PROJECT_NAME"
 _SHARED: Final = {".gitignore": "gitignore.txt", "README.md": "README.md", "data/orders.csv": "orders.csv"}
-_PLAIN: Final = {"pipe.yaml": "pipe.yaml", "steps.py": "steps.py.txt", "test_steps.py": "test_steps.py.txt"}
+_PLAIN: Final = {"pipe.yaml": "pipe.yaml", "steps.py": "steps.py.txt", "test_steps.py": "checks.py.txt"}
 _DATED: Final = {
     "pipe.yaml": "pipe-dated.yaml",
     "steps.py": "steps-dated.py.txt",
-    "test_steps.py": "test_steps-dated.py.txt",
+    "test_steps.py": "checks-dated.py.txt",
 }
 
 
