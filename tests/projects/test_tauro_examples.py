@@ -312,7 +312,7 @@ def test_a_node_starts_when_its_own_dependencies_are_done(tmp_path: Path) -> Non
     }
     whole = {"nodes": nodes, "pipelines": {"main": list(nodes)}}
     with Runner(Project.load(whole, folder=tmp_path), "threads", 2) as executor:
-        assert executor.execute_nodes_parallel(list(nodes), None, None, START, END, {})["slow"] is True
+        assert executor.execute_nodes_parallel(list(nodes), None, None, "2025-01-01", "2025-01-31", {})["slow"] is True
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "delta", "json", "csv", "orc", "jsonl", "feather", "avro"])
