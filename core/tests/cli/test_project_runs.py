@@ -43,6 +43,11 @@ def daily(*, start_date, end_date):
         raise ValueError(f"{start_date} is bad")
     with open("days", "a") as file:
         file.write(f"{start_date}..{end_date}\\n")
+
+from pydantic import BaseModel, Field
+
+class Small(BaseModel):
+    n: int = Field(lt=2)
 """
 FILE = """
 project: {name: numbers}
@@ -98,6 +103,15 @@ def test_the_result_as_data_is_alone_on_standard_output(pipe: Pipe, numbers: Pat
     told = data(result)
     assert (told["pipeline"], told["status"], told["start_date"]) == ("all", "completed", None)
     assert list(told["nodes"]) == ["second", "third"]
+
+
+def test_what_a_contract_discards_is_told(pipe: Pipe, numbers: Path) -> None:
+    contract = '{"outputs": {"one": {"schema": "steps.Small", "policy": "discard_row"}}}'
+
+    result = pipe("run", "all", "--set", f"nodes.first.contracts={contract}")
+
+    assert result.exit_code == exits.OK, result.stderr
+    assert "node 'first', by its contract for the output 'one': 1 of 2 records were discarded" in result.stdout
 
 
 def test_nodes_are_chosen_by_where_they_are(pipe: Pipe, numbers: Path) -> None:

@@ -149,3 +149,36 @@ def test_a_backfill_that_is_stopped_goes_on_when_it_is_repeated(
         ("completed", False),
         ("completed", False),
     ]
+
+
+STREAM = """
+catalog:
+  log: log.jsonl
+  seen: {path: seen.jsonl, mode: append}
+nodes:
+  copy: {function: streams.copy, input: log, output: seen, streaming: {trigger: 0.05}}
+pipelines:
+  live: {nodes: [copy], type: streaming}
+"""
+
+
+def test_a_stream_that_is_stopped_goes_on_with_what_is_new(folder: Path) -> None:
+    (folder / "pipe.yaml").write_text(STREAM)
+    (folder / "streams.py").write_text("def copy(rows):\n    return rows\n")
+    log, seen, words = folder / "log.jsonl", folder / "seen.jsonl", ["run", "live"]
+    for number, signal_number in enumerate((signal.SIGINT, signal.SIGTERM), 1):
+        with log.open("a") as file:
+            file.write(f'{{"n":{number}}}\n')
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipe_core.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        wait(lambda: seen.exists() and seen.read_text() == log.read_text(), process)
+
+        process.send_signal(signal_number)
+        _, errors = process.communicate(timeout=20)
+
+        assert process.returncode == 128 + signal_number
+        assert errors.splitlines()[0] == "copy: started, in micro-batches"
+        words = errors.splitlines()[-1].rpartition("with: pipe ")[2].split()
+    assert words[0] == "resume"
+    assert [json.loads(line)["n"] for line in seen.read_text().splitlines()] == [1, 2]

@@ -40,7 +40,7 @@ def callbacks_for(runner: Runner, *, progress: bool, verbose: int) -> list[Any]:
 
 
 class NodeLines(PipelineCallback):
-    """Writes a line when a node has ended.
+    """Writes a line when a node has ended; of a stream, when it begins.
 
     Args:
         runner: Whose state says how.
@@ -50,17 +50,21 @@ class NodeLines(PipelineCallback):
     def __init__(self, runner: Runner, *, starts: bool) -> None:
         self._runner = runner
         self._starts = starts
+        self._streams: set[str] = set()
 
     def on_node_start(self, node_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
         """A node begins, or another attempt of it."""
-        if self._starts:
-            attempt = self._node(node_id).attempt
+        node = self._node(node_id)
+        if node.node_type == "streaming":
+            self._stream_begins(node_id)
+        elif self._starts:
+            attempt = node.attempt
             _write(f"{node_id}: started" + (f", attempt {attempt}" if attempt > 1 else ""))
 
     def on_node_end(self, node_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None:
         """It has ended, well if there are outputs."""
-        if outputs:
-            node = self._node(node_id)
+        node = self._node(node_id)
+        if outputs and node.node_type == "batch":
             stored = f", stored {', '.join(node.output_path)}" if node.output_path else ""
             _write(f"{node_id}: completed in {_time(node)}{stored}")
 
@@ -70,6 +74,13 @@ class NodeLines(PipelineCallback):
         if isinstance(error, Exception) and node.word in ("failed", "retrying"):
             again = "; it is tried again" if node.word == "retrying" else ""
             _write(f"{node_id}: failed after {_time(node)}: {type(error).__name__}: {one_line(error)}{again}")
+
+    def _stream_begins(self, name: str) -> None:
+        """Tell of its first micro-batch in this run."""
+        key = f"{self._runner.run_id} {name}"
+        if key not in self._streams:
+            self._streams.add(key)
+            _write(f"{name}: started, in micro-batches")
 
     def _node(self, name: str) -> NodeState:
         state = self._runner.state

@@ -214,7 +214,10 @@ def summary(result: RunResult) -> str:
         (name, "done before" if node.restored else node.status, node.attempts, _seconds(node), ", ".join(node.outputs))
         for name, node in result.nodes.items()
     ]
-    return f"{head}\n{table(rows, ('node', 'status', 'attempts', 'seconds', 'stored'), indent='  ')}"
+    lines = [head, table(rows, ("node", "status", "attempts", "seconds", "stored"), indent="  ")]
+    for name, node in result.nodes.items():
+        lines += [f"node '{name}', by its contract for the {note}" for note in node.contracts]
+    return "\n".join(lines)
 
 
 def _seconds(node: Any) -> str:
