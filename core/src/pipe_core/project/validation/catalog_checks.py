@@ -60,7 +60,7 @@ def _check_format(dataset: DatasetConfig, findings: Findings, *key: str | int) -
     except PipeError as error:
         if dataset.format is None and dataset.path.lower().endswith((".pkl", ".pickle")):
             return
-        findings.error(str(error).removesuffix("."), *key, "format" if dataset.format else "path")
+        findings.error(str(error), *key, "format" if dataset.format else "path")
 
 
 def check_schema(schema: object, findings: Findings, *key: str | int) -> None:
@@ -70,4 +70,4 @@ def check_schema(schema: object, findings: Findings, *key: str | int) -> None:
     try:
         shape_of(schema)
     except PipeError as error:
-        findings.error(str(error).removesuffix("."), *key)
+        findings.error(str(error), *key)

@@ -89,7 +89,7 @@ class PipelineChecks:
         usual = next((one for one in (self.executor, pipeline.executor, self.project.settings.executor) if one), None)
         place = self._places.of(selected_executor(config.executor or usual))
         if isinstance(place, PipeError):
-            self.findings.error(str(place).removesuffix("."), *self._where_from(name, config, pipeline))
+            self.findings.error(str(place), *self._where_from(name, config, pipeline))
             return
         for key, text in unkept(name, config, place).items():
             own = getattr(self.project.nodes[name], key)

@@ -89,7 +89,7 @@ class Findings:
 
     def _add(self, severity: Severity, text: str, key: tuple[str | int, ...]) -> None:
         place = self.project.place(*key)
-        self._found[ValidationProblem(severity, text, place, ".".join(map(str, key)))] = None
+        self._found[ValidationProblem(severity, text.removesuffix("."), place, ".".join(map(str, key)))] = None
 
     def report(self) -> ValidationReport:
         """The report."""
