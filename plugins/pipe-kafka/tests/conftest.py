@@ -26,10 +26,15 @@ class Cluster:
 
     def __init__(self) -> None:
         settings = {"bootstrap.servers": "none:1", "test.mock.num.brokers": 3}
-        self._brokers = Producer(settings, logger=_quiet)
+        self._brokers: Producer | None = Producer(settings, logger=_quiet)
         found = self._brokers.list_topics(timeout=SECONDS).brokers.values()
         self.servers = ",".join(f"{one.host}:{one.port}" for one in found)
         self._producer = Producer({"bootstrap.servers": self.servers}, logger=_quiet)
+        self._asks = Consumer({"bootstrap.servers": self.servers, "group.id": "tests"}, logger=_quiet)
+
+    def end(self) -> None:
+        """The brokers are gone."""
+        self._brokers = None
 
     def make(self, topic: str) -> None:
         """Make a topic."""
@@ -41,6 +46,11 @@ class Cluster:
         for value in values:
             self._producer.produce(topic, value, partition=partition, **said)
         assert self._producer.flush(SECONDS) == 0
+
+    def count(self, topic: str) -> int:
+        """How many messages there are."""
+        places = [TopicPartition(topic, one) for one in range(PARTITIONS)]
+        return sum(self._asks.get_watermark_offsets(one, timeout=SECONDS)[1] for one in places)
 
     def messages(self, topic: str) -> list[Any]:
         """All messages, by partition and offset."""
@@ -86,6 +96,12 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """A cluster."""
+    return Cluster()
+
+
+@pytest.fixture
+def own_cluster() -> Cluster:
+    """A cluster that no other test uses."""
     return Cluster()
 
 

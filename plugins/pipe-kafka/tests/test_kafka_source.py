@@ -179,6 +179,14 @@ def test_a_server_that_is_not_there_is_named_within_the_limit() -> None:
         pass
 
 
+def test_a_server_that_goes_away_while_it_is_read(own_cluster: Any, topic: str) -> None:
+    own_cluster.send(topic, [b"{}"] * 3)
+    with opened(f"kafka://{own_cluster.servers}/{topic}", timeout=1) as source:
+        own_cluster.end()
+        with pytest.raises(SourceError, match=r"partition 0 from offset 0.*option timeout"):
+            list(source.chunks(lambda: 1))
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [

@@ -13,12 +13,15 @@ from pipe_kafka.options import KafkaOptions
 from pipe_kafka.place import Place
 
 logger: Final = logging.getLogger("pipe_kafka")
+_CLIENT_LOGGER: Final = logging.getLogger("pipe_kafka.client")
+_CLIENT_LOGGER.addHandler(logging.NullHandler())  # who wants to hear each lost connection gives it a handler
 READING_KILOBYTES: Final = 16 * 1024
 """What a consumer holds of messages that nobody has taken yet."""
 WRITING_KILOBYTES: Final = 32 * 1024
 """What a producer holds of messages that no broker has confirmed yet."""
 LEAST_TRANSACTION: Final = 60_000
-_HEARD: Final = 4
+_HEARD: Final = 2
+"""So many of the last things that a client said went wrong are told."""
 _HINTS: Final = {
     KafkaError._TRANSPORT: "Is the server right, does it run, and does 'security.protocol' in config fit it?",
     KafkaError._TIMED_OUT: "Is the server right, does it run, and does 'security.protocol' in config fit it?",
@@ -51,14 +54,13 @@ class Listener:
         if text not in self._heard:
             self._heard.append(text)
 
-    def reason(self, error: KafkaError | KafkaException) -> str:
-        """What went wrong, what was heard before, and what to do, in a sentence or two, without a final full stop."""
+    def reason(self, error: KafkaError | KafkaException, then: str = "") -> str:
+        """What went wrong, what was heard before, what became of it, and what to do."""
         found: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
         said = self.hidden(found.str()).rstrip(".")
         known = [one.rstrip(".") for one in self._heard if one.rstrip(".") not in said]
         more = f" ({'; '.join(known)})" if known else ""
-        hint = _HINTS.get(found.code(), "")
-        return f"{said}{more}, at {self._servers}. {hint}".rstrip(" .")
+        return f"{said}{more}, at {self._servers}. {then}{_HINTS.get(found.code(), '')}".rstrip()
 
     def hidden(self, text: str) -> str:
         """*text* without secrets, in one line."""
@@ -71,6 +73,8 @@ def consumer(place: Place, options: KafkaOptions, listener: Listener) -> Consume
     """A consumer that commits nothing by itself. Raises `OptionsError` for a setting that does not exist."""
     settings = {
         "queued.max.messages.kbytes": READING_KILOBYTES,
+        # Nothing is read beyond an end that is known: no broker needs to hold back an answer until more has come.
+        "fetch.wait.max.ms": 20,
         **options.config,
         # A consumer must have a group; it is used only where offsets are committed.
         "group.id": options.group or "pipe-kafka",
@@ -81,7 +85,7 @@ def consumer(place: Place, options: KafkaOptions, listener: Listener) -> Consume
         "allow.auto.create.topics": False,
     }
     try:
-        return Consumer(_settings(place, settings, listener), logger=logger)
+        return Consumer(_settings(place, settings, listener), logger=_CLIENT_LOGGER)
     except KafkaException as error:
         raise _settings_error(error, listener) from None
 
@@ -100,7 +104,7 @@ def producer(place: Place, options: KafkaOptions, listener: Listener) -> Produce
         settings.setdefault("transaction.timeout.ms", max(LEAST_TRANSACTION, options.milliseconds))
         settings["transactional.id"] = options.transactional_id
     try:
-        return Producer(_settings(place, settings, listener), logger=logger)
+        return Producer(_settings(place, settings, listener), logger=_CLIENT_LOGGER)
     except KafkaException as error:
         raise _settings_error(error, listener) from None
 

@@ -158,17 +158,18 @@ class Sender:
             yield
         except KafkaException as error:
             self._producer.poll(0)  # what led to it is told there
-            raise self._refused(f"{self._listener.reason(error)}{self._became()}") from None
+            raise self._refused(self._listener.reason(error, self._became())) from None
 
     def _became(self) -> str:
         if not self._sent:
             return ""
         if self._transactional:
-            return ". What was written since the last commit is not shown to consumers that read what is committed"
-        return f". {self._confirmed:,} of {self._sent:,} messages are there, and some others may be"
+            return "What was written since the last commit is not shown to consumers that read what is committed. "
+        return f"{self._confirmed:,} of {self._sent:,} messages are there, and some others may be. "
 
     def _refused(self, reason: str) -> SinkError:
-        return SinkError(f"{self._place.name} cannot be written: {reason}.", sink=self._place.name)
+        end = "" if reason.endswith((".", "?")) else "."
+        return SinkError(f"{self._place.name} cannot be written: {reason}{end}", sink=self._place.name)
 
     def close(self) -> None:
         """End a transaction that is open, and forget what is not confirmed."""

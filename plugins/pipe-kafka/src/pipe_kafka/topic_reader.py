@@ -139,7 +139,8 @@ class TopicReader:
 
     def refused(self, reason: str) -> SourceError:
         """The topic cannot be read."""
-        return SourceError(f"{self._place.name} cannot be read: {reason}.", source=self._place.name)
+        end = "" if reason.endswith((".", "?")) else "."
+        return SourceError(f"{self._place.name} cannot be read: {reason}{end}", source=self._place.name)
 
     def gone(self, partition: int, begin: int, bounds: Bounds) -> SourceError:
         """The messages from *begin* on are not there."""
@@ -194,5 +195,5 @@ class TopicReader:
 
     def _silent(self, partition: int, at: int) -> SourceError:
         self._opened.poll(0)
-        error = KafkaError(KafkaError._TIMED_OUT, f"nothing came of partition {partition} from offset {at:,} on")
-        return self.error(error, f"within {self._timeout:g} s (option timeout) ")
+        said = f"nothing came of partition {partition} from offset {at:,} on for {self._timeout:g} s (option timeout)"
+        return self.error(KafkaError(KafkaError._TIMED_OUT, said))
