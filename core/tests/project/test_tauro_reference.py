@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +174,22 @@ def test_a_session_is_configured_for_nodes_of_machine_learning(tmp_path: Path) -
     executor = Runner(made(tmp_path, nodes), session=session)
     assert executor.execute_single_node("train", START, END, {"hyperparams": {"rate": 0.1}})["train"] is session
     assert said == {"pipe.ml.depth": "6", "pipe.ml.rate": "0.1"}
+
+
+def test_what_belongs_to_the_process_is_left_alone(tmp_path: Path) -> None:
+    """Handlers of logs, standard output, the working folder and the path of modules."""
+
+    def around() -> tuple[Any, ...]:
+        loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+        handlers = {logger.name: list(logger.handlers) for logger in loggers if logger.handlers}
+        return handlers, logging.root.level, sys.stdout, sys.stderr, os.getcwd(), list(sys.path)
+
+    before = around()
+    during: list[tuple[Any, ...]] = []
+    nodes = {"look": {"function": lambda: during.append(around())}}
+    Runner(made(tmp_path, nodes)).run("main")
+    assert during == [before]
+    assert around() == before
 
 
 # --- dependencies, validation ---
