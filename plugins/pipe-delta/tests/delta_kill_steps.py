@@ -18,6 +18,7 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic_core import to_json, to_jsonable_python
 
 from pipe_core import get_format
@@ -128,7 +129,10 @@ class Case:
 
     def look(self) -> None:
         """Write down what is in the table."""
-        found = deltalake.DeltaTable(self.folder / "t.delta").to_pyarrow_table().column("id").to_pylist()
+        files = deltalake.DeltaTable(self.folder / "t.delta").file_uris()
+        found = [
+            row for file in files for row in pq.ParquetFile(file).read(["id"], use_threads=False)["id"].to_pylist()
+        ]
         hidden = [name for name in os.listdir(self.folder) if name.startswith(".")]
         self.out.write_text(json.dumps([sorted(found), hidden]))
 

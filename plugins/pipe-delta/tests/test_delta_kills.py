@@ -13,9 +13,7 @@ STEPS = Path(__file__).with_name("delta_kill_steps.py")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked there")
-@pytest.mark.parametrize(
-    ("kind", "since"), [("append", "nothing"), ("new", "final"), ("overwrite", "final"), ("window", "final")]
-)
+@pytest.mark.parametrize(("kind", "since"), [("append", "nothing"), ("new", "final"), ("window", "final")])
 def test_a_killed_writer_is_gone_on_with_from_every_step(tmp_path: Path, kind: str, since: str) -> None:
     command = [sys.executable, str(STEPS), str(tmp_path), kind, since]
     done = subprocess.run(command, capture_output=True, text=True, timeout=55)

@@ -318,7 +318,7 @@ def test_a_commit_of_which_nobody_heard_is_found(tmp_path: Path, monkeypatch: py
 
     def silent(*args: Any, **kwargs: Any) -> None:
         real(*args, **kwargs)
-        raise transaction.DeltaError("the connection broke")
+        raise OSError("the connection broke")
 
     monkeypatch.setattr(DeltaTable, "create_write_transaction", silent)
     commit(sink, [{"id": 2}])
@@ -337,6 +337,20 @@ def test_with_append_each_commit_is_an_entry(tmp_path: Path) -> None:
     sink.close()
     assert DeltaTable(tmp_path / "t").version() == 2
     assert os.listdir(tmp_path) == ["t"]
+
+
+def test_transactions_grow_old_where_the_table_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    write_deltalake(
+        path, pa.table({"id": [0]}), configuration={"delta.setTransactionRetentionDuration": "interval 30 days"}
+    )
+    sink = opened(path, "append")
+    app = sink.checkpoint()["app"]
+    commit(sink, [{"id": 1}])
+    assert DeltaTable(path).transaction_version(app) == 1
+    for entry in (path / "_delta_log").glob("*1.json"):
+        entry.write_text(entry.read_text().replace('"lastUpdated":', '"lastUpdated":1,"was":'))
+    assert DeltaTable(path).transaction_version(app) is None
 
 
 APPENDING = """

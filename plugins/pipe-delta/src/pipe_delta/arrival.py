@@ -58,9 +58,15 @@ class Arrivals:
                     os.rename(self._at(file.path), place)
             else:
                 self.remove([file.path])
-        if self._place.is_local:
-            with suppress(OSError):  # it was there before, or has something else in it
-                os.rmdir(self._place.target)
+            if self._place.is_local:
+                self._without_empty(os.path.dirname(self._at(file.path)))
+
+    def _without_empty(self, folder: str) -> None:
+        """Remove a folder of the table, and those that it is in, where nothing is in them."""
+        with suppress(OSError):
+            while folder.startswith(self._place.target):
+                os.rmdir(folder)
+                folder = os.path.dirname(folder)
 
     def statistics(self, file: DataFile) -> str:
         """What the log says of a file."""

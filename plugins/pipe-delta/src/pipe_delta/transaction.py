@@ -6,6 +6,7 @@ goes on behind a kill looks whether the table has it, and two that commit the sa
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from pipe_core.kernel.contracts import Mode
@@ -27,6 +28,8 @@ from pipe_delta.options import Window
 from pipe_delta.place import Place, reason_of
 from pipe_delta.replacing import replaced
 from pipe_delta.table_files import check_writable, schema_of
+
+logger: Final = logging.getLogger("pipe_delta")
 
 _TRIES: Final = 50
 _LONGEST: Final = 0.5
@@ -88,9 +91,11 @@ def commit(place: Place, plan: Plan, arrivals: Arrivals) -> None:
             return
         except PipeError:
             raise
-        except (CommitFailedError, DeltaError) as error:
-            last = error  # somebody else was faster, or what happened is not known: look again
-            if not _may_pass(error) and not is_done(found_table(place), plan.app, plan.version):
+        except Exception as error:  # somebody else was faster, or nobody heard of what happened: look again
+            last = error
+            if not _may_pass(error):
+                if _came_through(place, plan):
+                    return
                 raise
         time.sleep(random.random() * min(_LONGEST, 0.01 * 2**number))
     raise SinkError(
@@ -102,6 +107,15 @@ def commit(place: Place, plan: Plan, arrivals: Arrivals) -> None:
 
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, CommitFailedError) or "already exists" in str(error)
+
+
+def _came_through(place: Place, plan: Plan) -> bool:
+    """Whether the table has the transaction. False where that cannot be found out."""
+    try:
+        return is_done(found_table(place), plan.app, plan.version)
+    except Exception as error:  # the store does not answer, as is told of already
+        logger.warning("Whether a commit came to the Delta table %r is not known: %s", place.name, reason_of(error))
+        return False
 
 
 def _commit_to(place: Place, plan: Plan, arrivals: Arrivals, table: DeltaTable | None) -> None:
@@ -161,8 +175,11 @@ def check_fits(place: Place, table: DeltaTable, plan: Plan) -> None:
             check_moments(place.name, table, pa.schema([field]))
         elif there.field(field.name).type != field.type:
             kind = there.field(field.name).type
-            text = f"The column {field.name!r} of the Delta table {place.name!r} is {kind}, and not {field.type}."
-            raise SinkError(text, sink=place.name)
+            raise SinkError(
+                f"The column {field.name!r} of the Delta table {place.name!r} is {kind}, and not {field.type}. Where "
+                f"the table is new, the first records had no such value: name the type with the option types.",
+                sink=place.name,
+            )
 
 
 # --- kinds of commits ---
@@ -233,8 +250,9 @@ def _write(
 
 
 def _properties(plan: Plan, retries: int | None) -> CommitProperties:
-    """What the entry of the log says. Without *retries* it comes right behind the version that was looked at."""
-    return CommitProperties(max_commit_retries=retries, app_transactions=[Transaction(plan.app, plan.version)])
+    """What the entry of the log says. With 0 *retries* it comes right behind the version that was looked at, or not."""
+    transaction = Transaction(plan.app, plan.version, int(time.time() * 1000))
+    return CommitProperties(max_commit_retries=retries, app_transactions=[transaction])
 
 
 def _additions(plan: Plan, arrivals: Arrivals, table: DeltaTable | None) -> Iterator[AddAction]:
