@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,41 @@ def test_a_failure_is_told_with_its_cause_its_line_and_the_next_step(pipe: Pipe,
     assert "Traceback (most recent call last)" in pipe("run", "all", "--traceback").stderr
 
 
+@pytest.mark.skipif(find_spec("pipe_loky") is None, reason="pipe-loky is not installed")
+def test_a_failure_in_another_process_reads_the_same(pipe: Pipe, numbers: Path) -> None:
+    (numbers / "bad").touch()
+    here = pipe("run", "all", "-x", "sync", "--no-progress").stderr
+    there = pipe("run", "all", "-x", "loky", "--no-progress").stderr
+
+    assert len(here.splitlines()) == 5
+    assert here.partition("Correct")[0] == there.partition("Correct")[0]
+
+
+def test_names_of_nodes_are_no_secrets_and_their_parameters_are(pipe: Pipe, numbers: Path) -> None:
+    (numbers / "pipe.yaml").write_text("nodes: {authenticate: steps.first}\npipelines: {daily: [authenticate]}\n")
+
+    ran = data(pipe("run", "daily", "--json", "--hyperparams", "api_key=abc"))
+    shown = data(pipe("runs", ran["run"], "--json"))
+
+    assert ran["nodes"]["authenticate"]["status"] == shown["nodes"]["authenticate"]["status"] == "completed"
+    assert shown["hyperparams"] == {"api_key": "***"}
+
+
+def test_runs_that_an_environment_keeps_elsewhere_are_found_there(pipe: Pipe, numbers: Path) -> None:
+    with (numbers / "pipe.yaml").open("a") as file:
+        file.write("  far: {project: {runs: far/runs}}\n")
+    (numbers / "bad").touch()
+    failed = pipe("run", "all", "--env", "far", "--no-progress")
+    (numbers / "bad").unlink()
+
+    words = failed.stderr.splitlines()[-1].rpartition("pipe ")[2].split()
+
+    assert data(pipe("runs", "--json")) == []
+    assert [row["status"] for row in data(pipe("runs", "--json", "--env", "far"))] == ["failed"]
+    assert pipe(*words).exit_code == exits.OK
+    assert pipe("resume", "--env", "test").exit_code == exits.USAGE
+
+
 def test_a_failure_as_data(pipe: Pipe, numbers: Path) -> None:
     (numbers / "bad").touch()
 
@@ -221,7 +257,7 @@ def test_a_run_goes_on_where_it_stopped_in_the_environment_that_it_had(pipe: Pip
     failed = pipe("run", "all", "--env", "test", "--project", ".", "--set", "nodes.third.description=why not")
     (run,) = data(pipe("runs", "--json"))
     assert failed.stderr.rstrip().endswith(
-        f"pipe resume {run['run']} --project . --set 'nodes.third.description=why not'"
+        f"pipe resume {run['run']} --project . --env test --set 'nodes.third.description=why not'"
     )
     (numbers / "bad").unlink()
 

@@ -10,8 +10,9 @@ import click
 from pipe_core.cli import exits
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.output import public, redact, table, write_json
+from pipe_core.cli.project_failures import RunFailed, failed
 from pipe_core.cli.project_options import Where, project_switches, typed
-from pipe_core.cli.project_running import How, RunFailed, Said, choice_switches, failed, runner_of, running_switches
+from pipe_core.cli.project_running import How, Said, choice_switches, runner_of, running_switches
 from pipe_core.looks.wording import one_line, several
 
 if TYPE_CHECKING:

@@ -58,8 +58,9 @@ class Where:
     allow_outside: bool = False
 
     def words(self) -> str:
-        """What has to be typed to mean the same project again, its environment aside: a run knows that."""
+        """What has to be typed to mean the same project again."""
         words = ["--project", self.place] if self.place is not None else []
+        words += ["--env", self.env] if self.env is not None else []
         for one in self.settings:
             words += ["--set", one]
         words += ["--allow-outside"] if self.allow_outside else []
@@ -97,13 +98,10 @@ def _without_place(error: Exception) -> str:
     return str(error).removeprefix(f"{getattr(error, 'path', '')}: ")
 
 
-def project_switches(
-    *, env: bool = True, settings: bool = True, traceback: bool = True
-) -> Callable[[Command], Command]:
+def project_switches(*, settings: bool = True, traceback: bool = True) -> Callable[[Command], Command]:
     """The switches that say which project it is; the command is given them as ``where``.
 
     Args:
-        env: Whether the environment can be said.
         settings: Whether what is otherwise can be said.
         traceback: Whether a traceback can be asked for; False where another decorator adds that.
     """
@@ -116,8 +114,7 @@ def project_switches(
 
         wrapped: Any = _OUTSIDE(_TRACEBACK(call) if traceback else call)
         wrapped = _SET(wrapped) if settings else wrapped
-        wrapped = _ENV(wrapped) if env else wrapped
-        found: Command = _PROJECT(wrapped)
+        found: Command = _PROJECT(_ENV(wrapped))
         return found
 
     return decorate

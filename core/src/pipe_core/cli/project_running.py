@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +12,12 @@ import click
 from pipe_core.cli import exits
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.output import public, redact, table, write_json
+from pipe_core.cli.project_failures import RunFailed, failed
 from pipe_core.cli.project_options import Where, hyperparams_of
 from pipe_core.cli.running import warnings_shown
-from pipe_core.looks.wording import duration, one_line
+from pipe_core.looks.wording import duration
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pipe_core.project.errors import RunFailedError
     from pipe_core.project.project import Project
     from pipe_core.project.run_result import RunResult
     from pipe_core.project.runner import Runner
@@ -57,12 +54,6 @@ def _with(switches: Any, command: Command) -> Command:
     for switch in reversed(switches):
         command = switch(command)
     return command
-
-
-class RunFailed(click.ClickException):
-    """A run has failed. Its message tells which nodes, why, and how to go on."""
-
-    exit_code = exits.RUN_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +188,17 @@ class How:
     def show(self, result: RunResult) -> None:
         """Show how it ended."""
         if self.as_json:
-            write_json(public(result.to_dict()))
+            write_json(public_run(result.to_dict()))
         else:
             click.echo(redact(summary(result)))
 
 
 # --- what is shown ---
+
+
+def public_run(facts: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a run without secrets. Nodes are called as people like, also `authenticate`."""
+    return {**public({**facts, "nodes": {}}), "nodes": {name: public(node) for name, node in facts["nodes"].items()}}
 
 
 def summary(result: RunResult) -> str:
@@ -222,51 +218,6 @@ def summary(result: RunResult) -> str:
 
 def _seconds(node: Any) -> str:
     return "" if node.duration is None else f"{node.duration:.3f}"
-
-
-def failed(error: RunFailedError, folder: Path, where: Where) -> RunFailed:
-    """What to say of a run that has failed: each node with what it raised and where, and how to go on."""
-    result = error.result
-    lines = []
-    for name in result.failed:
-        found = result.nodes[name].error
-        lines.append(f"Node '{name}' has failed: {_told(found)}")
-        if isinstance(found, BaseException):
-            lines += [f"  caused by {_told(one)}" for one in _causes(found)]
-            lines += [f"  at {place}" for place in _place(found, folder)]
-    if not lines:
-        lines.append(str(error).partition(" Correct it and go on")[0])
-    if result.skipped:
-        lines.append(f"Not run because of that: {', '.join(result.skipped)}")
-    if result.run:
-        lines.append(f"Correct it and go on with: pipe resume {result.run}{where.words()}")
-    return RunFailed("\n".join(lines))
-
-
-def _told(error: BaseException | str | None) -> str:
-    if not isinstance(error, BaseException):
-        return str(error)
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """What led to *error*, the nearest first, as far as it says more than that."""
-    for _ in range(5):
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if cause is None:
-            return
-        yield cause
-        error = cause
-
-
-def _place(error: BaseException, folder: Path) -> Iterator[str]:
-    """The last line of the project's own code on the way to *error*."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.startswith(f"{folder}/")]
-    if frames:
-        last = frames[-1]
-        code = f": {one_line(last.line, 100)}" if last.line else ""
-        yield f"{last.filename.removeprefix(f'{folder}/')}, line {last.lineno}, in {last.name}{code}"
 
 
 def check_kind(said: dict[str, Any], kind: str, other: str) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pipe_core.cli.errors import Mistake
-from pipe_core.cli.output import public, redact, table, write_json
+from pipe_core.cli.output import redact, table, write_json
 from pipe_core.cli.project_options import Where, project_switches, typed
-from pipe_core.cli.project_running import How, drive, runner_of, running_switches
+from pipe_core.cli.project_running import How, drive, public_run, runner_of, running_switches
 from pipe_core.looks.wording import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _HEADER: Final = ("run", "pipeline", "status", "started", "ended")
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@project_switches(env=False, settings=False)
+@project_switches(settings=False)
 def runs(run: str | None, where: Where, as_json: bool) -> None:
     """List the runs that were kept, the oldest first; or show RUN, by its id or the beginning of it."""
     from pipe_core.project.history import past_run, past_runs
@@ -42,7 +42,7 @@ def runs(run: str | None, where: Where, as_json: bool) -> None:
             click.echo(table([list(one.values()) for one in found], _HEADER) if found else f"No runs in {folder} yet.")
         return
     with typed():
-        facts = public(_facts(folder, past_run(folder, run)))
+        facts = public_run(_facts(folder, past_run(folder, run)))
     if as_json:
         write_json(facts)
     else:
@@ -132,7 +132,7 @@ def _last(folder: Path) -> PastRun:
 @running_switches
 @click.option("--no-progress", is_flag=True, help="Show no progress on standard error.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@project_switches(env=False)
+@project_switches()
 def resume(
     run: str | None,
     where: Where,
@@ -145,13 +145,14 @@ def resume(
 ) -> int:
     """Go on with RUN, which failed, was stopped or was killed: by its id, or the beginning of it; or with the last one.
 
-    Nodes that were done do not run again. The environment is the one that the run had.
+    Nodes that were done do not run again. The environment is the one that the run had; --env says only where to look,
+    if an environment keeps its runs elsewhere.
     """
     from pipe_core.project.history import past_run
 
     with typed():
         past = _last(runs_of(where)) if run is None else past_run(runs_of(where), run)
-    where = replace(where, env=past.asked.get("env"))
+    where = replace(where, env=where.env or past.asked.get("env"))
     project = where.load()
     with typed(executor=executor), runner_of(project, executor, max_workers) as runner:
         return drive(
