@@ -235,6 +235,22 @@ def test_aliases_keep_their_keys() -> None:
         through(Named, "freeze", [{"No": 1, "number": 1}])
 
 
+class Swapped(BaseModel):
+    a: int = Field(alias="b")
+    b: str = Field(alias="a")
+
+
+class OpenNamed(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    number: int = Field(alias="No")
+
+
+def test_aliases_that_are_names_of_other_fields() -> None:
+    given = {"b": "1", "a": "x"}
+    assert through(Swapped, "freeze", [given]) == [{"b": 1, "a": "x"}]
+    assert through(OpenNamed, "freeze", [{"No": "1", "new": "2"}]) == [{"No": 1, "new": "2"}]
+
+
 def test_a_model_that_allows_more_has_no_new_fields() -> None:
     for policy in POLICIES:
         applied = contract(Open, policy).applied([{"id": "1", "new": 2}])

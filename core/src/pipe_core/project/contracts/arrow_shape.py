@@ -28,7 +28,8 @@ class ArrowShape:
             raise SchemaError(f"A {type(schema).__name__} of Arrow is no schema. Give pyarrow.schema([...]).")
         self._schema = schema
         self.name = "the schema"
-        self.keys: Mapping[str, str] | None = {name: name for name in schema.names}
+        self.keys: Mapping[str, str] = {name: name for name in schema.names}
+        self.is_open = self.renames = False
 
     def is_one(self, record: Any) -> bool:
         """Nothing is: a schema of Arrow has no instances."""

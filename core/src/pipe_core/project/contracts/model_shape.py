@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -55,7 +55,9 @@ class ModelShape:
         self._kind = kind
         self._fields = _fields_of(kind)
         self.name = self._schema.name
-        self.keys: Mapping[str, str] | None = _keys_of(kind, self._fields)
+        self.keys: Mapping[str, str] = _keys_of(kind, self._fields or ())
+        self.is_open = self._fields is None or _allows_more(kind)
+        self.renames = any(key != name for key, name in self.keys.items())
         self._adapters: dict[str, TypeAdapter[Any]] = {}
 
     def is_one(self, record: Any) -> bool:
@@ -77,7 +79,7 @@ class ModelShape:
         found = []
         for one in error.errors(include_url=False, include_context=False):
             first, *inner = one["loc"] or (None,)
-            top = None if self._fields is None or first is None else (self.keys or {}).get(str(first), str(first))
+            top = None if self._fields is None or first is None else self.keys.get(str(first), str(first))
             field = None if top not in (self._fields or ()) else ".".join(map(str, (top, *inner)))
             is_missing = one["type"] == "missing" and not inner
             found.append(Misfit(field, None if is_missing else one["input"], one["msg"]))
@@ -89,11 +91,14 @@ class ModelShape:
             return made
         inner = vars(made) if hasattr(made, "__dict__") else {name: getattr(made, name) for name in self._fields or ()}
         extra = getattr(made, "__pydantic_extra__", None) or {}
-        names = self._fields if self._fields is not None else inner
-        return {**{name: inner[name] for name in names}, **extra}
+        if self._fields is None or len(inner) == len(self._fields):
+            return {**inner, **extra}
+        return {**{name: inner[name] for name in self._fields}, **extra}
 
     def accepts(self, field: str, value: Any) -> Any:
         """*value* as the field alone has it."""
+        if field not in (self._fields or ()):  # of an open schema
+            return value
         return self._adapter(field).validate_python(value)
 
     def default(self, field: str) -> Any:
@@ -137,7 +142,7 @@ class ModelShape:
     @cached_property
     def _has_only_fields(self) -> bool:
         """Whether a record fits where each of its fields does."""
-        if self._fields is None or self.keys is None:
+        if self._fields is None or self.is_open:
             return False
         found = getattr(self._kind, "__pydantic_decorators__", None)
         validators = ("validators", "field_validators", "root_validators", "model_validators")
@@ -233,16 +238,17 @@ def _unwrapped(hint: Any) -> Any:
     return _unwrapped(typing.get_args(hint)[0]) if name in ("Required", "NotRequired", "ReadOnly") else hint
 
 
-def _keys_of(kind: Any, fields: Mapping[str, _Field] | None) -> dict[str, str] | None:
-    """For each key that is read, its field; None where every key is welcome."""
-    if fields is None:
-        return None
-    config = getattr(kind, "model_config", None) or {}
-    if config.get("extra") == "allow" or (getattr(kind, "__pydantic_config__", None) or {}).get("extra") == "allow":
-        return None
+def _allows_more(kind: Any) -> bool:
+    """Whether fields that it does not name belong to it."""
+    configs = (getattr(kind, "model_config", None), getattr(kind, "__pydantic_config__", None))
+    return any((config or {}).get("extra") == "allow" for config in configs)
+
+
+def _keys_of(kind: Any, fields: Iterable[str]) -> dict[str, str]:
+    """For each key that is read, its field."""
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return {name: name for name in fields}
-    found = {}
+    config, found = kind.model_config, {}
     for name, info in kind.model_fields.items():
         aliases = dict(_aliases(info.validation_alias or info.alias, name))
         by_name = config.get("populate_by_name") or config.get("validate_by_name")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from operator import is_
 from typing import Any, Final
 
@@ -13,6 +15,8 @@ from pipe_core.project.contracts.errors import Misfit
 from pipe_core.project.contracts.shape import ABSENT, LACKING, Shape
 from pipe_core.project.contracts.tally import Tally
 
+_SIMPLE: Final = frozenset({str, int, float, bool, type(None), bytes, date, datetime, Decimal})
+"""Types of most values, which hold nothing else."""
 UNKNOWN: Final = "The schema has no such field"
 
 
@@ -52,7 +56,7 @@ class Rows:
         return kept
 
     def _group(self, group: Sequence[Any], tally: Tally, kept: Kept) -> None:
-        given = [one if self.shape.is_one(one) else plain(one) for one in group]
+        given = [one if type(one) is dict or self.shape.is_one(one) else plain(one) for one in group]
         extras = [self._extras(one) for one in given]
         known = [_less(one, extra) if extra else one for one, extra in zip(given, extras, strict=True)]
         made, bad = self.shape.validated(known)
@@ -65,7 +69,9 @@ class Rows:
 
     def _extras(self, record: Any) -> dict[str, Any]:
         keys = self.shape.keys
-        if keys is None or not isinstance(record, Mapping) or record.keys() <= keys.keys():
+        if self.shape.is_open or not (type(record) is dict or isinstance(record, Mapping)):
+            return {}
+        if record.keys() <= keys.keys():
             return {}
         return {key: value for key, value in record.items() if key not in keys}
 
@@ -117,11 +123,14 @@ class Rows:
         if typed or not isinstance(known, Mapping):
             return made if typed or not self.shape.is_one(known) else known
         values = self.shape.values(made)
+        if not self.shape.renames and values.keys() == known.keys():  # most records are like that
+            if all(map(is_, map(values.__getitem__, known), known.values())):
+                return known
+            return {key: one if type(one := values[key]) in _SIMPLE else _kept(one, known[key]) for key in known}
         out = {}
         for key, given in known.items():
             name = self._field(key)
-            value = values.pop(name) if name in values else given
-            out[key] = value if value is given else unmodelled(value)
+            out[key] = _kept(values.pop(name), given) if name in values else given
         if not values and all(map(is_, out.values(), known.values())):
             return known
         return {**out, **{name: unmodelled(value) for name, value in values.items()}}
@@ -143,17 +152,15 @@ class Rows:
         for key in known:
             name = self._field(key)
             out[key] = self._instead(name, values) if name in bad else values.pop(key)
-        names = dict.fromkeys((self.shape.keys or {}).values())
+        names = dict.fromkeys(self.shape.keys.values())
         seen = {self._field(key) for key in known} | values.keys()
         out |= values | {name: self._instead(name, {}) for name in names if name not in seen}
         return {key: value for key, value in out.items() if value is not ABSENT}
 
     def _field(self, key: str) -> str:
-        return key if self.shape.keys is None else self.shape.keys.get(key, key)
+        return self.shape.keys.get(key, key)
 
     def _accepted(self, name: str, value: Any) -> Any:
-        if self.shape.keys is None:  # it knows all fields, and not of all what they must be
-            return value
         made = self.shape.accepts(name, value)
         return value if made is value else unmodelled(made)
 
@@ -163,12 +170,19 @@ class Rows:
         return None if default is LACKING else default
 
 
+def _kept(value: Any, given: Any) -> Any:
+    """The value of a field of a record that stays a dictionary, and that held what was *given*."""
+    return given if value is given else unmodelled(value)
+
+
 def _less(record: Mapping[str, Any], extras: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in extras}
 
 
 def unmodelled(value: Any) -> Any:
     """A value with the models in it as dictionaries."""
+    if type(value) in _SIMPLE:
+        return value
     value = plain(value)
     if isinstance(value, list):
         return [unmodelled(one) for one in value]

@@ -18,11 +18,15 @@ class Shape(Protocol):
 
     Attributes:
         name: What messages call it.
-        keys: For each key that it reads, the field that it is; None where it knows every key.
+        keys: For each key that it reads, the field that it is.
+        is_open: Whether other keys belong to it, too.
+        renames: Whether a field is read by another key than its name.
     """
 
     name: str
-    keys: Mapping[str, str] | None
+    keys: Mapping[str, str]
+    is_open: bool
+    renames: bool
 
     def is_one(self, record: Any) -> bool:
         """Whether *record* is an instance, and so fits."""

@@ -50,7 +50,7 @@ class Tables:
         if found is None:
             return self._by_rows(table, tally)
         tally.records += table.num_rows
-        strange = [] if self.shape.keys is None else [one for one in table.column_names if one not in self.shape.keys]
+        strange = [one for one in table.column_names if one not in self.shape.keys]
         gone = self._strange(table, strange, found, tally)
         dropped = self._misfits(table, found, tally)
         return _made(table, found.columns, gone, dropped)
@@ -59,10 +59,9 @@ class Tables:
 
     def _columns(self, table: Any) -> _Found | None:
         """What each column comes to; None where the records must be looked at."""
-        keys = self.shape.keys
-        if keys is None:
+        keys, found = self.shape.keys, _Found()
+        if self.shape.is_open:
             return None
-        found = _Found()
         for name in dict.fromkeys(keys.values()):
             key = next((one for one in table.column_names if keys.get(one) == name), None)
             default = self.shape.default(name) if key is None else ABSENT
@@ -123,7 +122,7 @@ class Tables:
         first = min(bad)
         tally.discard_values(first, (), bad[first])
         tally.values[name] += len(bad)
-        if self.shape.keys is not None and name in self.shape.keys:
+        if name in self.shape.keys:
             arrow = installed("pyarrow")
             mask = arrow.array([row in bad for row in range(table.num_rows)])
             default = self.shape.default(self.shape.keys[name])
@@ -148,7 +147,7 @@ class Tables:
                     columns[name] = new
             elif (new := as_array(made)) is not None:
                 columns[name] = new
-        keys = left.column_names if self.shape.keys is None or self.policy == "evolve" else self.shape.keys
+        keys = left.column_names if self.shape.is_open or self.policy == "evolve" else self.shape.keys
         return _made(left, columns, [one for one in left.column_names if one not in keys], set())
 
 
