@@ -1,0 +1,147 @@
+"""What a run promises of outputs, step by step: all of a node or none, receipts, epochs, and who settles what."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipe_core.project import step
+from pipe_core.project.catalog.staged import Staged
+from pipe_core.project.errors import ResumeError, RunFailedError, RunSupersededError
+from pipe_core.project.project import Project
+from pipe_core.project.run_folder import RunFolder, next_epoch
+from pipe_core.project.runner import Runner
+
+Make = Callable[..., Runner]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(nodes: Mapping[str, Any], **catalog: Any) -> Runner:
+        whole = {"nodes": dict(nodes), "catalog": catalog, "pipelines": {"main": {"nodes": list(nodes)}}}
+        return Runner(Project.load(whole, folder=tmp_path))
+
+    return made
+
+
+def both() -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+    return [{"n": 1}], [{"n": 2}]
+
+
+def log(folder: Path) -> list[int]:
+    return [json.loads(line)["n"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_of_several_outputs_all_appear_or_none(make: Make, tmp_path: Path) -> None:
+    nodes = {"split": {"function": lambda: ([{"n": 1}], [{"n": object()}]), "output": ["low", "high"]}}
+    with pytest.raises(RunFailedError) as raised:
+        make(nodes, low="low.jsonl", high="high.jsonl").run("main")
+    assert sorted(os.listdir(tmp_path)) == ["runs"]
+    assert not list((raised.value.result.folder or tmp_path).glob("receipts/*"))
+
+
+def test_a_receipt_is_kept_before_anything_is_visible(make: Make, tmp_path: Path, monkeypatch: Any) -> None:
+    seen: list[tuple[list[str], list[str], list[str]]] = []
+    commit = Staged.commit
+
+    def looking(staged: Staged) -> None:
+        run = next(path for path in (tmp_path / "runs").iterdir() if (path / "receipts").is_dir())
+        receipt = json.loads((run / "receipts" / "split.json").read_text())
+        visible = [path.name for path in tmp_path.glob("*.jsonl") if not path.name.startswith(".")]
+        seen.append(([staged.dataset], sorted(receipt["outputs"]), visible))
+        assert receipt["outputs"][staged.dataset] == json.loads(json.dumps(staged.state))
+        commit(staged)
+
+    monkeypatch.setattr(Staged, "commit", looking)
+    make({"split": {"function": both, "output": ["low", "high"]}}, low="low.jsonl", high="high.jsonl").run("main")
+    assert seen == [(["low"], ["high", "low"], []), (["high"], ["high", "low"], ["low.jsonl"])]
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_what_was_staged_when_a_commit_failed_appears_once(
+    retries: int, make: Make, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """By the next attempt, or by whoever resumes the run."""
+    failed: list[str] = []
+    calls: list[int] = []
+    commit = Staged.commit
+
+    def once(staged: Staged) -> None:
+        if staged.dataset == "other" and not failed:
+            failed.append("other")
+            raise OSError("no connection")
+        commit(staged)
+
+    def rows() -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+        calls.append(1)
+        return both()
+
+    monkeypatch.setattr(Staged, "commit", once)
+    (tmp_path / "log.jsonl").write_text('{"n":0}\n')
+    nodes = {
+        "rows": {"function": rows, "output": ["log", "other"], "retries": {"attempts": 1 + retries, "delay": 0.001}}
+    }
+    runner = make(nodes, log={"path": "log.jsonl", "mode": "append"}, other="other.jsonl")
+    if retries:
+        assert runner.run("main").nodes["rows"].attempts == 2
+    else:
+        with pytest.raises(RunFailedError, match="no connection") as raised:
+            runner.run("main")
+        assert not (tmp_path / "other.jsonl").exists()
+        assert runner.resume(raised.value.result.run).nodes["rows"].restored
+        assert len(calls) == 1
+    assert log(tmp_path) == [0, 1]
+    assert (tmp_path / "other.jsonl").read_text() == '{"n":2}\n'
+
+
+def test_a_worker_whose_run_was_taken_up_shows_nothing(make: Make, tmp_path: Path, monkeypatch: Any) -> None:
+    """Also where that happened behind its receipt: who has taken up the run brings it to its end."""
+    write = RunFolder.write_receipt
+
+    def taken_up_meanwhile(folder: RunFolder, node: str, outputs: Mapping[str, Any]) -> None:
+        write(folder, node, outputs)
+        next_epoch(folder.path)
+
+    runner = make({"rows": {"function": lambda: [{"n": 1}], "output": "log"}}, log="log.jsonl")
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "write_receipt", taken_up_meanwhile)
+        with pytest.raises(RunFailedError) as raised:
+            runner.run("main")
+    assert isinstance(raised.value.__cause__, RunSupersededError)
+    assert not (tmp_path / "log.jsonl").exists()
+    assert runner.resume(raised.value.result.run).nodes["rows"].restored
+    assert log(tmp_path) == [1]
+
+
+def test_what_was_staged_and_is_gone_is_told(make: Make, tmp_path: Path, monkeypatch: Any) -> None:
+    def fails(staged: Staged) -> None:
+        raise OSError("no connection")
+
+    runner = make({"rows": {"function": lambda: [{"n": 1}], "output": "log"}}, log="log.jsonl")
+    with monkeypatch.context() as patched:
+        patched.setattr(Staged, "commit", fails)
+        with pytest.raises(RunFailedError) as raised:
+            runner.run("main")
+    staged = [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert len(staged) == 1
+    staged[0].unlink()
+    with pytest.raises(ResumeError, match="'rows' had saved 'log' when its run was killed"):
+        runner.resume(raised.value.result.run)
+
+
+def test_only_what_does_not_come_back_as_it_was_is_kept(make: Make, monkeypatch: Any) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(step, "keep_result", lambda folder, node, result: kept.append(node))
+    nodes: dict[str, Any] = {
+        "lines": {"function": lambda: [{"n": 1}], "output": "lines"},  # JSON gives back what it was given
+        "text": {"function": lambda: [{"n": 1}], "output": "text"},  # of CSV all values are texts
+        "last": {"function": lambda: [{"n": 1}], "output": "last"},  # nobody takes it
+        "use": {"function": lambda *given: len(given), "input": ["lines", "text"]},
+    }
+    make(nodes, lines="lines.jsonl", text="text.csv", last="last.csv").run("main")
+    assert kept == ["text"]
