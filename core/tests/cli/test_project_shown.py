@@ -177,6 +177,34 @@ def test_a_dry_run_shows_what_machine_learning_is_told(pipe: Pipe, shop: Path) -
     assert told["nodes"][0]["model_version"] == "7"
 
 
+def test_the_latest_version_of_a_model_is_looked_up_in_the_project(pipe: Pipe, shop: Path) -> None:
+    from pipe_core.project.model_registry import FileModelRegistry
+
+    words = ("run", "daily", "--dry-run", "--json", "--model-version", "latest", "--set", "pipelines.daily.type=ml")
+    named = (*words, "--set", "pipelines.daily.model_name=taste")
+    unknown = pipe(*named)
+    FileModelRegistry(shop / "models").register("taste", "1.4", b"")
+
+    assert (unknown.exit_code, "taste" in unknown.stderr) == (exits.USAGE, True)
+    assert "no 'model_name'" in pipe(*words).stderr
+    assert json.loads(pipe(*named).stdout)["nodes"][0]["model_version"] == "1.4"
+
+
+def test_a_dry_run_tells_of_streams(pipe: Pipe, shop: Path) -> None:
+    words = (
+        "run",
+        "daily",
+        "--dry-run",
+        "--set",
+        "nodes.keep_paid.streaming=true",
+        "--set",
+        "catalog.paid.mode=append",
+    )
+    changed = pipe(*words, "--node", "keep_paid", "--set", "pipelines.daily.type=streaming")
+
+    assert changed.stdout.splitlines()[2].split() == ["keep_paid", "orders", "paid", "sync", "streams"], changed.output
+
+
 # --- the graph ---
 
 

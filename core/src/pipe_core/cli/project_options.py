@@ -204,10 +204,11 @@ def typed(*, executor: Any = None, choice: bool = False) -> Iterator[None]:
     from pipe_core.kernel import errors as kinds
     from pipe_core.project import errors as ours
     from pipe_core.project.config.problems import UnknownNameError
+    from pipe_core.project.model_registry import ModelNotFoundError
 
     try:
         yield
-    except (UnknownNameError, ours.NodeNotFoundError, ours.RunNotFoundError) as error:
+    except (UnknownNameError, ours.NodeNotFoundError, ours.RunNotFoundError, ModelNotFoundError) as error:
         raise Mistake(str(error)) from error
     except (ours.RunLockedError, ours.ResumeError) as error:
         raise Mistake(str(error).replace("resume with force", "add --force")) from error

@@ -66,6 +66,7 @@ def _node(plan: RunPlan, node: WiredNode, executor: str) -> dict[str, Any]:
         "executor": executor if config.executor is None else executor_of(config.executor),
         "retries": 0 if retry is None else retry.retries,
         "timeout": config.timeout,
+        "streaming": bool(config.streaming),
         "dates": bool(takes.dates),
         "model_version": None if ml is None else ml["model_version"],
         "hyperparams": {} if ml is None else dict(ml["hyperparams"]),
@@ -109,4 +110,5 @@ def _row(node: Mapping[str, Any]) -> list[str]:
     says = [f"{key}={node[key]}" for key in ("retries", "timeout", "model_version") if node[key]]
     says += [f"{name}={one_line(value, 40)}" for name, value in node["hyperparams"].items()]
     says += ["takes dates"] if node["dates"] else []
+    says += ["streams"] if node["streaming"] else []
     return [node["node"], *map(", ".join, (loads, takes, node["stores"])), node["executor"], ", ".join(says)]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from pipe_core.cli import exits
-from pipe_core.cli.errors import Mistake
 from pipe_core.cli.output import public, redact, table, write_json
 from pipe_core.cli.project_failures import RunFailed, failed
 from pipe_core.cli.project_options import Where, hyperparams_of
@@ -24,12 +23,15 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+MODELS: Final = "models"
+"""The folder of a project in which models are looked up."""
+
 _CHOICE: Final = (
     click.option("--node", "nodes", multiple=True, metavar="NAME", help="Run only this node; again for more."),
     click.option("--from", "start_from", multiple=True, metavar="NAME", help="Run this node and what needs it."),
     click.option("--to", "up_to", multiple=True, metavar="NAME", help="Run this node and what it needs."),
     click.option("--tags", multiple=True, metavar="TAG", help="Run the nodes with this tag; again for more."),
-    click.option("--model-version", metavar="VERSION", help="The version of models."),
+    click.option("--model-version", metavar="VERSION", help="The version of models; latest: see models/."),
     click.option(
         "--hyperparams", multiple=True, metavar="KEY=VALUE", help="Parameters above all others; or a JSON object."
     ),
@@ -113,15 +115,19 @@ def _split(names: tuple[str, ...]) -> tuple[str, ...]:
 def runner_of(project: Project, executor: str | None, max_workers: int | None) -> Iterator[Runner]:
     """What runs the pipelines of *project*. An executor that was typed is looked up before anything runs.
 
+    The version `latest` of a model is looked up in the project's folder `models`.
+
     Raises:
         PipeError: There is no such executor.
     """
+    from pipe_core.project.model_registry import FileModelRegistry
     from pipe_core.project.runner import Runner
     from pipe_core.runtime.select import check_executor
 
     if executor is not None:
         check_executor(executor)
-    with Runner(project, executor, max_workers) as runner:
+    registry = FileModelRegistry(project.folder / MODELS)
+    with Runner(project, executor, max_workers, registry=registry) as runner:
         yield runner
 
 
@@ -218,18 +224,3 @@ def summary(result: RunResult) -> str:
 
 def _seconds(node: Any) -> str:
     return "" if node.duration is None else f"{node.duration:.3f}"
-
-
-def check_kind(said: dict[str, Any], kind: str, other: str) -> None:
-    """Refuse switches that are for *other* things than the *kind* of thing that was named.
-
-    Args:
-        said: The switches that were given.
-        kind: What was named.
-        other: What they are for.
-
-    Raises:
-        Mistake: There is one.
-    """
-    if said:
-        raise Mistake(f"{next(iter(said))} is for {other}, and this is {kind}. Leave it out.")

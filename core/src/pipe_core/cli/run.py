@@ -12,7 +12,7 @@ import click
 
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.project_options import Where, project_switches
-from pipe_core.cli.project_running import How, Said, check_kind, choice_switches, running_switches
+from pipe_core.cli.project_running import How, Said, choice_switches, running_switches
 from pipe_core.cli.running import check_report_path, execute, observers, overrides, run_switches
 
 _EXAMPLE: Final = """\b
@@ -44,11 +44,11 @@ def run(target: str, where: Where, no_progress: bool, as_json: bool, executor: s
     """
     of_records = {name: switches.pop(name) for name in _OF_RECORDS}
     if _is_file(target, where):
-        check_kind(_given(switches, where), "the file of a record pipe", "pipelines of projects")
+        _check_kind(_given(switches, where), "the file of a record pipe", "pipelines of projects")
         return _run_file(
             target, where.allow_outside, no_progress=no_progress, as_json=as_json, executor=executor, **of_records
         )
-    check_kind(_given(of_records), "a pipeline of a project", "files of record pipes")
+    _check_kind(_given(of_records), "a pipeline of a project", "files of record pipes")
     return _run_pipeline(target, where, executor, How(as_json, not no_progress, switches.pop("verbose")), **switches)
 
 
@@ -60,6 +60,12 @@ def _given(switches: dict[str, Any], where: Where | None = None) -> dict[str, An
         found |= {"--env": where.env} if where.env is not None else {}
         found |= {"--set": where.settings} if where.settings else {}
     return found
+
+
+def _check_kind(said: dict[str, Any], kind: str, other: str) -> None:
+    """Refuse switches that are for *other* things than the *kind* of thing that was named. Raises `Mistake`."""
+    if said:
+        raise Mistake(f"{next(iter(said))} is for {other}, and this is {kind}. Leave it out.")
 
 
 def _is_file(target: str, where: Where) -> bool:
