@@ -147,7 +147,7 @@ def test_suffixes_of_formats_of_packages_are_in_the_table(root: Path) -> None:
     (table,) = [one for one in tables(page(root, "reference/formats.md")) if one[0][0] == "formats"]
     shown = {words([row[0]])[0]: tuple(words([row[1]])) for row in table[1:]}
     installed = {entry.name: (entry.distribution, spec) for entry, spec in Kernel().usable("formats")}
-    packages = ("pipe-arrow", "pipe-sql", "pipe-delta")
+    packages = ("pipe-arrow", "pipe-sql", "pipe-delta", "pipe-kafka")
     ours = [name for name, (distribution, _) in installed.items() if distribution in packages]
     assert {name: shown.get(name) for name in ours} == {name: installed[name][1].suffixes for name in ours}
 

@@ -17,6 +17,7 @@ from pipe_kafka.place import Place
 
 HEADER: Final = "pipe-key"
 """The header that tells messages which were sent twice."""
+_MAKING: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE)
 _LOOK: Final = 0.2
 _SERVE: Final = 1000
 """Messages between two looks at what the brokers have confirmed."""
@@ -48,23 +49,25 @@ class Sender:
             SinkError: No broker answers, or there is no such topic and the brokers make none.
         """
         with self._errors():
-            patience = time.monotonic() + self._timeout
-            while True:
-                left = max(_LOOK, patience - time.monotonic())
-                found = self._producer.list_topics(self._place.topic, timeout=left).topics[self._place.topic]
-                if found.error is None and found.partitions:
-                    break
-                missing = found.error is None or found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-                if found.error is not None and not missing and not found.error.retriable():
-                    raise KafkaException(found.error)
-                if missing or time.monotonic() > patience:
-                    raise self._refused(
-                        f"there is no topic '{self._place.topic}' at {self._place.servers}, and the brokers make none "
-                        f"by themselves. Make it first"
-                    )
-                time.sleep(_LOOK)  # a topic that is being made has no leader yet
             if self._transactional:
+                # First: what asks for a topic closes the connection that it came by, and this would wait for another.
                 self._patiently(self._producer.init_transactions)
+            patience = time.monotonic() + self._timeout
+            while not self._has_topic(max(_LOOK, patience - time.monotonic())):
+                if time.monotonic() > patience:
+                    raise self._refused(
+                        f"the brokers have no topic '{self._place.topic}' that can be written, and made none within "
+                        f"{self._timeout:g} s (option timeout). Make it first"
+                    )
+                time.sleep(_LOOK)  # brokers that make topics by themselves take a moment for it
+
+    def _has_topic(self, timeout: float) -> bool:
+        found = self._producer.list_topics(self._place.topic, timeout=timeout).topics[self._place.topic]
+        if found.error is None:
+            return bool(found.partitions)
+        if found.error.code() not in _MAKING and not found.error.retriable():
+            raise KafkaException(found.error)
+        return False
 
     def send(self, key: bytes | None, value: bytes | None, mark: str) -> None:
         """Hand over one message. *mark* goes into its header."""
