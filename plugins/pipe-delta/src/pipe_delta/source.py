@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,9 +13,10 @@ from deltalake import DeltaTable
 
 from pipe_arrow.pieces import TableChunk, cut
 from pipe_arrow.python_values import batches_of
-from pipe_core.kernel.contracts import Batch, Extent, SizeNow
+from pipe_core.kernel.contracts import Batch, Extent, Followed, SizeNow
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.index import suggestion
+from pipe_delta.following import Follower
 from pipe_delta.options import DeltaOptions, with_window
 from pipe_delta.place import Place
 from pipe_delta.reading import Piece, Reading
@@ -72,6 +73,7 @@ class DeltaSource:
         self._options = options
         self._reading: Reading | None = None
         self._files: list[TableFile] = []
+        self._table: DeltaTable | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +120,7 @@ class DeltaSource:
             chosen = pa.schema([schema.field(name) for name in names])
             self._reading = Reading(self._place, chosen, self._options.window)
             self._files = [file for file in files_of(table) if self._is_read(file)]
+            self._table = table
 
     def splits(self, size: SizeNow) -> Iterator[DeltaSplit]:
         """Files, small ones together, up to about ``size()`` bytes; large ones in ranges of records."""
@@ -145,6 +148,18 @@ class DeltaSource:
     def read_table(self) -> pa.Table:
         """All records as one table of Arrow. Raises `SourceError`."""
         return pa.Table.from_batches(self._batches(), self._opened().schema)
+
+    def follow(self, since: Mapping[str, Any] | None, limit: int, until: Mapping[str, Any] | None = None) -> Followed:
+        """See `FollowableSource`. What was there at first comes first, then what each version has added.
+
+        Raises:
+            SourceError: As `Follower.follow`.
+        """
+        reading = self._opened()
+        assert self._table is not None  # it is open
+        with self._place.reading():
+            follower = Follower(self._place, self._table, reading, self._files, self._is_read)
+            return follower.follow(since, limit, until)
 
     def close(self) -> None:
         """Files are open only while they are read."""
