@@ -75,12 +75,13 @@ def _component(wiring: Wiring, nodes: dict[str, WiredNode]) -> Component:
     followed: dict[str, str] = {}
     for node in nodes.values():
         if not any(name in nodes for name in node.needs):
-            if not node.arguments or node.arguments[0].dataset is None:
+            first = _loaded(node, node.arguments[0], wiring, nodes).dataset if node.arguments else None
+            if first is None:
                 raise DependencyError(
                     f"Node '{node.name}' streams, and its first input is no data set of the catalog that it could "
                     f"follow. Name one."
                 )
-            followed.setdefault(node.arguments[0].dataset, node.name)
+            followed.setdefault(first, node.name)
         for output in node.stored:
             if wiring.datasets[output].mode != "append":
                 raise DependencyError(
@@ -104,10 +105,8 @@ def _component(wiring: Wiring, nodes: dict[str, WiredNode]) -> Component:
 
 
 def _following(node: WiredNode, dataset: str, wiring: Wiring, nodes: Mapping[str, WiredNode]) -> WiredNode:
-    arguments = tuple(
-        Argument(node=RECORDS) if one.dataset == dataset else _loaded(node, one, wiring, nodes)
-        for one in node.arguments
-    )
+    loaded = [_loaded(node, one, wiring, nodes) for one in node.arguments]
+    arguments = tuple(Argument(node=RECORDS) if one.dataset == dataset else one for one in loaded)
     needs = [name for name in node.needs if name in nodes]
     takes = [RECORDS] if any(one.node == RECORDS for one in arguments) else []
     return replace(node, needs=(*takes, *needs), arguments=arguments)
