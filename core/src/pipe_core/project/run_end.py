@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipe_core.project.contracts import ContractNote
 from pipe_core.project.errors import RunFailedError
+from pipe_core.project.journal import read_journal
 from pipe_core.project.run_result import NodeResult, RunResult, RunStatus, error_text
 from pipe_core.project.state import NodeStatus
 
@@ -32,10 +34,12 @@ def result_of(
 ) -> RunResult:
     """The result of a run that has ended."""
     restored = {one.name: one for one in plan.restored}
+    earlier = _earlier_notes(opened) if restored else {}
     nodes = {}
     for name, node in state.nodes.items():
         if name in restored:
-            nodes[name] = NodeResult(name, node.word, outputs=restored[name].stored, restored=True)
+            stored, notes = restored[name].stored, earlier.get(name, ())
+            nodes[name] = NodeResult(name, node.word, outputs=stored, restored=True, contracts=notes)
             continue
         attempts = 0 if node.started is None else node.attempt
         stored = plan.wiring.nodes[name].stored if node.word is NodeStatus.COMPLETED else ()
@@ -45,6 +49,13 @@ def result_of(
     return RunResult(
         opened.run, plan.pipeline.name, status, nodes, dict(values), plan.window, duration, folder, state, catalog
     )
+
+
+def _earlier_notes(opened: OpenRun) -> dict[str, tuple[ContractNote, ...]]:
+    """What contracts of nodes have discarded in earlier parts of a run, as its journal tells."""
+    events = [] if opened.folder is None else read_journal(opened.folder.journal)
+    told = {one["node"]: one["contracts"] for one in events if one.get("status") == "completed" and "contracts" in one}
+    return {name: tuple(map(ContractNote.from_dict, notes)) for name, notes in told.items()}
 
 
 def failure(result: RunResult, error: BaseException | None) -> RunFailedError:

@@ -230,3 +230,65 @@ def test_an_async_node_has_its_contract(make: Make) -> None:
     result = Runner(make({"give": {"function": _orders, "output": "orders", **contract}})).run("main")
     assert result["give"] == [{"id": 4}]
     assert result.nodes["give"].discarded == {"orders": 3}
+
+
+def test_a_resumed_run_tells_what_its_first_part_has_discarded(make: Make) -> None:
+    fails = [True]
+
+    def last(rows: Any) -> int:
+        if fails:
+            raise RuntimeError("not yet")
+        return len(rows)
+
+    nodes = two(Order, "discard_row", "output")
+    nodes["take"]["function"] = last
+    runner = Runner(make(nodes, {"orders": {"path": "orders.jsonl"}}))
+    with pytest.raises(RunFailedError) as caught:
+        runner.run("main")
+    before = caught.value.result.nodes["give"]
+    fails.clear()
+    result = runner.resume(caught.value.result.run)
+    assert result["take"] == 2
+    assert result.nodes["give"].restored
+    assert result.nodes["give"].contracts == before.contracts
+    assert result.nodes["give"].discarded == {"orders": 2}
+
+
+MODELS = """
+import pyarrow
+
+ORDER = pyarrow.schema([pyarrow.field("id", pyarrow.int64(), nullable=False)])
+
+def give():
+    return [{"id": "1"}, {"id": "x"}]
+
+def take(rows):
+    return rows
+"""
+
+
+@pytest.mark.parametrize("executor", ["sync", "loky"])
+def test_a_schema_of_arrow_is_named_in_a_file_and_given_in_python(tmp_path: Path, executor: str) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    if executor != "sync":
+        pytest.importorskip(f"pipe_{executor}")
+    (tmp_path / "arrow_steps.py").write_text(MODELS, encoding="utf-8")
+    text = """
+        nodes:
+          give: {function: arrow_steps.give, output: rows}
+          take:
+            function: arrow_steps.take
+            input: rows
+            contracts: {inputs: {rows: {schema: arrow_steps.ORDER, policy: discard_row}}}
+        pipelines: {main: [give, take]}
+    """
+    (tmp_path / "pipe.yaml").write_text(text, encoding="utf-8")
+    with Runner(Project.load(tmp_path), executor) as runner:
+        result = runner.run("main")
+    assert (result["take"], result.nodes["take"].discarded) == ([{"id": 1}], {"rows": 1})
+    schema = arrow.schema([("id", arrow.int64())])
+    take = {"function": same, "contracts": {"inputs": {"give": schema}}, "dependencies": "give"}
+    nodes = {"give": {"function": orders}, "take": take}
+    project = Project.load({"nodes": nodes, "pipelines": {"main": ["give", "take"]}}, folder=tmp_path)
+    with pytest.raises(RunFailedError, match="the field 'sku' is 'a': The schema has no such field"):
+        Runner(project).run("main")

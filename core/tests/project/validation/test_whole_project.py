@@ -288,22 +288,25 @@ def test_a_read_without_an_order_is_a_warning_and_two_that_append_are_none(check
 def test_streams_are_looked_at_with_what_they_go_on_from(check: Check) -> None:
     text = """
         catalog:
-          events: {path: events.jsonl}
+          events: {path: events.jsonl, mode: append}
+          same: {path: events.jsonl, format: csv}
           sheet: {path: sheet.csv}
           out: {path: out.jsonl, mode: append}
         nodes:
           first: {function: checked_steps.give, output: %s}
-          live: {function: checked_steps.take, input: events, output: out, streaming: true, dependencies: first}
+          live: {function: checked_steps.take, input: %s, output: out, streaming: true, dependencies: first}
         pipelines:
-          live: {nodes: [first, live], type: %s}
+          live: {nodes: [first, live], type: %s, inputs: [events, same, sheet]}
         """
-    assert check(text % ("events", "hybrid")).problems == check(text % ("events", "hybrid")).warnings
-    (warning,) = [one for one in check(text % ("events", "batch")).problems if one.key == "pipelines.live.type"]
+    assert check(text % ("events", "events", "hybrid")).problems == ()
+    assert check(text % ("sheet", "events", "hybrid")).problems == ()  # it is only done before
+    (warning,) = check(text % ("sheet", "events", "batch")).problems
+    assert (warning.key, warning.place) == ("pipelines.live.type", "pipe.yaml:10")
     assert "write type: hybrid" in warning.text
-    incompatible = check(text % ("sheet", "hybrid"))
-    assert any("Incompatible formats" in one.text for one in incompatible.errors)
-    lenient = check(text % ("sheet", "hybrid"), format_policy={"compatible": {"csv": ["jsonl"]}})
-    assert lenient.ok
+    (error,) = check(text % ("events", "same", "hybrid")).errors
+    assert "Incompatible formats: batch node 'first' writes jsonl" in error.text
+    policy = {"compatible": {"jsonl": ["csv"]}}
+    assert check(text % ("events", "same", "hybrid"), format_policy=policy).ok
 
 
 def test_a_project_of_python_has_its_schemas_looked_at(tmp_path: Path) -> None:
@@ -323,3 +326,41 @@ def test_a_project_of_python_has_its_schemas_looked_at(tmp_path: Path) -> None:
     (error,) = validate_project(project).errors
     assert "pydantic cannot make a schema of Plain" in error.text
     assert error.key == "nodes.give.contracts.outputs.rows"
+
+
+def test_what_a_pipeline_says_of_its_nodes_is_looked_at(check: Check) -> None:
+    report = check(
+        """
+        nodes:
+          give: {function: checked_steps.give, output: rows}
+          take: {function: checked_steps.take, input: rows}
+        pipelines:
+          daily:
+            - give
+            - take: {contracts: {inputs: {row: checked_steps.Order}}}
+        """
+    )
+    (error,) = report.errors
+    assert "contract of the input 'row', and no such input. Did you mean 'rows'" in error.text
+
+
+def test_a_stream_that_has_nothing_to_follow_is_an_error(check: Check) -> None:
+    text = """
+        catalog:
+          log: {path: log.jsonl}
+          other: {path: other.jsonl}
+          out: {path: out.jsonl, mode: %s}
+        nodes:
+          give: {function: checked_steps.give}
+          live: {function: checked_steps.take, %s, output: out, streaming: true}
+        pipelines:
+          live: {nodes: [give, live], type: hybrid, inputs: [log, other]}
+        """
+    for mode, said, told in (
+        ("append", "dependencies: give", "'give', which stores nothing"),
+        ("overwrite", "input: log", "its output 'out' has the mode 'overwrite'"),
+    ):
+        (error,) = check(text % (mode, said)).errors
+        assert (error.place, error.key) == ("pipe.yaml:9", "pipelines.live.nodes")
+        assert told in error.text
+    assert check(text % ("append", "input: log")).problems == ()

@@ -166,7 +166,7 @@ class StreamingConfig(Config):
 
 
 def _contract(value: Any) -> Any:
-    return {"schema": value} if isinstance(value, str | type) else value
+    return value if isinstance(value, Mapping | ContractConfig) else {"schema": value}
 
 
 class ContractConfig(Config):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from pipe_core.project.contracts.errors import Misfit
 
@@ -48,6 +48,11 @@ class ContractNote:
             "new_fields": list(self.new_fields),
             "example": self.example,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The note that was written down as *data*."""
+        return cls(**{**data, "new_fields": tuple(data["new_fields"])})
 
     def __str__(self) -> str:
         found = []

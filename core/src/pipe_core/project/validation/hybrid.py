@@ -171,7 +171,9 @@ class _Report:
             )
         for written in left:
             for taken in read:
-                if written.format is not None and taken.format is not None:
+                # a stream that says so itself may follow something else: what it depends on is only done before
+                is_meant = not is_declared(self._nodes[stream]) or written.key == taken.key
+                if is_meant and written.format is not None and taken.format is not None:
                     self._pair(batch, stream, written, taken)
 
     def _pair(self, batch: str, stream: str, written: DataPlace, taken: DataPlace) -> None:

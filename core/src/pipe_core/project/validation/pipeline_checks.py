@@ -13,6 +13,7 @@ from pipe_core.project.contracts import check_names
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import needed_by_each
 from pipe_core.project.signature import Signature
+from pipe_core.project.streaming.components import components
 from pipe_core.project.validation.catalog_checks import check_schema
 from pipe_core.project.validation.conflicts import find_conflicts
 from pipe_core.project.validation.executor_checks import Places, unkept
@@ -54,6 +55,8 @@ class PipelineChecks:
         self._check_dates(name, pipeline, nodes)
         for node, config in nodes.items():
             self._check_place(node, config, pipeline)
+            if config.contracts != self.project.nodes[node].contracts:  # the pipeline says others
+                self.check_node(node, config)
         if wiring := self._wired(name, nodes):
             self._check_functions(wiring)
             self._note_outputs(name, wiring)
@@ -165,9 +168,17 @@ class PipelineChecks:
                 *("pipelines", name, "type"),
             )
         report = validate_hybrid_pipeline(pipeline, nodes, self.policy, catalog=self.project.datasets)
-        for text in report["errors"]:
+        for text in report["errors"] or self._misfits(nodes):
             self.findings.error(text, "pipelines", name, "nodes")
         conflicts = {str(one) for one in find_conflicts(nodes, self.project.datasets, {})}
         for text in report["warnings"]:
             if text not in conflicts:  # these are told of by themselves
                 self.findings.warning(text, "pipelines", name, "nodes")
+
+    def _misfits(self, nodes: Mapping[str, NodeConfig]) -> list[str]:
+        """Why streams that go together with what they follow could not be started."""
+        try:
+            components(wire(nodes, self.project.datasets))
+        except PipeError as error:
+            return [str(error)]
+        return []
