@@ -26,6 +26,7 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "unknown environment": ("run daily --env tset", 2, "There is no environment 'tset'. Did you mean 'test'?"),
     "unknown executor": ("run daily -x rey", 2, "No executor named 'rey'"),
     "option of an executor": ("run daily -x sync://?workers=2", 2, "workers"),
+    "unknown executor to check": ("check -x rey", 2, "No executor named 'rey'"),
     "no number of workers": ("run daily --max-workers 0", 2, "--max-workers"),
     "a key that nothing has": (
         "run daily --set nodes.total.retires=3",
@@ -115,4 +116,15 @@ def test_a_wrong_file_is_configuration(name: str, pipe: Pipe, dated: Path) -> No
     assert text in checked.stdout
     assert "pipe.yaml" in checked.stdout
     assert "Traceback" not in ran.output + checked.output
+    assert not (dated / "runs").exists()
+
+
+@pytest.mark.parametrize("words", ["run daily", "run daily --dry-run", "backfill daily", "check"])
+def test_a_wrong_setting_is_configuration(words: str, pipe: Pipe, dated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPE_EXECUTOR", "rey")
+
+    result = pipe(*words.split())
+
+    assert result.exit_code == 3
+    assert "PIPE_EXECUTOR" in result.stderr
     assert not (dated / "runs").exists()

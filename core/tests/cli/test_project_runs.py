@@ -175,6 +175,15 @@ def test_names_of_nodes_are_no_secrets_and_their_parameters_are(pipe: Pipe, numb
     assert shown["hyperparams"] == {"api_key": "***"}
 
 
+def test_a_secret_that_was_typed_is_not_repeated(pipe: Pipe, numbers: Path) -> None:
+    (numbers / "bad").touch()
+
+    failed = pipe("run", "all", "--set", "nodes.third.hyperparams.token=tiger")
+
+    assert failed.stderr.splitlines()[-1].endswith(" --set 'nodes.third.hyperparams.token=***'")
+    assert "tiger" not in failed.output
+
+
 def test_runs_that_an_environment_keeps_elsewhere_are_found_there(pipe: Pipe, numbers: Path) -> None:
     with (numbers / "pipe.yaml").open("a") as file:
         file.write("  far: {project: {runs: far/runs}}\n")

@@ -10,6 +10,7 @@ import click
 from pipe_core.cli import exits
 from pipe_core.cli.output import public, redact, write_json
 from pipe_core.cli.project_options import Where, project_switches, typed
+from pipe_core.cli.project_running import check_place
 from pipe_core.looks.wording import several
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _problems(where: Where, executor: str | None) -> tuple[Project | None, list[
     except ProjectConfigError as error:
         return None, [_problem("error", one.text, one.path, one.line, one.key) for one in error.problems]
     with typed(executor=executor):
+        check_place(executor, project)
         report = validate_project(project, executor=executor)
     return project, [_found(project, one) for one in report.problems]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from pipe_core.cli.errors import Mistake
+from pipe_core.cli.output import HIDDEN, is_secret
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
@@ -62,7 +63,8 @@ class Where:
         words = ["--project", self.place] if self.place is not None else []
         words += ["--env", self.env] if self.env is not None else []
         for one in self.settings:
-            words += ["--set", one]
+            key, separator, _ = one.partition("=")
+            words += ["--set", f"{key}={HIDDEN}" if separator and is_secret(key) else one]
         words += ["--allow-outside"] if self.allow_outside else []
         return "".join(f" {shlex.quote(word)}" for word in words)
 

@@ -111,9 +111,24 @@ def _split(names: tuple[str, ...]) -> tuple[str, ...]:
 # --- running ---
 
 
+def check_place(executor: str | None, project: Project) -> None:
+    """Make sure that there is such an *executor*; where none was typed, that there is the one of the settings.
+
+    Raises:
+        PipeError: There is none, or its options are wrong.
+    """
+    from pipe_core.kernel.kernel import current_kernel
+    from pipe_core.runtime.select import check_executor
+
+    if executor is not None:
+        check_executor(executor)
+    elif project.settings.executor is None:
+        current_kernel().choose("executors", None, {}, default="sync")
+
+
 @contextmanager
 def runner_of(project: Project, executor: str | None, max_workers: int | None) -> Iterator[Runner]:
-    """What runs the pipelines of *project*. An executor that was typed is looked up before anything runs.
+    """What runs the pipelines of *project*. The executor of the call or of the settings is looked up before.
 
     The version `latest` of a model is looked up in the project's folder `models`.
 
@@ -122,10 +137,8 @@ def runner_of(project: Project, executor: str | None, max_workers: int | None) -
     """
     from pipe_core.project.model_registry import FileModelRegistry
     from pipe_core.project.runner import Runner
-    from pipe_core.runtime.select import check_executor
 
-    if executor is not None:
-        check_executor(executor)
+    check_place(executor, project)
     registry = FileModelRegistry(project.folder / MODELS)
     with Runner(project, executor, max_workers, registry=registry) as runner:
         yield runner
