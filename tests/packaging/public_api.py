@@ -13,6 +13,9 @@ from pipe_core import (
     FlowReport,
     Pipe,
     PipeError,
+    Project,
+    RunFailedError,
+    Runner,
     Scheduler,
     get_codec,
     get_executor,
@@ -36,6 +39,16 @@ def records() -> None:
     assert_type(report, FlowReport)
     assert_type(report.valid, int)
     assert_type(report.failed, int)
+
+
+def projects() -> None:
+    project = Project.load(".", "test", overrides={"nodes.total.retries": 3})
+    with Runner(project, "threads", max_workers=2) as runner:
+        try:
+            result = runner.run("daily", start_date="2025-01-01", end_date="2025-01-31")
+            assert_type(result.statuses, dict[str, str])
+        except RunFailedError as error:
+            assert_type(error.node, str)
 
 
 def executors() -> None:
