@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from pipe_core.project.run_folder import RunFolder
     from pipe_core.project.wiring import WiredNode, Wiring
 
-_MAKES_RESULTS: Final = ("function", "module", "input", "output", "dependencies", "hyperparams", "model_version")
+_MAKES_RESULTS: Final = (
+    "function",
+    "module",
+    "input",
+    "output",
+    "dependencies",
+    "hyperparams",
+    "model_version",
+    "contracts",
+)
 """What of a node's settings its stored results depend on."""
 
 

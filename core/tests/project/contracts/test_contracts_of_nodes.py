@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.contracts import ContractError
-from pipe_core.project.errors import RunFailedError
+from pipe_core.project.errors import ResumeError, RunFailedError
 from pipe_core.project.project import Project
 from pipe_core.project.runner import Runner
 
@@ -292,3 +292,21 @@ def test_a_schema_of_arrow_is_named_in_a_file_and_given_in_python(tmp_path: Path
     project = Project.load({"nodes": nodes, "pipelines": {"main": ["give", "take"]}}, folder=tmp_path)
     with pytest.raises(RunFailedError, match="the field 'sku' is 'a': The schema has no such field"):
         Runner(project).run("main")
+
+
+def test_what_is_done_under_another_contract_is_not_gone_on_with(make: Make) -> None:
+    def last(rows: Any) -> int:
+        raise RuntimeError("not yet")
+
+    def runner(policy: str) -> Runner:
+        nodes = two(Order, policy, "output")
+        nodes["take"]["function"] = last
+        return Runner(make(nodes, {"orders": {"path": "orders.jsonl"}}))
+
+    with pytest.raises(RunFailedError) as caught:
+        runner("discard_row").run("main")
+    run = caught.value.result.run
+    with pytest.raises(ResumeError, match="give"):
+        runner("discard_value").resume(run)
+    with pytest.raises(RunFailedError, match="not yet"):
+        runner("discard_row").resume(run)
