@@ -247,7 +247,7 @@ class ResumableSink(Sink, Protocol):
     The states are plain data that JSON can say. Who keeps one on stable storage loses nothing of what came before it.
     What was checkpointed stays when the sink is closed without a commit; `abort` removes it. Who wants every row once
     commits final states only. A sink that cannot do that everywhere says so by an attribute ``resumable``, which is
-    False then.
+    False then. One that must know before `open` that there will be checkpoints has a method ``expect_checkpoints()``.
     """
 
     def checkpoint(self, final: bool = False) -> Mapping[str, Any]:

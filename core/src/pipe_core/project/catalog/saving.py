@@ -190,6 +190,8 @@ def _write_records(written: Written, dataset: Dataset, value: Any, span: Span | 
     with _closed_on_error(sink):
         if mode == "append" and callable(hold := getattr(sink, "hold_appended", None)):
             hold()
+        if callable(expect := getattr(sink, "expect_checkpoints", None)):
+            expect()
         old = [] if span is None else _replaced(dataset, sink, span)
         writer = Writer(dataset, sink, mode, dataset.schema())
         if old and span is not None:
