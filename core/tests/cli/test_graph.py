@@ -105,6 +105,7 @@ def test_the_plan_estimates_from_timings(pipe: Pipe, folder: Path) -> None:
     [
         (("texts.py:pipelin",), exits.USAGE, "Did you mean 'pipeline'? The pipelines there: pipeline, shelf."),
         (("texts.py",), exits.USAGE, "does not say which pipeline: write texts.py:pipeline"),
+        (("pipeline",), exits.USAGE, "write file.py:pipeline. For one of a project: there is no project in"),
         (("texts.py:_private",), exits.USAGE, "private"),
         (("text.py:pipeline",), exits.USAGE, "Did you mean 'texts.py'?"),
         (("texts.py:number",), exits.CONFIGURATION, "of type int, no pipeline"),

@@ -9,7 +9,7 @@ import click
 
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.output import public, redact, write_json
-from pipe_core.cli.project_options import Where, project_switches
+from pipe_core.cli.project_options import NoProject, Where, project_switches
 
 if TYPE_CHECKING:
     from pipe_core.graph.engine import Engine
@@ -103,7 +103,11 @@ def _pipeline(reference: str, where: Where) -> tuple[Pipeline, Engine | None]:
     if ":" not in reference and not reference.endswith(".py"):
         from pipe_core.cli.project_graph import project_pipeline
 
-        return project_pipeline(reference, where)
+        try:
+            return project_pipeline(reference, where)
+        except NoProject as error:
+            text = f"For a pipeline of functions write file.py:{reference.rpartition('/')[2]}. For one of a project:"
+            raise Mistake(f"{text} {error.message[0].lower()}{error.message[1:]}") from error
     if where != Where():
         raise Mistake(f"'{reference}' is in no project: leave out --project, --env, --set and --allow-outside.")
     try:
