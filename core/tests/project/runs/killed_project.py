@@ -54,7 +54,9 @@ def main(folder: Path, executor: str, delay: float) -> None:
     runs = run_ids(folder / "runs")
     with Runner(made, executor, 3) as runner:
         if delay:
-            threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL]).start()
+            timer = threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL])
+            timer.daemon = True  # whoever fails must not be taken for one that was killed
+            timer.start()
         result = runner.resume(runs[-1]) if runs else runner.run("all")
     print(result.status, sum(one.restored for one in result.nodes.values()), flush=True)
     os._exit(0)  # whatever the timer would do

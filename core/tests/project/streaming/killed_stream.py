@@ -38,7 +38,9 @@ def project(folder: Path, sink: dict[str, Any]) -> Project:
 def main(folder: Path, sink: dict[str, Any], count: int, delay: float) -> None:
     runner = Runner(project(folder, sink))
     if delay:
-        threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL]).start()
+        timer = threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL])
+        timer.daemon = True  # whoever fails must not be taken for one that was killed
+        timer.start()
     running = runner.start("live", journal=False)
     state = runner.runs / "streams" / "live" / "copy" / "state.json"
 
