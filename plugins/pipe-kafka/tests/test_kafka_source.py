@@ -124,6 +124,14 @@ def test_a_chunk_travels_as_plain_data(cluster: Any, url: str, topic: str) -> No
     assert (here.records, dict(here.rejected)) == (there.records, dict(there.rejected))
 
 
+def test_reading_can_be_stopped_from_another_thread(url: str, lines: list[bytes]) -> None:
+    with opened(url) as source:
+        chunks = source.chunks(lambda: 1)
+        next(chunks)
+        source.interrupt()
+        assert len(list(chunks)) < 9  # what has come already, and nothing of the other partition
+
+
 # --- where to begin ---
 
 
