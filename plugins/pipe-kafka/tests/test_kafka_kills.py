@@ -27,7 +27,7 @@ Pipe(sys.argv[1], (sys.argv[2], {"run": "r"}), mode="append").run()
 """
 
 STAGES = """
-import json, sys
+import json, sys, time
 from pathlib import Path
 from pipe_core.project.catalog import Catalog
 # Small batches, so that the commit has a middle.
@@ -36,6 +36,7 @@ data = Catalog({"orders": {"path": sys.argv[1], "mode": "append", "options": opt
 staged = data.stage("orders", [{"id": i} for i in range(int(sys.argv[3]))])
 Path(sys.argv[4]).write_text(json.dumps(staged.state))
 staged.commit()
+time.sleep(600)
 """
 
 FOLLOWS = """
@@ -53,6 +54,7 @@ for number in range(1000):
     (folder / "new").write_text(json.dumps(noted))
     os.replace(folder / "new", folder / f"{number:04}.json")
     since = found.position
+    time.sleep(0.02)
 """
 
 
