@@ -54,7 +54,7 @@ def gives_back(catalog: Catalog, name: str, value: Any) -> bool:
     if kind == "pickle":
         return True
     if config.load_as in (None, "records", "value") and kind in ("json", "jsonl"):
-        return (kind == "json" or _is_rows(value)) and _is_json(value)
+        return (kind == "json" or _is_rows(value)) and is_json(value)
     is_table = f"{type(value).__module__}.{type(value).__qualname__}" == "pyarrow.lib.Table"
     return is_table and kind in _TABLES and config.load_as in (None, "arrow")
 
@@ -63,11 +63,12 @@ def _is_rows(value: Any) -> bool:
     return type(value) is list and all(type(row) is dict and row for row in value)
 
 
-def _is_json(value: Any) -> bool:
+def is_json(value: Any) -> bool:
+    """Whether JSON gives *value* back as it is, with the types of all that is in it."""
     if type(value) is dict:
-        return all(type(key) is str and _is_json(inner) for key, inner in value.items())
+        return all(type(key) is str and is_json(inner) for key, inner in value.items())
     if type(value) is list:
-        return all(map(_is_json, value))
+        return all(map(is_json, value))
     return type(value) in _PLAIN or (type(value) is float and math.isfinite(value))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pipe_core.project.journal import Journal
 from pipe_core.project.manifest import Commit, write_manifest
-from pipe_core.project.resuming import asked_as_data, digest_of
+from pipe_core.project.resuming import asked_as_data, digest_of, exact_hyperparams
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
@@ -54,6 +54,7 @@ class OpenRun:
                 nodes=[node.name for node in nodes],
                 stores={node.name: digest_of(node, self._plan.wiring) for node in nodes if node.stored},
                 restored=[one.name for one in self._plan.restored],
+                exact=exact_hyperparams(self._plan.asked),
                 **facts,
             )
         return self

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pipe_core.graph.caching.entries import DamagedEntryError, Entries, ForeignEntryError, UnwritableError
 from pipe_core.kernel.errors import PipeError
 from pipe_core.project.config.models import PipelineConfig
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.errors import ResumeError
 from pipe_core.project.journal import last_statuses
+from pipe_core.project.keeping import is_json
 from pipe_core.project.run_plan import Asked
 from pipe_core.project.wiring import Choice
 
@@ -33,6 +36,8 @@ _MAKES_RESULTS: Final = (
     "contracts",
 )
 """What of a node's settings its stored results depend on."""
+
+_OF_HYPERPARAMS: Final = "hyperparams"
 
 
 def asked_as_data(asked: Asked, project: Project) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def asked_of(events: Sequence[Mapping[str, Any]], project: Project, run: str) ->
     """What was asked for when the run began.
 
     Raises:
-        ResumeError: Its journal does not say; or it was of another environment.
+        ResumeError: Its journal does not say; or it was of another environment; or a hyperparameter cannot be read.
         UnknownNameError: The project has no such pipeline any more.
     """
     told = next((event for event in events if event.get("event") == "run"), None)
@@ -76,8 +81,33 @@ def asked_of(events: Sequence[Mapping[str, Any]], project: Project, run: str) ->
         choice=Choice(**{key: tuple(names) for key, names in told["choice"].items()}),
         window=DateWindow.of(told["start_date"], told["end_date"]),
         model_version=told["model_version"],
-        hyperparams=told["hyperparams"],
+        hyperparams={**told["hyperparams"], **_unfolded(told.get("exact", {}), run)},
     )
+
+
+def exact_hyperparams(asked: Asked) -> dict[str, str]:
+    """Those hyperparameters that JSON would not give back as they are, as text; an empty one where nothing can."""
+    return {name: _folded(value) for name, value in asked.hyperparams.items() if not is_json(value)}
+
+
+def _folded(value: Any) -> str:
+    try:
+        return b64encode(Entries().seal(_OF_HYPERPARAMS, value)).decode()
+    except UnwritableError:
+        return ""
+
+
+def _unfolded(texts: Mapping[str, str], run: str) -> dict[str, Any]:
+    found = {}
+    for name, text in texts.items():
+        try:
+            found[name] = Entries().open(_OF_HYPERPARAMS, b64decode(text))
+        except (DamagedEntryError, ForeignEntryError) as error:
+            raise ResumeError(
+                f"The run {run} was given the hyperparameter '{name}' by Python code, and its journal cannot give it "
+                f"back: such a value can only be handed over in memory. Run the pipeline again."
+            ) from error
+    return found
 
 
 def settled(events: Iterable[Mapping[str, Any]], folder: RunFolder, catalog: Catalog, wiring: Wiring) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,28 @@ def test_only_what_does_not_come_back_as_it_was_is_kept(make: Make, monkeypatch:
     }
     make(nodes, lines="lines.jsonl", text="text.csv", last="last.csv").run("main")
     assert kept == ["text"]
+
+
+def test_a_resumed_run_is_told_the_same_hyperparameters(tmp_path: Path) -> None:
+    good: list[bool] = []
+    told: list[Any] = []
+
+    def train(ml_context: dict[str, Any]) -> None:
+        told.append(ml_context["hyperparams"])
+        if not good:
+            raise ValueError
+
+    whole = {"nodes": {"train": {"function": train, "type": "ml"}}, "pipelines": {"main": ["train"]}}
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    given = {"depth": 3, "layers": (64, 32), "since": date(2025, 1, 1), "drop": {"a"}, "by": {1: 0.5}, "path": b"x"}
+    with pytest.raises(RunFailedError) as raised:
+        runner.run("main", hyperparams=given)
+    good.append(True)
+    runner.resume(raised.value.result.run)
+    assert told == [given, given]
+    assert type(told[1]["layers"]) is tuple
+    good.clear()
+    with pytest.raises(RunFailedError) as raised:
+        runner.run("main", hyperparams={"loss": len})
+    with pytest.raises(ResumeError, match="the hyperparameter 'loss' by Python code"):
+        runner.resume(raised.value.result.run)
