@@ -16,7 +16,7 @@ from starting import Started
 
 from pipe_core import Engine, Node, Pipeline, TaskTimeoutError, get_executor, node
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.alone]
 
 LIMIT = 20.0
 PLACES = ["threads", "asyncio", "loky"]

@@ -20,6 +20,8 @@ import pytest
 
 from pipe_core import Engine, Pipeline, node
 
+pytestmark = pytest.mark.alone
+
 WORDS = ["sequential", "async", "threaded", "parallel"]
 PATIENCE = 20
 """For how many seconds something waits for others that never come."""

@@ -18,6 +18,8 @@ from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
 from pipe_core.project.runner import Runner
 
+pytestmark = pytest.mark.timeout(120)
+
 HOME = Path(__file__).parents[2] / "core" / "tests" / "project" / "runs"
 KILLING: Any = runpy.run_path(str(HOME / "killing.py"))
 LOCAL = ["sync", "threads", "asyncio", "loky"]
