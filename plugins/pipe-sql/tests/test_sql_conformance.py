@@ -24,7 +24,7 @@ class TestSql(FormatConformance):
             connection.execute("CREATE TABLE records (id TEXT, text TEXT, empty TEXT)")
             connection.execute("INSERT INTO records VALUES ('old', 'precious', '')")
 
-    @pytest.mark.xfail(reason="rows wait in the same file, which is there before they are committed, see the next test")
+    @pytest.mark.xfail(reason="rows wait in the same file, which is there before them: see test_sql_staged.py")
     def test_nothing_is_visible_before_a_final_state_is_committed(self, tmp_path: Path) -> None:
         super().test_nothing_is_visible_before_a_final_state_is_committed(tmp_path)
 

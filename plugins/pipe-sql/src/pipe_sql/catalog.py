@@ -34,6 +34,8 @@ _POSTGRES: Final[Mapping[str, ColumnKind]] = {
     "jsonb": "json",
 }
 _BITS: Final = {"smallint": 16, "integer": 32, "bigint": 64}
+OWN: Final = "_pipe_"
+"""What the names of tables begin with that people need not know of."""
 _ROWIDS: Final = ("rowid", "_rowid_", "oid")
 
 
@@ -85,7 +87,7 @@ def nearest(connection: Connection, place: Place, name: str) -> str:
             "SELECT relname FROM pg_catalog.pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f') "
             "AND pg_catalog.pg_table_is_visible(oid) AND relnamespace <> 'pg_catalog'::regnamespace"
         )
-    names = sorted(row[0] for row in rows(connection, statement))
+    names = sorted(row[0] for row in rows(connection, statement) if not row[0].startswith(OWN))
     if near := suggestion(name, names):
         return near
     return f" Its tables: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}." if names else " It has no tables."

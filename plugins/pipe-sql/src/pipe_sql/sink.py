@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from pipe_core import OptionsError, SinkError
+from pipe_core import OptionsError, PipeError, SinkError
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.index import suggestion
 from pipe_sql import catalog
@@ -18,9 +18,11 @@ from pipe_sql.encoder import Group, SqlEncoder
 from pipe_sql.failures import FAILURES, DatabaseError
 from pipe_sql.options import SqlOptions
 from pipe_sql.place import Place
+from pipe_sql.postgres_staging import PostgresStaging
 from pipe_sql.postgres_store import PostgresStore
 from pipe_sql.sqlite_store import SqliteStore
 from pipe_sql.staged_rows import StagedRows
+from pipe_sql.waiting import damaged
 from pipe_sql.writing import Store, Target
 
 
@@ -43,6 +45,8 @@ class SqlSink:
         self._between: tuple[str, str, str] | None = None
         self._mode: Mode = "error"
         self._kept = False
+        self._expects = False
+        self._key: tuple[str, ...] = ()
         if options.db_schema is not None and place.dialect == "sqlite":
             raise OptionsError("SQLite has no schemas: leave out 'db_schema'.", problems={"db_schema": "no schemas"})
 
@@ -92,16 +96,19 @@ class SqlSink:
             TargetExistsError: There are rows, and *mode* is ``error`` or ``ignore``.
             SinkError: The database does not answer or refuses, or the table lacks a column.
         """
+        self._began(mode, fields, None)
+
+    def _began(self, mode: Mode, fields: Sequence[str] | None, state: Mapping[str, Any] | None) -> None:
         self._mode = mode
         try:
             if self._is_new_file():
                 self._check_folder()
                 self._check_key(None)
-                self._store = SqliteStore(self._target, mode, None)
+                self._store = self._sqlite_store(mode, state)
                 return
             connection = self._place.connect()
             try:
-                self._open_with(connection, mode, fields)
+                self._open_with(connection, mode, fields, state)
             except BaseException:
                 connection.close()
                 raise
@@ -112,33 +119,64 @@ class SqlSink:
 
     @property
     def resumable(self) -> bool:
-        """Whether rows can wait for a later process to commit them: in SQLite, before they are committed at all."""
-        return self._place.dialect == "sqlite"
+        """Whether `checkpoint` works here: for PostgreSQL it must have been expected before `open`."""
+        return not isinstance(self._store, PostgresStore)
+
+    def expect_checkpoints(self) -> None:
+        """Before `open`: there will be checkpoints.
+
+        PostgreSQL's rows go to a table of their own then, where they wait for the commit. Where nobody may make one
+        they go where they belong, and there are none.
+        """
+        self._expects = True
 
     def checkpoint(self, final: bool = False) -> Mapping[str, Any]:
         """Let the rows wait in a table of the database. The state with which `resume` goes on, in any process.
 
         Raises:
-            SinkError: It is not the end; or the database is not SQLite, or cannot take them.
+            SinkError: They have gone to their own table of PostgreSQL already, or the database cannot take them.
         """
-        store = self._opened
-        if not isinstance(store, SqliteStore) or not final:
-            where = "before its end" if self.resumable else "in PostgreSQL"
-            raise SinkError(f"{self.name} has no checkpoint {where}: its rows are committed at once.", sink=self.name)
-        state = store.checkpoint()
-        store.close()
-        self._store = StagedRows(self._target, self._mode, state)
+        state = self._checkpoint(self._opened, final)
+        target = self._target
+        told = {**state, "key": list(target.key), "between": target.between, "final": final}
+        if final:
+            self._opened.close()
+            self._store = StagedRows(target, self._mode, told, fresh=True)
         self._kept = True
-        return {**state, "final": True}
+        return told
+
+    def _checkpoint(self, store: Store, final: bool) -> dict[str, Any]:
+        if isinstance(store, SqliteStore):
+            return store.checkpoint(final)
+        if isinstance(store, PostgresStaging):
+            return store.checkpoint()
+        if isinstance(store, StagedRows):
+            raise self._target.error("its rows have been brought to their end")
+        raise SinkError(
+            f"{self.name} has no checkpoints: its rows went to the table at once, in a transaction that ends with this "
+            f"process. Call expect_checkpoints before open, and make sure that tables may be made there.",
+            sink=self.name,
+        )
 
     def resume(self, state: Mapping[str, Any], mode: Mode, fields: Sequence[str] | None = None) -> None:
-        """Go on at the end, for `commit`. Raises `SinkError` for what is no state of it."""
-        wanted = {"staged", "columns", "types", "between", "final"}
-        if not self.resumable or not wanted <= state.keys() or not state["final"]:
-            raise self._target.error("what was written down of the rows that wait is damaged, or of something else")
-        self._mode = mode
-        self._between = None if state["between"] is None else tuple(state["between"])
-        self._store = StagedRows(self._target, mode, state)
+        """Go on at *state*, which `checkpoint` gave. What was written behind it is removed.
+
+        Raises:
+            TargetExistsError: For ``error`` and ``ignore``: rows came to the table meanwhile.
+            SinkError: What was written is gone, or *state* is none of this table.
+        """
+        try:
+            self._mode = mode
+            self._between = None if state["between"] is None else tuple(state["between"])
+            self._key, final = tuple(state["key"]), state["final"]
+            if final:
+                self._store = StagedRows(self._target, mode, state)
+            else:
+                self._began(mode, fields, state)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, PipeError):
+                raise
+            raise damaged(self._target) from None
         self._kept = True
 
     def write(self, payload: Sequence[Group], count: int) -> None:
@@ -177,7 +215,7 @@ class SqlSink:
     @property
     def _target(self) -> Target:
         options = self._options
-        key = options.key or ()
+        key = self._key or options.key or ()
         if not key and options.on_conflict != "error" and self._table is not None and self._table.keys:
             key = self._table.keys[0]
         return Target(self._place, self.name, options.table or "", options.db_schema, key, options, self._between)
@@ -188,7 +226,31 @@ class SqlSink:
             raise SinkError(f"{self.name} is not open for writing.", sink=self.name)
         return self._store
 
-    def _open_with(self, connection: Connection, mode: Mode, fields: Sequence[str] | None) -> None:
+    def _sqlite_store(self, mode: Mode, state: Mapping[str, Any] | None) -> SqliteStore:
+        store = SqliteStore(self._target, mode, self._table)
+        if state is not None:
+            try:
+                store.go_on(state)
+            except BaseException:
+                store.close()
+                raise
+        return store
+
+    def _postgres_store(self, connection: Connection, mode: Mode, state: Mapping[str, Any] | None) -> Store:
+        if state is None and not (self._expects and self._may_make(connection)):
+            return PostgresStore(connection, self._target, mode, self._table)
+        return PostgresStaging(connection, self._target, mode, self._table, state)
+
+    def _may_make(self, connection: Connection) -> bool:
+        """Whether tables may be made where the rows go to."""
+        schema = "coalesce(%s, current_schema())"
+        return bool(
+            catalog.rows(connection, f"SELECT has_schema_privilege({schema}, 'CREATE')", self._target.schema)[0][0]
+        )
+
+    def _open_with(
+        self, connection: Connection, mode: Mode, fields: Sequence[str] | None, state: Mapping[str, Any] | None
+    ) -> None:
         self._table = catalog.describe(connection, self._place, self._options.table or "", self._options.db_schema)
         self._check_key(self._table)
         if self._table is not None:
@@ -198,11 +260,11 @@ class SqlSink:
                 raise self._target.exists()
         connection.rollback()
         if self._place.dialect == "postgresql":
-            self._store = PostgresStore(connection, self._target, mode, self._table)
+            self._store = self._postgres_store(connection, mode, state)
             return
         self._check_writable(connection)
         connection.close()
-        self._store = SqliteStore(self._target, mode, self._table)
+        self._store = self._sqlite_store(mode, state)
 
     def _check_fields(self, table: Table, fields: Sequence[str] | None) -> None:
         for field in fields or ():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipe_core import PipeError
@@ -17,7 +17,8 @@ from pipe_sql.encoder import Group
 from pipe_sql.failures import FAILURES
 from pipe_sql.kinds import sqlite_type
 from pipe_sql.place import open_sqlite
-from pipe_sql.staged_rows import staged_name, supersede
+from pipe_sql.sqlite_parts import SqliteParts, keep_parts
+from pipe_sql.waiting import gone, staged_name, supersede, taken_over
 from pipe_sql.writing import Counted, Target
 
 
@@ -42,6 +43,8 @@ class SqliteStore:
         self._first = True
         self._count = 0
         self._waiting = 0
+        self._name = staged_name(target, mode)
+        self._parts: list[tuple[str, ...]] = []
         # A database without a name is a temporary file, gone with the connection, even if that is killed.
         self._staging = sqlite3.connect("", timeout=target.place.timeout, isolation_level=None, check_same_thread=False)
         try:
@@ -67,37 +70,53 @@ class SqliteStore:
         self._count += len(rows)
         self._waiting += len(rows)
 
-    def checkpoint(self) -> dict[str, Any]:
-        """Let the rows wait in a table of the file. What `StagedRows` must know of them."""
-        name = staged_name(self._target)
-        there = self._target.place.quoted(name, "target")
-        columns = self._target.columns(tuple(self._kinds))
-        if self._staging.in_transaction:
-            self._staging.execute("COMMIT")
-        with self._errors(), self._attached():
-            if self._kinds:
-                rows = f"SELECT {columns} FROM {self._staged} NOT INDEXED WHERE true"
-                self._staging.execute(f"CREATE TABLE {there} AS {rows}")
-            else:
-                self._staging.execute(f"CREATE TABLE {there} (empty)")
-        return {"staged": name, "columns": list(self._kinds), "types": self._types(), "between": self._target.between}
+    def checkpoint(self, final: bool) -> dict[str, Any]:
+        """Let the rows wait in a table of the file. What `StagedRows`, or `go_on` of another one, must know of them."""
+        if self._waiting or (final and not self._parts):
+            self._put_part()
+        return {
+            "staged": self._name,
+            "parts": [list(columns) for columns in self._parts],
+            "types": self._types(),
+            "kinds": {name: sorted(found) for name, found in self._kinds.items()},
+            "count": self._count,
+        }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Go on behind the rows that another process let wait. Those that came behind *state* are removed."""
+        rows = SqliteParts.of(self._target, state)
+        with self._errors(), contextlib.closing(open_sqlite(self._path, self._target.place.timeout)) as connection:
+
+            def execute(statement: str, *parameters: Any) -> list[Any]:
+                return connection.execute(statement, parameters).fetchall()
+
+            rows.begin(execute, rows.name)
+            if not rows.are_there(execute):
+                raise gone(self._target)
+            rows.cut(execute)
+            connection.execute("COMMIT")
+        self._name, self._parts, self._count = rows.name, list(rows.parts), int(state["count"])
+        kinds = {str(name): frozenset(found) for name, found in state["kinds"].items()}
+        if kinds and self._made:
+            self._staging.execute(self._target.make([(name, "") for name in kinds], into=self._staged))
+        self._kinds, self._shape = kinds, tuple(kinds) or None
 
     def commit(self) -> None:
         """Move the rows into the table, in one transaction."""
-        if not self._waiting and not (self._first and self._mode == "overwrite" and not self._made):
+        some = self._waiting or self._parts
+        if not some and not (self._first and self._mode == "overwrite" and not self._made):
             return
         self._staging.execute("COMMIT")
         with self._errors(), self._attached():
             self._move()
             self._first = False
-        with self._errors():
-            if self._kinds:
-                self._staging.execute(f"DELETE FROM {self._staged}")
-            self._staging.execute("BEGIN")
-        self._waiting = 0
+        self._empty()
+        self._parts, self._name = [], staged_name(self._target, self._mode)
 
     def abort(self, keep: bool) -> str | None:
         """Forget the rows. With *keep* they are in a SQLite file ``<path>.partial``."""
+        if self._parts:
+            return self._abort_parts(keep)
         if not keep or not self._waiting:
             return None
         partial = f"{self._path}.partial"
@@ -109,6 +128,18 @@ class SqliteStore:
             self._staging.execute("VACUUM INTO ?", (partial,))
         self._waiting = 0
         return partial
+
+    def _abort_parts(self, keep: bool) -> str | None:
+        if keep and self._waiting:
+            self._put_part()
+        with self._errors():
+            place = keep_parts(self._rows) if keep else None
+        if self._staging.in_transaction:
+            self._staging.execute("ROLLBACK")
+        with self._errors(), self._attached():
+            self._rows.drop(self._executed, "target")
+        self._parts = []
+        return place
 
     def close(self) -> None:
         """Close the temporary database."""
@@ -145,6 +176,42 @@ class SqliteStore:
         elif name not in self._kinds:
             self._staging.execute(f"ALTER TABLE {self._staged} ADD COLUMN {self._target.place.quoted(name)}")
 
+    def _rest(self) -> tuple[tuple[str, ...], str]:
+        """The columns of the rows behind the last part, and the statement that gives these rows."""
+        names = tuple(self._kinds)
+        return names, f"SELECT {self._target.columns(names)} FROM {self._staged} NOT INDEXED WHERE true"
+
+    def _empty(self) -> None:
+        with self._errors():
+            if self._kinds:
+                self._staging.execute(f"DELETE FROM {self._staged}")
+            self._staging.execute("BEGIN")
+        self._waiting = 0
+
+    # --- parts ---
+
+    @property
+    def _rows(self) -> SqliteParts:
+        return SqliteParts(self._target, self._name, self._parts)
+
+    def _put_part(self) -> None:
+        """Bring the rows to a table of the file, where they wait."""
+        there = self._target.place.quoted(f"{self._name}_{len(self._parts)}", "target")
+        if self._staging.in_transaction:
+            self._staging.execute("COMMIT")
+        with self._errors(), self._attached():
+            self._check_parts()
+            self._staging.execute(f"CREATE TABLE {there} " + (f"AS {self._rest()[1]}" if self._kinds else "(empty)"))
+        self._parts.append(tuple(self._kinds))
+        self._empty()
+
+    def _check_parts(self) -> None:
+        """Raises `SinkError` where not all that waits is there, or more than that."""
+        if not self._rows.are_there(self._executed, "target"):
+            raise gone(self._target)
+        if SqliteParts(self._target, self._name, [*self._parts, ()]).are_there(self._executed, "target"):
+            raise taken_over(self._target)
+
     # --- moving ---
 
     @contextlib.contextmanager
@@ -174,17 +241,22 @@ class SqliteStore:
             self._first and self._mode == "error" and self._staging.execute(f"SELECT 1 FROM {there} LIMIT 1").fetchone()
         ):
             raise self._target.exists()
-        if self._first and self._mode != "append":
-            supersede(self._executed, self._target, "target")
-        if not self._kinds:
-            return
-        names = tuple(self._kinds)
-        rows = f"SELECT {self._target.columns(names)} FROM {self._staged} NOT INDEXED WHERE true"
+        if self._kinds:
+            self._insert(there)
+        supersede(self._executed, self._target, self._mode, "target")
+
+    def _insert(self, there: str) -> None:
+        if self._parts:
+            self._check_parts()
         try:
-            self._staging.execute(self._target.insert(names, into=there, rows=rows))
+            for columns, rows in [*self._rows.moves(self._executed, "target"), self._rest()]:
+                self._staging.execute(self._target.insert(columns, into=there, rows=rows))
         except sqlite3.IntegrityError as error:
-            which = f"one of the rows {self._count - self._waiting + 1:,} to {self._count:,}"
+            first = 1 if self._parts else self._count - self._waiting + 1
+            which = f"one of the rows {first:,} to {self._count:,}"
             raise self._target.refused(self._target.place.understood(error), which) from None
+        if self._parts:
+            self._rows.drop(self._executed, "target")
 
     def _executed(self, statement: str, *parameters: Any) -> list[Any]:
         return self._staging.execute(statement, parameters).fetchall()
