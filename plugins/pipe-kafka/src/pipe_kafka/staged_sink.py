@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,10 @@ from pipe_kafka.place import Place
 from pipe_kafka.sender import HEADER
 from pipe_kafka.sink import KafkaSink
 from pipe_kafka.spool import Spool
-from pipe_kafka.topic_reader import TopicReader
+from pipe_kafka.topic_reader import Bounds, TopicReader
 
 SUFFIX: Final = ".messages"
+_LOOK: Final = 0.2
 
 
 class StagedKafkaSink(KafkaSink):
@@ -81,7 +83,8 @@ class StagedKafkaSink(KafkaSink):
         with writing_errors(str(self._folder)):
             spool = self._current
             spool.sync()
-        begin = {str(one): bounds.end for one, bounds in self._bounds()[1].items()}
+        with self._told(), self._reader("read_committed") as reader:
+            begin = {str(one): bounds.end for one, bounds in reader.bounds().items()}
         self._kept = True
         return {
             "topic": self._place.topic,
@@ -164,9 +167,10 @@ class StagedKafkaSink(KafkaSink):
 
     def _found(self, begin: Mapping[int, int]) -> Iterator[int]:
         """The numbers of the messages of this run that are in the topic from *begin* on."""
-        reader, there = self._bounds(keep=True)
-        with contextlib.closing(reader), self._told():
-            for partition, bounds in there.items():
+        with self._told(), self._reader("read_uncommitted") as reader:
+            whole = reader.bounds()
+        with self._told(), self._reader("read_committed") as reader:
+            for partition, bounds in self._settled(reader, whole).items():
                 first = begin.get(partition, 0)
                 if not bounds.begin <= first <= bounds.end:
                     raise reader.gone(partition, first, bounds)
@@ -174,24 +178,27 @@ class StagedKafkaSink(KafkaSink):
                     for message in messages:
                         yield from self._numbers(message)
 
+    def _settled(self, reader: TopicReader, whole: Mapping[int, Bounds]) -> Mapping[int, Bounds]:
+        """What is in the topic, once nothing of it is hidden behind a transaction of somebody else that is open."""
+        patience = time.monotonic() + self._options.timeout
+        while any((there := reader.bounds())[one].end < bounds.end for one, bounds in whole.items()):
+            if time.monotonic() > patience:
+                raise reader.refused("another writer has had a transaction open for long. Try again when it has ended")
+            time.sleep(_LOOK)
+        return there
+
     def _numbers(self, message: Any) -> Iterator[int]:
         for name, value in message.headers() or ():
             run, _, number = (value or b"").rpartition(b":")
             if name == HEADER and run == self._run.encode() and number.isdigit():
                 yield int(number)
 
-    def _bounds(self, *, keep: bool = False) -> tuple[TopicReader, Mapping[int, Any]]:
-        """What is in the topic, and the reader that said so: open with *keep*."""
-        reader = TopicReader(self._place, self._options)
-        try:
-            with self._told():
-                bounds = reader.bounds()
-        except BaseException:
-            reader.close()
-            raise
-        if not keep:
-            reader.close()
-        return reader, bounds
+    @contextlib.contextmanager
+    def _reader(self, isolation: str) -> Iterator[TopicReader]:
+        config = {**self._options.config, "isolation.level": isolation}
+        options = self._options.model_copy(update={"config": config})
+        with contextlib.closing(TopicReader(self._place, options)) as reader:
+            yield reader
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
