@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import pytest
 
+from pipe_core.kernel.errors import OptionsError
+from pipe_core.project.project import Project
+from pipe_core.project.runner import Runner
 from pipe_core.project.signature import Signature
 
 if TYPE_CHECKING:
@@ -122,3 +126,32 @@ def test_without_dates_a_default_stays_and_what_is_needed_is_none() -> None:
     assert Signature.of(positional).given_dates(None, None) == {"start_date": None}
     assert Signature.of(anything).given_dates(None, None) == {}
     assert Signature.of(seed).given_dates(None, None) == {"start_date": None, "end_date": None}
+
+
+@pytest.mark.parametrize(
+    ("function", "room"),
+    [
+        (lambda start_date, rows: rows, (0, "start_date")),
+        (lambda rows, end_date, *more: rows, (1, "end_date")),
+        (lambda rows, ml_context, more=None: rows, (1, "ml_context")),
+        (lambda rows, start_date, end_date: rows, None),
+        (lambda *rows, start_date: rows, None),
+        (lambda rows, *, start_date, label="": rows, None),
+        (only_positional, None),
+        (seed, None),
+    ],
+)
+def test_a_date_that_an_input_would_be_taken_for(
+    function: Callable[..., Any], room: tuple[int, str] | None, tmp_path: Path
+) -> None:
+    assert Signature.of(function).room == room
+    if room is None:
+        return
+    nodes = {
+        "one": {"function": lambda: 1},
+        "two": {"function": lambda: 2},
+        "use": {"function": function, "dependencies": ["one", "two"][: room[0] + 1]},
+    }
+    runner = Runner(Project.load({"nodes": nodes, "pipelines": {"main": list(nodes)}}, folder=tmp_path))
+    with pytest.raises(OptionsError, match=f"has its parameter '{room[1]}' before an input"):
+        runner.run("main", start_date="2025-01-01", end_date="2025-01-31")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -27,6 +27,8 @@ class Signature:
         least: How many inputs it wants at least.
         most: How many it takes; None: any number.
         is_async: Whether its result is awaited.
+        room: How many inputs it takes before the next one would be taken for a date or for ``ml_context``, and that
+            parameter's name; None where that cannot be.
     """
 
     dates: dict[str, type]
@@ -35,6 +37,7 @@ class Signature:
     least: int
     most: int | None
     is_async: bool = False
+    room: tuple[int, str] | None = None
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Signature:
@@ -63,6 +66,7 @@ class Signature:
             least=sum(one.default is inspect.Parameter.empty for one in places),
             most=None if endless else len(places),
             is_async=is_async,
+            room=_room(parameters, ours),
         )
 
     @property
@@ -78,6 +82,19 @@ class Signature:
             for name, kind in self.dates.items()
             if said[name] is not None or name in self.needed
         }
+
+
+def _room(parameters: Iterable[inspect.Parameter], ours: Container[str]) -> tuple[int, str] | None:
+    first: tuple[int, str] | None = None
+    for place, one in enumerate(parameters):
+        if one.kind is one.VAR_POSITIONAL:
+            return first
+        if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD):
+            if first is not None and one.name not in ours:
+                return first
+            if first is None and one.name in ours and one.kind is one.POSITIONAL_OR_KEYWORD:
+                first = place, one.name
+    return None
 
 
 def _kind(hint: Any) -> type:

@@ -241,6 +241,12 @@ def wire(
 def count_problem(node: WiredNode, takes: Signature) -> OptionsError | None:
     """Why a function cannot be given the inputs of its node; None where it can."""
     count = len(node.arguments)
+    if takes.room is not None and takes.room[0] < count:
+        return OptionsError(
+            f"The function of node '{node.name}' has its parameter '{takes.room[1]}' before an input, and inputs come "
+            f"first, in their order. Put '{takes.room[1]}' behind them, best behind a '*'.",
+            problems={node.name: f"'{takes.room[1]}' stands before an input"},
+        )
     if takes.least <= count and (takes.most is None or count <= takes.most):
         return None
     wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
