@@ -211,3 +211,14 @@ def test_a_micro_batch_that_was_begun_is_the_same_after_a_kill(make: Make, tmp_p
     Runner(make({"copy": {**COPY["copy"], "function": counting}})).run("live")
     assert sizes == [2, 3]
     assert numbers(tmp_path) == list(range(5))
+
+
+def test_what_holds_no_records_is_not_read_again(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text("\n\n")
+    nodes = {"copy": {**COPY["copy"]}}
+    runner = Runner(make(nodes))
+    assert runner.run("live").ok
+    folder = StreamFolder(stream_path(runner.runs, "live", "copy"))
+    assert folder.position is not None
+    assert folder.position["bytes"] == 2
+    folder.close()

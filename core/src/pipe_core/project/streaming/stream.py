@@ -127,6 +127,8 @@ class Stream:
         else:
             found = self._follow(folder.position, self._batch_size, None)
             if not found.records:
+                if found.position != folder.position:  # what came is nothing to work on, and need not be read again
+                    folder.commit(folder.begin(found.position))
                 return self._trigger is not None and self._rest(self._trigger)
             batch = folder.begin(found.position)
         self._process(found, folder.receipts(batch), self._token)
