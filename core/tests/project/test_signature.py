@@ -14,6 +14,7 @@ from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.project import Project
 from pipe_core.project.runner import Runner
 from pipe_core.project.signature import Signature
+from pipe_core.project.validation import validate_project
 
 if TYPE_CHECKING:
     from pyarrow import Table  # not there when the test runs
@@ -155,3 +156,23 @@ def test_a_date_that_an_input_would_be_taken_for(
     runner = Runner(Project.load({"nodes": nodes, "pipelines": {"main": list(nodes)}}, folder=tmp_path))
     with pytest.raises(OptionsError, match=f"has its parameter '{room[1]}' before an input"):
         runner.run("main", start_date="2025-01-01", end_date="2025-01-31")
+
+
+def test_a_context_that_nobody_gives_is_missed_before_anything_runs(tmp_path: Path) -> None:
+    def train(*, ml_context: dict[str, Any]) -> Any:
+        return ml_context["hyperparams"]
+
+    assert Signature.of(train).needs_context
+    assert not Signature.of(seed).needs_context
+    whole: dict[str, Any] = {"nodes": {"train": {"function": train}}, "pipelines": {"main": ["train"]}}
+    with pytest.raises(OptionsError, match="'train' takes ml_context, and only nodes of machine learning"):
+        Runner(Project.load(whole, folder=tmp_path)).run("main")
+    report = validate_project(Project.load(whole, folder=tmp_path))
+    assert [problem.key for problem in report.errors] == ["nodes.train.type"]
+    for other in (
+        {"nodes": {"train": {"function": train, "type": "ml"}}},
+        {"pipelines": {"main": {"nodes": ["train"], "type": "ml"}}},
+    ):
+        project = Project.load({**whole, **other}, folder=tmp_path)
+        assert validate_project(project).ok
+        assert Runner(project).run("main", hyperparams={"k": 1})["train"] == {"k": 1}

@@ -192,6 +192,17 @@ def test_what_belongs_to_the_process_is_left_alone(tmp_path: Path) -> None:
     assert around() == before
 
 
+def test_nodes_that_nobody_names_do_not_run(tmp_path: Path) -> None:
+    calls: list[int] = []
+    executor = Runner(made(tmp_path, {"only": {"function": lambda: calls.append(1)}}))
+    with pytest.raises(OptionsError, match="No node is named"):
+        executor.execute_nodes_parallel([], None, {}, START, END, {})
+    with pytest.raises(OptionsError, match="No node is named"):
+        executor.run_nodes([])
+    assert calls == []
+    assert executor.run_nodes("only").statuses == {"only": "completed"}
+
+
 # --- dependencies, validation ---
 
 

@@ -70,4 +70,5 @@ def failure(result: RunResult, error: BaseException | None) -> RunFailedError:
         what = f"Node '{first}'{more} of '{result.pipeline}' has failed: {error_text(result.nodes[first].error)}"
     else:
         first, what = "", f"'{result.pipeline}' could not be run: {error_text(error)}"
-    return RunFailedError(f"{what}. {went}{skipped}{further}", node=first, result=result)
+    dot = "" if what.endswith((".", "?", "!")) else "."
+    return RunFailedError(f"{what}{dot} {went}{skipped}{further}", node=first, result=result)

@@ -10,7 +10,7 @@ from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.contracts import check_names
 from pipe_core.project.state import RunState
 from pipe_core.project.streaming.components import batch_nodes, components, is_streaming
-from pipe_core.project.wiring import Choice, count_problem
+from pipe_core.project.wiring import Choice, context_problem, count_problem
 
 if TYPE_CHECKING:
     from pipe_core.graph.scope import OnError
@@ -105,6 +105,12 @@ class RunPlan:
     def retries(self) -> Mapping[str, Retry]:
         """When nodes are tried again."""
         return self.compiled.retries
+
+    def check_context(self) -> None:
+        """Look whether functions that want the context of machine learning get it. Raises `OptionsError`."""
+        for name, takes in self.takes.items():
+            if name not in self.ml and (error := context_problem(name, takes)) is not None:
+                raise error
 
     def check_dates(self) -> None:
         """Look whether there are dates where a function, or the pipeline, wants some. Raises `OptionsError`."""

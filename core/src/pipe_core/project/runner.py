@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.graph.engine import Engine
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.catalog import Catalog
 from pipe_core.project.compiler import Compiler
 from pipe_core.project.config.models import NodeConfig, PipelineConfig
@@ -227,7 +228,9 @@ class Runner:
             names: The nodes.
             **options: As `run`.
         """
-        names = list(names)
+        names = _names(names)
+        if not names:
+            raise OptionsError("No node is named that should run: name one.", problems={"names": "none"})
         for name in names:
             if name not in self.project.nodes:
                 raise unknown_node(name, self.project.nodes)
@@ -270,6 +273,8 @@ class Runner:
             end_date: The last day of it.
             ml_info: As `execute_single_node`.
         """
+        if not execution_order:
+            raise OptionsError("No node is named that should run: name one.", problems={"execution_order": "empty"})
         told = dict(ml_info or {})
         configs = self._compiler.configs(execution_order, node_configs, dag or {})
         whole = {**self.project.nodes, **configs} if node_configs is None else configs
@@ -330,6 +335,7 @@ class Runner:
             restored=restored,
         )
         plan.check_dates()
+        plan.check_context()
         return plan
 
     @property

@@ -27,6 +27,7 @@ class Signature:
         least: How many inputs it wants at least.
         most: How many it takes; None: any number.
         is_async: Whether its result is awaited.
+        needs_context: Whether it cannot be called without ``ml_context``.
         room: How many inputs it takes before the next one would be taken for a date or for ``ml_context``, and that
             parameter's name; None where that cannot be.
     """
@@ -37,6 +38,7 @@ class Signature:
     least: int
     most: int | None
     is_async: bool = False
+    needs_context: bool = False
     room: tuple[int, str] | None = None
 
     @classmethod
@@ -66,6 +68,7 @@ class Signature:
             least=sum(one.default is inspect.Parameter.empty for one in places),
             most=None if endless else len(places),
             is_async=is_async,
+            needs_context=ML_CONTEXT in ours and ours[ML_CONTEXT].default is inspect.Parameter.empty,
             room=_room(parameters, ours),
         )
 

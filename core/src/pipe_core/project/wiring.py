@@ -258,6 +258,17 @@ def count_problem(node: WiredNode, takes: Signature) -> OptionsError | None:
     )
 
 
+def context_problem(name: str, takes: Signature) -> OptionsError | None:
+    """Why the function of a node that nobody calls one of machine learning cannot be called; None where it can."""
+    if not takes.needs_context:
+        return None
+    return OptionsError(
+        f"The function of node '{name}' takes ml_context, and only nodes of machine learning are given one. Say "
+        f"type: ml of the node or of its pipeline, or let the parameter have a default.",
+        problems={name: "takes ml_context and is not of the type ml"},
+    )
+
+
 class _Wirer:
     def __init__(
         self,

@@ -21,7 +21,7 @@ from pipe_core.project.validation.format_policy import FormatPolicy
 from pipe_core.project.validation.hybrid import validate_hybrid_pipeline
 from pipe_core.project.validation.nodes_read import is_streaming
 from pipe_core.project.validation.report import Findings
-from pipe_core.project.wiring import Wiring, count_problem, effective_nodes, wire
+from pipe_core.project.wiring import Wiring, context_problem, count_problem, effective_nodes, wire
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
@@ -58,7 +58,7 @@ class PipelineChecks:
             if config.contracts != self.project.nodes[node].contracts:  # the pipeline says others
                 self.check_node(node, config)
         if wiring := self._wired(name, nodes):
-            self._check_functions(wiring)
+            self._check_functions(wiring, pipeline)
             self._note_outputs(name, wiring)
             self._check_conflicts(name, nodes)
         streams = [node for node, config in nodes.items() if is_streaming(config, self.policy)]
@@ -82,8 +82,11 @@ class PipelineChecks:
             self._takes[name] = Signature.of(self.project.function(name))
         return self._takes[name]
 
-    def _check_functions(self, wiring: Wiring) -> None:
+    def _check_functions(self, wiring: Wiring, pipeline: PipelineConfig) -> None:
         for name, node in wiring.nodes.items():
+            is_ml = "ml" in (pipeline.type, node.config.type)
+            if not is_ml and (error := context_problem(name, self._signature(name))) is not None:
+                self.findings.error(str(error), "nodes", name, "type")
             if (error := count_problem(node, self._signature(name))) is not None:
                 key = "input" if node.config.input else "dependencies"
                 self.findings.error(str(error), "nodes", name, key)
