@@ -17,6 +17,7 @@ from pipe_core import OptionsError
 from pipe_core.kernel.index import suggestion
 from pipe_sql.failures import FAILURES, DatabaseError, understood
 from pipe_sql.options import SqlOptions
+from pipe_sql.sqlite_dates import teach_dates
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -107,7 +108,7 @@ def _engine(place: Place) -> Engine:
 def open_sqlite(path: str, timeout: float) -> sqlite3.Connection:
     """A connection to a file that exists. Transactions begin when it is told to begin one."""
     uri = f"file:{quote(path)}?mode=rw"
-    return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    return teach_dates(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False))
 
 
 def parse(target: Any, options: SqlOptions) -> tuple[Place, SqlOptions]:

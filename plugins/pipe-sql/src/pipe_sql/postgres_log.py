@@ -38,11 +38,6 @@ class PostgresLog:
         return cls(target, name_in(target, state), int(state["count"]), [tuple(shape) for shape in state["shapes"]])
 
     @property
-    def first(self) -> str:
-        """The name of the table."""
-        return self.name
-
-    @property
     def quoted(self) -> str:
         """It, as it stands in a statement."""
         return self.target.place.quoted(self.name, self.target.schema)

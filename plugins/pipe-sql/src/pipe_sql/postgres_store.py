@@ -41,8 +41,7 @@ class PostgresStore:
         """Keep others from writing until the commit. Who reads sees the old rows until then."""
         self._rows.run(f"LOCK TABLE {self._target.quoted} IN SHARE ROW EXCLUSIVE MODE")
         if mode == "overwrite":
-            statement, parameters = self._target.clear(self._target.quoted)
-            self._rows.run(statement, *parameters)
+            self._rows.run(self._target.clear(self._target.quoted))
         elif self._rows.run(f"SELECT 1 FROM {self._target.quoted} LIMIT 1"):
             raise self._target.exists()
 

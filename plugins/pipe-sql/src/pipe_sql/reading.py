@@ -46,6 +46,7 @@ class Reading:
         order: The columns of the key, as they stand in a statement.
         order_at: Where they are in a row.
         unique: Whether the database itself makes sure that no two rows have the same key.
+        condition: What is true of the rows that are read; nothing for all.
         kinds: What to make of what SQLite gives: ``bool`` or ``json`` by the place in a row.
     """
 
@@ -58,6 +59,7 @@ class Reading:
     order_at: tuple[int, ...]
     unique: bool
     kinds: Mapping[int, str]
+    condition: str = ""
 
     # --- statements ---
 
@@ -89,7 +91,7 @@ class Reading:
     def last(self, connection: Connection) -> Key | None:
         """The last key; None where there are no rows."""
         columns, order = ", ".join(self.order), ", ".join(f"{name} DESC" for name in self.order)
-        found = fetch(connection, f"SELECT {columns} FROM {self.origin} ORDER BY {order} LIMIT 1")
+        found = fetch(connection, f"SELECT {columns} FROM {self.rows} ORDER BY {order} LIMIT 1")
         return tuple(found[0]) if found else None
 
     def ends(self, connection: Connection, count: int) -> Rows:
@@ -98,25 +100,34 @@ class Reading:
         found: Rows = []
         for direction in ("ASC", "DESC"):
             order = ", ".join(f"{name} {direction}" for name in self.order)
-            found += fetch(connection, f"SELECT {columns} FROM {self.origin} ORDER BY {order} LIMIT {count:d}")
+            found += fetch(connection, f"SELECT {columns} FROM {self.rows} ORDER BY {order} LIMIT {count:d}")
         return found
 
     def count(self, connection: Connection) -> int:
         """How many rows there are."""
-        return int(fetch(connection, f"SELECT count(*) FROM {self.origin}")[0][0])
+        return int(fetch(connection, f"SELECT count(*) FROM {self.rows}")[0][0])
 
     def has_null(self, connection: Connection, columns: Sequence[str]) -> bool:
         """Whether one of *columns* (as they stand in a statement) is NULL somewhere."""
-        where = " OR ".join(f"{name} IS NULL" for name in columns)
-        return bool(columns) and bool(fetch(connection, f"SELECT 1 FROM {self.origin} WHERE {where} LIMIT 1"))
+        where = self._where("(" + " OR ".join(f"{name} IS NULL" for name in columns) + ")")
+        return bool(columns) and bool(fetch(connection, f"SELECT 1 FROM {self.origin} {where} LIMIT 1"))
 
     def _range(self, lower: Key | None, upper: Key, *, closed: bool, after: bool) -> tuple[str, Key]:
         key = _tuple(self.order)
         marks = _tuple((self.place.mark,) * len(self.order))
         parts = [f"{key} {'<=' if closed else '<'} {marks}"]
         if lower is None:
-            return f"WHERE {parts[0]}", upper
-        return f"WHERE {key} {'>' if after else '>='} {marks} AND {parts[0]}", (*lower, *upper)
+            return self._where(*parts), upper
+        return self._where(f"{key} {'>' if after else '>='} {marks}", *parts), (*lower, *upper)
+
+    def _where(self, *conditions: str) -> str:
+        found = [*conditions, *filter(None, [self.condition])]
+        return f"WHERE {' AND '.join(found)}" if found else ""
+
+    @property
+    def rows(self) -> str:
+        """What stands behind ``FROM`` for all rows that are read."""
+        return f"{self.origin} {self._where()}".rstrip()
 
     # --- rows ---
 

@@ -13,6 +13,7 @@ from pipe_core import OptionsError, PipeError, SinkError
 from pipe_core.kernel.contracts import Mode
 from pipe_core.kernel.index import suggestion
 from pipe_sql import catalog
+from pipe_sql.between import Between
 from pipe_sql.catalog import Table
 from pipe_sql.encoder import Group, SqlEncoder
 from pipe_sql.failures import FAILURES, DatabaseError
@@ -42,7 +43,7 @@ class SqlSink:
         self._options = options
         self._table: Table | None = None
         self._store: Store | None = None
-        self._between: tuple[str, str, str] | None = None
+        self._between: Between | None = None
         self._mode: Mode = "error"
         self._kept = False
         self._expects = False
@@ -86,8 +87,11 @@ class SqlSink:
             column: The column with the dates.
             start: The first date or time, as ISO 8601.
             upper: That before which they are.
+
+        Raises:
+            OptionsError: These are no dates.
         """
-        self._between = (column, start, upper)
+        self._between = Between.of(column, start, upper)
 
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Check the table, and begin.
@@ -138,7 +142,8 @@ class SqlSink:
         """
         state = self._checkpoint(self._opened, final)
         target = self._target
-        told = {**state, "key": list(target.key), "between": target.between, "final": final}
+        told = {**state, "key": list(target.key), "final": final}
+        told["between"] = None if target.between is None else target.between.plain
         if final:
             self._opened.close()
             self._store = StagedRows(target, self._mode, told, fresh=True)
@@ -167,7 +172,7 @@ class SqlSink:
         """
         try:
             self._mode = mode
-            self._between = None if state["between"] is None else tuple(state["between"])
+            self._between = Between.known(state["between"])
             self._key, final = tuple(state["key"]), state["final"]
             if final:
                 self._store = StagedRows(self._target, mode, state)
@@ -255,7 +260,9 @@ class SqlSink:
         self._check_key(self._table)
         if self._table is not None:
             self._check_fields(self._table, fields)
-            self._check_fields(self._table, [] if self._between is None else [self._between[0]])
+            if self._between is not None:
+                self._check_fields(self._table, [self._between.column])
+                self._between = self._between.as_kept(self._table.columns[self._between.column].kind)
             if mode in ("error", "ignore") and self._has_rows(connection):
                 raise self._target.exists()
         connection.rollback()

@@ -15,6 +15,7 @@ from pipe_core import OptionsError, SourceError, SourceNotFoundError
 from pipe_core.kernel.contracts import SizeNow
 from pipe_core.kernel.index import suggestion
 from pipe_sql import catalog
+from pipe_sql.between import Between
 from pipe_sql.catalog import Column, Table
 from pipe_sql.failures import FAILURES, DatabaseError
 from pipe_sql.options import SqlOptions
@@ -53,6 +54,7 @@ class SqlSource:
         self._row_bytes = 1
         self._by_records = False
         self._pieces: Generator[SqlChunk, None, None] | None = None
+        self._between: Between | None = None
 
     @property
     def name(self) -> str:
@@ -78,6 +80,19 @@ class SqlSource:
         return self._rows if self._by_records else self._rows * self._row_bytes
 
     # --- opening ---
+
+    def read_between(self, column: str, start: str, upper: str) -> None:
+        """Before `open`: give only the rows of some dates.
+
+        Args:
+            column: The column with the dates.
+            start: The first date or time, as ISO 8601.
+            upper: That before which they are.
+
+        Raises:
+            OptionsError: These are no dates.
+        """
+        self._between = Between.of(column, start, upper)
 
     def open(self) -> None:
         """Connect, and find out what there is to read and by which key.
@@ -139,7 +154,7 @@ class SqlSource:
             found = {at: table.columns[name].kind for at, name in enumerate(names)}
             kinds = {at: kind for at, kind in found.items() if kind in ("bool", "json")}
         quoted = tuple(map(self._place.quoted, names))
-        plain = Reading(self._place, self.name, origin, names, quoted, (), (), False, kinds)
+        plain = Reading(self._place, self.name, origin, names, quoted, (), (), False, kinds, self._condition(table))
         if self._options.key is not None:
             return self._with_given_key(plain, table, self._options.key)
         for key in table.keys:
@@ -149,6 +164,12 @@ class SqlSource:
             self._ordered = True
             return _ordered(plain, (table.rowid,), unique=True)
         return plain
+
+    def _condition(self, table: Table) -> str:
+        if self._between is None:
+            return ""
+        self._check_columns([self._between.column], table, "read_between")
+        return self._between.as_kept(table.columns[self._between.column].kind).condition(self._place)
 
     def _with_given_key(self, plain: Reading, table: Table, key: tuple[str, ...]) -> Reading:
         self._check_columns(key, table, "key")
@@ -258,7 +279,7 @@ class SqlSource:
         if self._place.dialect == "sqlite":
             yield from self._copied(reading, size)
             return
-        statement = f"SELECT {', '.join(reading.selected)} FROM {reading.origin}"
+        statement = f"SELECT {', '.join(reading.selected)} FROM {reading.rows}"
         with reading.errors(), self._place.connect() as connection:
             streaming = connection.execution_options(stream_results=True, max_row_buffer=1000)
             with streaming.exec_driver_sql(statement, ()) as cursor:
@@ -273,9 +294,10 @@ class SqlSource:
         # Names of our own, so that no column of the query can hide the number of a row.
         names = tuple(f"c{at}" for at in range(len(reading.selected)))
         columns = ", ".join(f"{old} AS {new}" for old, new in zip(reading.selected, names, strict=True))
-        copy = _ordered(replace(reading, origin=f"temp.{_COPY}", selected=names), ("rowid",), unique=True)
+        plain = replace(reading, origin=f"temp.{_COPY}", selected=names, condition="")
+        copy = _ordered(plain, ("rowid",), unique=True)
         with reading.errors(), self._place.connect() as connection:
-            connection.exec_driver_sql(f"CREATE TEMP TABLE {_COPY} AS SELECT {columns} FROM {reading.origin}")
+            connection.exec_driver_sql(f"CREATE TEMP TABLE {_COPY} AS SELECT {columns} FROM {reading.rows}")
             last, before = copy.last(connection), None
             while last is not None and before != last:
                 rows = copy.page(connection, before, last, closed=True, after=True, limit=max(1, size()))

@@ -32,11 +32,6 @@ class SqliteParts:
         """Those that *state* tells of. Raises KeyError or TypeError where it is damaged."""
         return cls(target, name_in(target, state), [tuple(columns) for columns in state["parts"]])
 
-    @property
-    def first(self) -> str:
-        """The name of the first one."""
-        return f"{self.name}_0"
-
     def begin(self, execute: Execute, name: str) -> None:
         """Begin a transaction that keeps others from writing."""
         execute("BEGIN IMMEDIATE")

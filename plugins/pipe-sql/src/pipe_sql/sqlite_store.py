@@ -17,6 +17,7 @@ from pipe_sql.encoder import Group
 from pipe_sql.failures import FAILURES
 from pipe_sql.kinds import sqlite_type
 from pipe_sql.place import open_sqlite
+from pipe_sql.sqlite_dates import teach_dates
 from pipe_sql.sqlite_parts import SqliteParts, keep_parts
 from pipe_sql.waiting import gone, staged_name, supersede, taken_over
 from pipe_sql.writing import Counted, Target
@@ -48,6 +49,7 @@ class SqliteStore:
         # A database without a name is a temporary file, gone with the connection, even if that is killed.
         self._staging = sqlite3.connect("", timeout=target.place.timeout, isolation_level=None, check_same_thread=False)
         try:
+            teach_dates(self._staging)
             self._staging.execute("PRAGMA main.journal_mode = OFF")
             if table is not None:
                 self._mirror()
@@ -201,7 +203,11 @@ class SqliteStore:
             self._staging.execute("COMMIT")
         with self._errors(), self._attached():
             self._check_parts()
-            self._staging.execute(f"CREATE TABLE {there} " + (f"AS {self._rest()[1]}" if self._kinds else "(empty)"))
+            names, rows = self._rest()
+            # Columns without types change nothing on the way.
+            self._staging.execute(f"CREATE TABLE {there} ({self._target.columns(names) or 'empty'})")
+            if names:
+                self._staging.execute(f"INSERT INTO {there} {rows}")
         self._parts.append(tuple(self._kinds))
         self._empty()
 
@@ -236,7 +242,7 @@ class SqliteStore:
         if self._made:
             self._make(there)
         elif self._first and self._mode == "overwrite":
-            self._staging.execute(*self._target.clear(there))
+            self._staging.execute(self._target.clear(there))
         elif (
             self._first and self._mode == "error" and self._staging.execute(f"SELECT 1 FROM {there} LIMIT 1").fetchone()
         ):

@@ -43,6 +43,7 @@ class StagedRows:
         self._target = target
         self._mode = mode
         self._name = name_in(target, state)
+        self._is_done = False
         try:
             self._types = None if state["types"] is None else [(str(name), str(kind)) for name, kind in state["types"]]
             self._rows = (SqliteParts if target.place.dialect == "sqlite" else PostgresLog).of(target, state)
@@ -59,26 +60,33 @@ class StagedRows:
     def commit(self) -> None:
         """Bring them to their table, once. Raises `SinkError` where one is refused, or they are gone."""
         with self._transaction() as execute:
-            if not self._waits(execute):
-                return
-            self._prepare(execute)
-            for columns, rows in self._rows.moves(execute):
-                execute(self._target.insert(columns, rows=rows))
-            self._rows.drop(execute)
-            supersede(execute, self._target, self._mode)
-            note(execute, self._target, self._name)
+            if self._waits(execute):
+                self._move(execute)
+        self._is_done = True
+
+    def _move(self, execute: Execute) -> None:
+        self._prepare(execute)
+        for columns, rows in self._rows.moves(execute):
+            execute(self._target.insert(columns, rows=rows))
+        self._rows.drop(execute)
+        supersede(execute, self._target, self._mode)
+        note(execute, self._target, self._name)
 
     def abort(self, keep: bool) -> str | None:
         """Forget them, where they are not committed. With *keep* those for SQLite go to a file ``<path>.partial``."""
-        place = None
-        with self._transaction() as execute:
-            waits = is_there(execute, self._target, self._rows.first)
-        if keep and waits and isinstance(self._rows, SqliteParts):
-            with self._errors():
-                place = keep_parts(self._rows)
+        if self._is_done:
+            return None
+        place = self._kept() if keep and isinstance(self._rows, SqliteParts) else None
         with self._transaction() as execute:
             self._rows.drop(execute)
         return place
+
+    def _kept(self) -> str | None:
+        assert isinstance(self._rows, SqliteParts)  # who calls has looked
+        with self._transaction() as execute:
+            waits = self._rows.are_there(execute)
+        with self._errors():
+            return keep_parts(self._rows) if waits else None
 
     def close(self) -> None:
         """There is nothing open."""
@@ -101,8 +109,7 @@ class StagedRows:
         if self._mode != "append" and self._target.place.dialect == "postgresql":
             execute(f"LOCK TABLE {self._target.quoted} IN SHARE ROW EXCLUSIVE MODE")
         if self._mode == "overwrite":
-            statement, parameters = self._target.clear(self._target.quoted)
-            execute(statement, *parameters)
+            execute(self._target.clear(self._target.quoted))
         elif self._mode != "append" and execute(f"SELECT 1 FROM {self._target.quoted} LIMIT 1"):
             raise self._target.exists()
 

@@ -58,7 +58,7 @@ def staged_name(target: Target, mode: str) -> str:
     """A name, which nobody else has, for tables in which rows for *target* wait: the tables' own, or its beginning."""
     claim = "added" if mode == "append" else "whole"
     if mode == "overwrite" and target.between is not None:
-        claim = f"d{hashlib.blake2b(repr(target.between).encode(), digest_size=4).hexdigest()}"
+        claim = f"d{hashlib.blake2b(repr(target.between.plain[:3]).encode(), digest_size=4).hexdigest()}"
     return f"{_prefix(target)}{claim}_{secrets.token_hex(6)}"
 
 
@@ -78,8 +78,8 @@ def damaged(target: Target) -> SinkError:
 def gone(target: Target) -> SinkError:
     """Rows that waited are not there any more."""
     return target.error(
-        "the rows that a run has staged for it are gone. Has a later run replaced what is there? They must be made "
-        "again: start a new run"
+        "the rows that a run has staged for it are gone. Has a later run written there, or has somebody tidied up? "
+        "They must be made again: start a new run"
     )
 
 

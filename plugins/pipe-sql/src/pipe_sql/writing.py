@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipe_core import SinkError, TargetExistsError
+from pipe_sql.between import Between
 from pipe_sql.encoder import Group
 from pipe_sql.failures import DatabaseError
 from pipe_sql.options import SqlOptions
@@ -40,7 +41,7 @@ class Target:
         schema: The schema that it is in.
         key: What `on_conflict` looks at, and the primary key of a table that is made.
         options: How to write.
-        between: A column, and the dates from which and before which rows are replaced by ``overwrite``; None for all.
+        between: The dates of the rows that are replaced by ``overwrite``; None for all.
     """
 
     place: Place
@@ -49,7 +50,7 @@ class Target:
     schema: str | None
     key: tuple[str, ...]
     options: SqlOptions
-    between: tuple[str, str, str] | None = None
+    between: Between | None = None
 
     @property
     def quoted(self) -> str:
@@ -65,15 +66,10 @@ class Target:
         values = rows or f"VALUES ({', '.join(self.place.mark for _ in names)})"
         return f"INSERT INTO {into or self.quoted} ({self.columns(names)}) {values}{self._conflict(names)}"
 
-    def clear(self, table: str) -> tuple[str, tuple[str, ...]]:
-        """The statement that removes the rows that are replaced from *table*, and its parameters."""
-        if self.between is None:
-            return f"DELETE FROM {table}", ()
-        column, start, upper = self.between
-        name, mark = self.place.quoted(column), self.place.mark
-        if self.place.dialect == "sqlite":  # dates are text there, with a T or a space, and with offsets
-            name, mark = f"julianday({name})", "julianday(?)"
-        return f"DELETE FROM {table} WHERE {name} >= {mark} AND {name} < {mark}", (start, upper)
+    def clear(self, table: str) -> str:
+        """The statement that removes the rows that are replaced from *table*."""
+        where = "" if self.between is None else f" WHERE {self.between.condition(self.place)}"
+        return f"DELETE FROM {table}{where}"
 
     def _conflict(self, names: Sequence[str]) -> str:
         if self.options.on_conflict == "error":
