@@ -128,3 +128,19 @@ def test_a_wrong_setting_is_configuration(words: str, pipe: Pipe, dated: Path, m
     assert result.exit_code == 3
     assert "PIPE_EXECUTOR" in result.stderr
     assert not (dated / "runs").exists()
+
+
+def test_what_is_wrong_with_data_is_told_once(pipe: Pipe, shop: Path) -> None:
+    orders = shop / "data" / "orders.csv"
+    text = orders.read_text()
+    orders.write_text(text.replace("true", "treu", 1))
+    wrong = pipe("run", "daily", "--no-progress")
+    orders.unlink()
+    missing = pipe("run", "daily", "--no-progress")
+
+    (told,) = [line for line in wrong.stderr.splitlines() if "treu" in line]
+    assert "The data set 'orders': the record at position 0 is no Order: the field 'paid' is 'treu': " in told
+    assert "caused by" not in wrong.stderr
+    assert missing.stderr.count("Is the path right?") == 1
+    assert "caused by FileNotFoundError" in missing.stderr
+    assert (wrong.exit_code, missing.exit_code) == (4, 4)

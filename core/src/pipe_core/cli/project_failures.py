@@ -68,14 +68,26 @@ def _told(error: BaseException | str | None) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[str]:
-    """What led to *error*, the nearest first."""
+    """What led to *error*, the nearest first, without what was told already."""
+    if getattr(error, "reasons", ()):  # it says in its own words what a schema says in many lines
+        return
+    said = str(error)
+    for cause, text in _chain(error):
+        if " " not in text or text.rstrip(".") not in said:  # a word may be there by chance
+            yield cause
+        said += f"\n{text}"
+
+
+def _chain(error: BaseException) -> Iterator[tuple[str, str]]:
+    """What led to *error*, the nearest first: as it is told, and the text of it alone."""
     for part in reversed(_BETWEEN.split(_from_elsewhere(error))[:-1]):
-        yield part.rstrip().rpartition("\n")[2]
+        last = part.rstrip().rpartition("\n")[2]
+        yield last, last.partition(": ")[2]
     for _ in range(_MOST):
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
             return
-        yield _told(cause)
+        yield _told(cause), str(cause).strip()
         error = cause
 
 

@@ -67,7 +67,7 @@ def _read(name: str, split: ByteRange[Any]) -> list[Any]:
         for index, rejection in sorted(batch.rejected.items()):
             raise SourceError(
                 f"Record {len(found) + index} behind byte {split.begin:,} of {name!r} cannot be read: "
-                f"{rejection.message}. Correct it, and what is behind it will be read.",
+                f"{rejection.message.rstrip('.')}. Correct it, and what is behind it will be read.",
                 source=name,
             )
         found += batch.records

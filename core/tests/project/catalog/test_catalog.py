@@ -271,7 +271,11 @@ def test_a_record_that_is_not_as_the_schema_says(tmp_path: Path) -> None:
     assert (error.dataset, error.position, error.field, error.value) == ("orders", 1, "id", "x")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "a.jsonl").write_text('{"id": 1}\n{"name": "x"}\n')
-    with pytest.raises(DatasetRecordError, match="position 1 is no Order: the field 'id'"):
+    missing = r"position 1 is no Order: the field 'id' is missing in \{'name': 'x'\}\.$"
+    with pytest.raises(DatasetRecordError, match=missing):
+        orders.load("orders")
+    (tmp_path / "a.jsonl").write_text('{"id": "?", "name": 1}\n')
+    with pytest.raises(DatasetRecordError, match=r"'id' is '\?': Input should .* \(and 1 more: name\)\.$"):
         orders.load("orders")
 
 

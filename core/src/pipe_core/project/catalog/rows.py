@@ -15,6 +15,8 @@ from pipe_core.records.validate import apply, reasons
 
 _MOST: Final = 200
 """Characters of a value that messages show."""
+_NAMES: Final = 5
+"""Further fields that messages name."""
 
 
 def validated(dataset: Dataset, schema: Schema, records: Sequence[Any], first: int) -> list[Any]:
@@ -51,20 +53,32 @@ def applied(
 def refused(dataset: Dataset, position: int, record: Any, error: BaseException, what: str) -> DatasetRecordError:
     """The error of the record at *position*, for which *error* was raised."""
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False)[0]
+        first, *others = error.errors(include_url=False, include_context=False)
         field, value, reason = ".".join(map(str, first["loc"])) or None, first["input"], first["msg"]
-        more = f" (and {count - 1} more)" if (count := error.error_count()) > 1 else ""
+        is_missing, more = first["type"] == "missing", _more([".".join(map(str, one["loc"])) for one in others])
     else:
-        field, value, reason, more = None, record, str(error) or type(error).__name__, ""
-    where = f"the field '{field}' is {shown(value)}" if field is not None else f"it is {shown(value)}"
+        field, value, reason, is_missing, more = None, record, str(error) or type(error).__name__, False, ""
+    if is_missing:  # the value is what it is missing in
+        why = f"the field '{field}' is missing in {shown(value)}"
+    else:
+        why = f"the field '{field}' is {shown(value)}: {reason}" if field else f"it is {shown(value)}: {reason}"
     return DatasetRecordError(
-        f"{dataset.title}: the record at position {position:,} {what}: {where}: {reason}{more}.",
+        f"{dataset.title}: the record at position {position:,} {what}: {why}{more}.",
         dataset=dataset.name,
         position=position,
         field=field,
         value=value,
         reasons=reasons(error),
     )
+
+
+def _more(fields: Sequence[str]) -> str:
+    """What is said of further reasons: how many there are, and the first fields that they are about."""
+    if not fields:
+        return ""
+    names = list(dict.fromkeys(filter(None, fields)))
+    listed = f": {', '.join(names[:_NAMES])}{', …' if len(names) > _NAMES else ''}" if names else ""
+    return f" (and {len(fields)} more{listed})"
 
 
 def shown(value: Any) -> str:
