@@ -81,6 +81,9 @@ def test_a_database_in_which_nobody_may_make_tables(postgres: Any) -> None:
     data = sales(postgres, path=url, mode="append")
     assert data.stage("sales", rows(1)).delivery == "at-least-once"
     assert data.load("sales") == rows(1)
+    postgres.run("GRANT CREATE ON SCHEMA public TO clerk", "REVOKE SELECT ON sales FROM clerk")
+    assert data.stage("sales", rows(2)).delivery == "at-least-once"
+    assert postgres.run("SELECT count(*) FROM sales") == [(2,)]
     postgres.run("DROP OWNED BY clerk", "DROP ROLE clerk")
 
 

@@ -247,11 +247,13 @@ class SqlSink:
         return PostgresStaging(connection, self._target, mode, self._table, state)
 
     def _may_make(self, connection: Connection) -> bool:
-        """Whether tables may be made where the rows go to."""
-        schema = "coalesce(%s, current_schema())"
-        return bool(
-            catalog.rows(connection, f"SELECT has_schema_privilege({schema}, 'CREATE')", self._target.schema)[0][0]
-        )
+        """Whether tables may be made where the rows go to, and made like theirs."""
+        statement = "SELECT has_schema_privilege(coalesce(%s, current_schema()), 'CREATE')"
+        parameters = [self._target.schema]
+        if self._table is not None:
+            statement += " AND has_table_privilege(to_regclass(%s), 'SELECT')"
+            parameters.append(self._target.quoted.replace("%%", "%"))
+        return bool(catalog.rows(connection, statement, *parameters)[0][0])
 
     def _open_with(
         self, connection: Connection, mode: Mode, fields: Sequence[str] | None, state: Mapping[str, Any] | None

@@ -107,6 +107,8 @@ class ResumingTests(Ground):
         sink = self.make_format().sink(self.target(folder))
         if not isinstance(sink, ResumableSink):
             pytest.skip(f"nobody can go on with a sink of {self.format}")
+        if callable(expect := getattr(sink, "expect_checkpoints", None)):
+            expect()
         return sink
 
     def _staged(self, folder: Path, mode: Mode) -> Mapping[str, Any]:
