@@ -104,7 +104,7 @@ def test_what_is_there_is_not_touched(pipe: Pipe, folder: Path, target: str, wor
 
 def test_it_fails_and_is_resumed(pipe: Pipe, shop: Path) -> None:
     steps = (shop / "steps.py").read_text()
-    (shop / "steps.py").write_text(steps.replace("cents[order.product] +=", "cents[order.produkt] +="))
+    (shop / "steps.py").write_text(steps.replace("cents[order.product] +=", "cents[order.produkte] +="))
 
     failed = pipe("run", "daily", "--set", "nodes.total.retries=0")
 
