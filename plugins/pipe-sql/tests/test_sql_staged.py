@@ -153,6 +153,21 @@ def test_one_who_was_taken_for_dead_does_not_write_behind_another(database: Any)
     assert sorted(database.run("SELECT n FROM sales")) == [(1,), (2,)]
 
 
+def test_one_who_was_taken_for_dead_does_not_commit_what_another_has_gone_on_with(database: Any) -> None:
+    slow = sink_of(database)
+    slow.open("append")
+    state = put_and_checkpoint(slow, 1)
+    other = resumed(database, state, "append")
+    put_and_checkpoint(other, 2)
+    slow.checkpoint(final=True)
+    with pytest.raises(SinkError, match="another process has gone on"):
+        slow.commit()
+    slow.close()
+    other.commit()
+    other.close()
+    assert sorted(database.run("SELECT n FROM sales")) == [(1,), (2,)]
+
+
 # --- between checkpoints ---
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipe_sql.place import open_sqlite
-from pipe_sql.waiting import Execute, name_in, tables_of
+from pipe_sql.waiting import Execute, name_in, tables_of, taken_over
 from pipe_sql.writing import Target
 
 
@@ -37,8 +37,10 @@ class SqliteParts:
         execute("BEGIN IMMEDIATE")
 
     def are_there(self, execute: Execute, schema: str = "main") -> bool:
-        """Whether all of them are."""
+        """Whether all of them are. Raises `SinkError` where there are more: somebody else has gone on."""
         there = set(tables_of(execute, self.target, f"{self.name}_", schema))
+        if f"{self.name}_{len(self.parts)}" in there:
+            raise taken_over(self.target)
         return all(f"{self.name}_{i}" in there for i in range(len(self.parts)))
 
     def moves(self, execute: Execute, schema: str = "main") -> Iterator[tuple[Sequence[str], str]]:

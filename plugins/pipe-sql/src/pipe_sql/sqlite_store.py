@@ -19,7 +19,7 @@ from pipe_sql.kinds import sqlite_type
 from pipe_sql.place import open_sqlite
 from pipe_sql.sqlite_dates import teach_dates
 from pipe_sql.sqlite_parts import SqliteParts, keep_parts
-from pipe_sql.waiting import gone, staged_name, supersede, taken_over
+from pipe_sql.waiting import gone, staged_name, supersede
 from pipe_sql.writing import Counted, Target
 
 
@@ -93,9 +93,9 @@ class SqliteStore:
                 return connection.execute(statement, parameters).fetchall()
 
             rows.begin(execute, rows.name)
+            rows.cut(execute)
             if not rows.are_there(execute):
                 raise gone(self._target)
-            rows.cut(execute)
             connection.execute("COMMIT")
         self._name, self._parts, self._count = rows.name, list(rows.parts), int(state["count"])
         kinds = {str(name): frozenset(found) for name, found in state["kinds"].items()}
@@ -215,8 +215,6 @@ class SqliteStore:
         """Raises `SinkError` where not all that waits is there, or more than that."""
         if not self._rows.are_there(self._executed, "target"):
             raise gone(self._target)
-        if SqliteParts(self._target, self._name, [*self._parts, ()]).are_there(self._executed, "target"):
-            raise taken_over(self._target)
 
     # --- moving ---
 
