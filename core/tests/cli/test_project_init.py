@@ -55,6 +55,14 @@ def test_a_window_replaces_its_own_days_only(pipe: Pipe, dated: Path) -> None:
     assert json.loads((dated / "out" / "best.json").read_text())["from"] == "2025-01-02"
 
 
+def test_days_without_orders_are_no_failure(pipe: Pipe, dated: Path) -> None:
+    done = pipe("backfill", "daily", "--start", "2025-01-01", "--end", "2025-01-31", "--every", "1w")
+
+    assert done.exit_code == exits.OK
+    assert done.stdout.count("completed") == 5
+    assert json.loads((dated / "out" / "best.json").read_text())["product"] is None
+
+
 def test_the_environment_that_it_has_writes_elsewhere(pipe: Pipe, shop: Path) -> None:
     assert pipe("run", "daily", "--env", "test").exit_code == exits.OK
     assert (shop / "out" / "test" / "best.json").exists()

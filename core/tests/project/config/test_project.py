@@ -356,6 +356,18 @@ def test_overrides_are_above_everything(write: Write, monkeypatch: pytest.Monkey
     assert problems(path, overrides={"node.x": 1})[0][2] == "node"
 
 
+def test_a_name_that_only_another_layer_says_may_be_mistyped(write: Write) -> None:
+    words = "the key 'function' is missing, and nothing else says what 'stp' is. Did you mean 'step'?"
+    path = write(ENVIRONMENTS, **{"pipe.dev": "nodes: {stp: {retries: 1}}\n"})
+
+    assert [one[2:] for one in problems(path, overrides={"nodes.stp.retries": 1})] == [("nodes.stp", words)]
+    with pytest.raises(ConfigError) as caught:
+        Project.load(path, env="dev")
+    assert words in str(caught.value)
+    plain = problems(write("nodes: {step: {function: single.step}, stp: {retries: 1}}\n"))
+    assert [one[2:] for one in plain] == [("nodes.stp", "the key 'function' is missing")]
+
+
 def test_every_value_knows_who_said_it(write: Write) -> None:
     path = write(ENVIRONMENTS, **{"pipe.prod": "nodes: {step: {tags: [d]}}\n"})
     project = Project.load(path, env="prod", overrides={"nodes.step.tags": ["e"]})
@@ -593,6 +605,23 @@ def test_dates_are_checked(said: dict[str, object], words: str) -> None:
 def test_a_project_is_no_number() -> None:
     with pytest.raises(ConfigError, match="from a path or from a mapping, not from a int"):
         Project.load(5)  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_in_many_places_is_told_once(write: Write, folder: Path) -> None:
+    (folder / "broken.py").write_text("import nothing_like_it\n")
+    path = write("""
+        nodes:
+          one: broken.first
+          two: broken.second
+          three: broken.third
+        pipelines: {daily: [one, two, three]}
+    """)
+    with pytest.raises(ProjectConfigError) as caught:
+        Project.load(path)
+
+    assert [one.key for one in caught.value.problems] == [f"nodes.{name}.function" for name in ("one", "two", "three")]
+    assert str(caught.value).count("No module named 'nothing_like_it'") == 1
+    assert str(caught.value).endswith(". The same: line 4, nodes.two.function; line 5, nodes.three.function")
 
 
 def test_there_is_an_end_to_mistakes(write: Write) -> None:

@@ -111,7 +111,19 @@ def as_problem(error: PipeError, path: str) -> Problem:
 def _message(problems: Sequence[Problem]) -> str:
     if len(problems) == 1:
         return str(problems[0])
-    shown = [f"  {one}" for one in problems[:MOST_SHOWN]]
+    places: dict[str, list[Problem]] = {}
+    for one in problems[:MOST_SHOWN]:
+        places.setdefault(one.text, []).append(one)
+    shown = [f"  {one}" + _also(one, others) for one, *others in places.values()]
     if len(problems) > MOST_SHOWN:
         shown.append(f"  … and {len(problems) - MOST_SHOWN} more")
     return f"There are {len(problems)} problems in the project's files:\n" + "\n".join(shown)
+
+
+def _also(first: Problem, others: Sequence[Problem]) -> str:
+    """Where else the same is wrong: of one module that cannot be imported there may be many functions."""
+    places = []
+    for one in others:
+        parts = (one.path if one.path != first.path else "", f"line {one.line}" if one.line else "", one.key or "")
+        places.append(", ".join(filter(None, parts)))
+    return f". The same: {'; '.join(places)}" if places else ""

@@ -110,12 +110,21 @@ class Reader:
             known = _keys(_model_at(model, at[:-1]))
             message = f"there is no such key.{nearest(at[-1], known)} Known: {', '.join(known)}"
         elif kind == "missing":
-            at, message = at[:-1], f"the key '{at[-1]}' is missing"
+            at, message = at[:-1], f"the key '{at[-1]}' is missing{'' if at[:-1] else self._meant(place)}"
         elif kind in _WORDS:
             message = _WORDS[kind]
         else:
             message = message.removeprefix("Value error, ").replace("Input should", "it should")
         self.wrong(message, (*place, *_as_said(at, value)))
+
+    def _meant(self, place: Place) -> str:
+        """What to say of a thing that only a layer upon the files says something of: is its name mistyped?"""
+        layer = self._layers.origin(place).layer
+        if layer != "overrides" and not layer.startswith("environment "):
+            return ""
+        section, name = str(place[0]), str(place[-1])
+        known = [one for one in self._layers.value.get(section, {}) if one != name]
+        return f", and nothing else says what '{name}' is.{nearest(name, known)}"
 
 
 def _as_said(at: Place, value: Any) -> Place:
