@@ -147,7 +147,7 @@ def test_one_who_was_taken_for_dead_does_not_write_behind_another(database: Any)
     other.checkpoint()
     with pytest.raises(SinkError, match="another process has gone on"):
         put_and_checkpoint(slow, 3)
-    slow.close()
+    slow.abort()
     settled(database, other.checkpoint(final=True), "append")
     other.close()
     assert sorted(database.run("SELECT n FROM sales")) == [(1,), (2,)]
@@ -162,7 +162,11 @@ def test_one_who_was_taken_for_dead_does_not_commit_what_another_has_gone_on_wit
     slow.checkpoint(final=True)
     with pytest.raises(SinkError, match="another process has gone on"):
         slow.commit()
-    slow.close()
+    slow.abort()
+    slower = sink_of(database)
+    slower.open("append")
+    put_and_checkpoint(slower, 1)
+    slower.abort()
     other.commit()
     other.close()
     assert sorted(database.run("SELECT n FROM sales")) == [(1,), (2,)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipe_core import SinkError
 from pipe_sql.waiting import Execute, is_there, name_in, taken_over
 from pipe_sql.writing import Target
 
@@ -55,6 +57,12 @@ class PostgresLog:
         if self._last(execute) != self.count:
             raise taken_over(self.target)
         return True
+
+    def drop_own(self, execute: Execute) -> None:
+        """Remove the table, unless somebody else has gone on with it."""
+        with contextlib.suppress(SinkError):
+            self.are_there(execute)
+            self.drop(execute)
 
     def moves(self, execute: Execute) -> Iterator[tuple[Sequence[str], str]]:
         """The columns of consecutive rows that were given the same, and the statement that gives these rows."""

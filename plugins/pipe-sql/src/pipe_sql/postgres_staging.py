@@ -54,14 +54,14 @@ class PostgresStaging:
         self._name = staged_name(self._target, self._mode)
         self._shapes: list[tuple[str, ...]] = []
         self._is_made = False
-        self._is_kept = False
+        self._kept: int | None = None
         self._rows.count = 0
 
     def _go_on(self, state: Mapping[str, Any]) -> None:
         log = PostgresLog.of(self._target, state)
         self._name, self._shapes, self._rows.count = log.name, list(log.shapes), log.count
         self._found = None if state["types"] is None else FoundTypes(self._target, dict(state["types"]), state["seen"])
-        self._is_made = self._is_kept = True
+        self._is_made, self._kept = True, log.count
         if not is_there(self._rows.run, self._target, self._name):
             raise gone(self._target)
         log.cut(self._rows.run)
@@ -99,7 +99,7 @@ class PostgresStaging:
         with self._rows.errors():
             self._make()
             self._connection.commit()
-        self._is_kept = True
+        self._kept = self._rows.count
         return {
             "staged": self._name,
             "count": self._rows.count,
@@ -119,8 +119,8 @@ class PostgresStaging:
         """Forget the rows. Nothing is kept."""
         with self._rows.errors():
             self._connection.rollback()
-            if self._is_kept:
-                self._rows.run(f"DROP TABLE IF EXISTS {self._quoted}")
+            if self._kept is not None:
+                PostgresLog(self._target, self._name, self._kept, ()).drop_own(self._rows.run)
                 self._connection.commit()
 
     def close(self) -> None:

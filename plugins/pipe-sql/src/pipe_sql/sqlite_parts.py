@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipe_core import SinkError
 from pipe_sql.place import open_sqlite
 from pipe_sql.waiting import Execute, name_in, tables_of, taken_over
 from pipe_sql.writing import Target
@@ -42,6 +43,12 @@ class SqliteParts:
         if f"{self.name}_{len(self.parts)}" in there:
             raise taken_over(self.target)
         return all(f"{self.name}_{i}" in there for i in range(len(self.parts)))
+
+    def drop_own(self, execute: Execute, schema: str = "main") -> None:
+        """Remove them, unless somebody else has gone on with them."""
+        with contextlib.suppress(SinkError):
+            self.are_there(execute, schema)
+            self.drop(execute, schema)
 
     def moves(self, execute: Execute, schema: str = "main") -> Iterator[tuple[Sequence[str], str]]:
         """The columns of each that has rows, and the statement that gives these."""

@@ -139,7 +139,7 @@ class SqliteStore:
         if self._staging.in_transaction:
             self._staging.execute("ROLLBACK")
         with self._errors(), self._attached():
-            self._rows.drop(self._executed, "target")
+            self._rows.drop_own(self._executed, "target")
         self._parts = []
         return place
 

@@ -78,7 +78,7 @@ class StagedRows:
             return None
         place = self._kept() if keep and isinstance(self._rows, SqliteParts) else None
         with self._transaction() as execute:
-            self._rows.drop(execute)
+            self._rows.drop_own(execute)
         return place
 
     def _kept(self) -> str | None:
