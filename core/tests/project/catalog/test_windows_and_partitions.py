@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from pipe_core.kernel.errors import PipeError, TargetExistsError
 from pipe_core.project.catalog import Catalog, DatasetError, DatasetNotFoundError, DatasetRecordError
@@ -79,6 +79,43 @@ def test_times_and_what_is_no_date(tmp_path: Path) -> None:
     assert [row["at"] for row in data.load("sales", SECOND)] == times[2:4]
     data.save("sales", [], SECOND)
     assert [row["at"] for row in data.load("sales")] == [times[0], None, "?", times[4]]
+
+
+def test_what_is_no_date_is_in_no_window_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "sales.csv").write_text("day,region,amount\n2025-01-01,n,1\n2025-01-02,n,2\n2025-01-0x,n,3\n,n,4\n")
+    plain = sales(tmp_path, path="sales.csv", date_column="day")
+    assert found(plain, SECOND) == [(2, 2)]
+    (told,) = caplog.messages
+    assert told.endswith(
+        "'day' is no date in 1 of the records, which are in no window (the first: record 2 has '2025-01-0x')"
+    )
+
+    checked = sales(tmp_path, path="sales.csv", date_column="day", schema=Sale)
+    with pytest.raises(DatasetRecordError, match=r"position 2 is no Sale: the field 'day' is '2025-01-0x'") as caught:
+        checked.load("sales", SECOND)
+    assert (caught.value.position, caught.value.field) == (2, "day")
+
+
+class Dotted(BaseModel):
+    day: date
+    amount: int
+
+    @field_validator("day", mode="before")
+    @classmethod
+    def _turned(cls, value: Any) -> Any:
+        return "-".join(reversed(value.split("."))) if isinstance(value, str) and "." in value else value
+
+
+def test_dates_that_only_the_schema_can_read_are_in_their_window(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("day,amount\n01.01.2025,1\n02.01.2025,2\n2025-01-02,3\n")
+    data = sales(tmp_path, path="sales.csv", date_column="day", schema=Dotted)
+    assert found(data, SECOND) == [(2, 2), (2, 3)]
+
+
+def test_positions_count_what_is_in_no_window(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("day,region,amount\n2025-01-01,n,1\n2025-01-02,n,2\n2025-01-02,n,many\n")
+    with pytest.raises(DatasetRecordError, match="position 2 is no Sale: the field 'amount' is 'many'"):
+        sales(tmp_path, path="sales.csv", date_column="day", schema=Sale).load("sales", SECOND)
 
 
 def test_a_window_without_a_column_of_dates_is_all(tmp_path: Path) -> None:

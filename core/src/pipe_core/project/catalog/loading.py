@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from pipe_core.project.catalog import partitions
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetRecordError
 from pipe_core.project.catalog.raw_files import decoded, raw_bytes
-from pipe_core.project.catalog.rows import validated
+from pipe_core.project.catalog.rows import shown, validated
 from pipe_core.project.catalog.values import BATCH, grouped, installed
 from pipe_core.project.catalog.windows import Span
 from pipe_core.records.schema import Schema
+
+logger: Final = logging.getLogger("pipe_core.project")
 
 _CHUNK: Final = 10_000
 
@@ -74,7 +77,8 @@ def load(dataset: Dataset, span: Span | None) -> Any:
     found = list(pieces(dataset, span))
     form = dataset.config.load_as or ("arrow" if is_tabular(dataset) else "records")
     if form not in ("arrow", "pandas"):
-        return list(_validated(dataset, schema, _inside(span, (one for piece in found for one in piece.records()))))
+        records = (one for piece in found for one in piece.records())
+        return list(_validated(dataset, schema, records) if span is None else _inside(dataset, schema, span, records))
     table = _table(dataset, schema, span, found)
     if form == "arrow":
         return table
@@ -113,8 +117,32 @@ def _json(dataset: Dataset, schema: Schema | None) -> Any:
     return validated(dataset, schema, [value], 0)[0]
 
 
-def _inside(span: Span | None, records: Iterator[Any]) -> Iterator[Any]:
-    return records if span is None else span.picked(records, "inside")
+def _inside(dataset: Dataset, schema: Schema | None, span: Span, records: Iterable[Any]) -> Iterator[Any]:
+    """Those of *records* that are in the window, as the schema says. Errors tell their positions among all."""
+    for group in grouped(_picked(dataset, schema, span, records)):
+        inside = [record for _, record in group]
+        positions = [position for position, _ in group]
+        yield from inside if schema is None else validated(dataset, schema, inside, positions)
+
+
+def _picked(dataset: Dataset, schema: Schema | None, span: Span, records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Those of *records* that are in the window, with their positions.
+
+    What cannot be read as a date belongs to no window, so no run would ever see it: the schema reads or refuses it.
+    """
+    lost: list[tuple[int, Any]] = []
+    for position, record in enumerate(records):
+        value, read = span.date_of(record), record
+        if value not in span.window and span.is_unreadable(value) and schema is not None:
+            (read,) = validated(dataset, schema, [record], position)
+            value = span.date_of(read)
+        if value in span.window:
+            yield position, read
+        elif span.is_unreadable(value):
+            lost.append((position, value))
+    if lost:
+        told = "%s: '%s' is no date in %d of the records, which are in no window (the first: record %d has %s)"
+        logger.warning(told, dataset.title, span.column, len(lost), lost[0][0], shown(lost[0][1]))
 
 
 def _validated(dataset: Dataset, schema: Schema | None, records: Iterable[Any]) -> Iterator[Any]:

@@ -19,14 +19,14 @@ _NAMES: Final = 5
 """Further fields that messages name."""
 
 
-def validated(dataset: Dataset, schema: Schema, records: Sequence[Any], first: int) -> list[Any]:
+def validated(dataset: Dataset, schema: Schema, records: Sequence[Any], first: int | Sequence[int]) -> list[Any]:
     """What the schema makes of *records*.
 
     Args:
         dataset: Whose they are.
         schema: What they must be.
-        records: Some of them, in a row.
-        first: The position of the first one.
+        records: Some of them.
+        first: The position of the first one, behind which the others come; or the position of each.
 
     Raises:
         DatasetRecordError: One is not as the schema says.
@@ -40,13 +40,14 @@ def validated(dataset: Dataset, schema: Schema, records: Sequence[Any], first: i
 
 
 def applied(
-    dataset: Dataset, function: Callable[[Any], Any], records: Sequence[Any], first: int, what: str
+    dataset: Dataset, function: Callable[[Any], Any], records: Sequence[Any], first: int | Sequence[int], what: str
 ) -> list[Any]:
     """*function* of each of *records*. *what* says of one what it raises for. Raises `DatasetRecordError`."""
     done, failed = apply(function, records, lambda: True)
     if failed:
         index, error = failed[0]
-        raise refused(dataset, first + index, records[index], error, what) from error
+        position = first + index if isinstance(first, int) else first[index]
+        raise refused(dataset, position, records[index], error, what) from error
     return done
 
 

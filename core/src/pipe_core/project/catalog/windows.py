@@ -51,14 +51,24 @@ class Span:
         upper = parse_date(self.window.upper, "")
         return "behind" if moment.replace(tzinfo=None) >= upper.replace(tzinfo=None) else "before"
 
+    def is_unreadable(self, value: Any) -> bool:
+        """Whether something is in the place of a date and is none. Null and empty text are nothing."""
+        if value is None or value == "" or isinstance(value, date):
+            return False
+        try:
+            parse_date(value, self.column)
+        except OptionsError:
+            return True
+        return False
+
     def picked(self, records: Iterable[Any], side: Side) -> Iterator[Any]:
         """Those of *records* that are on that side."""
-        return (record for record in records if self.side(self._date(record)) == side)
+        return (record for record in records if self.side(self.date_of(record)) == side)
 
     def checked(self, records: Iterable[Any]) -> Iterator[Any]:
         """*records*, all of which must be inside. Raises `DatasetRecordError`."""
         for position, record in enumerate(records):
-            value = self._date(record)
+            value = self.date_of(record)
             if value not in self.window:
                 raise self._outside(position, value)
             yield record
@@ -114,7 +124,8 @@ class Span:
             raise self._missing(table.schema.names)
         return table.column(self.column)
 
-    def _date(self, record: Any) -> Any:
+    def date_of(self, record: Any) -> Any:
+        """What a record has in the column. Raises `DatasetValueError` where it has no such field."""
         if isinstance(record, Mapping):
             if self.column in record:
                 return record[self.column]
