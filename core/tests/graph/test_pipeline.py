@@ -8,6 +8,7 @@ from pipe_core import MapResult, Pipeline, node
 from pipe_core.graph.errors import (
     CycleError,
     DuplicateOutputError,
+    GraphError,
     InputError,
     NodeDefinitionError,
     OutputNotFoundError,
@@ -106,3 +107,20 @@ def test_an_error_says_where_it_was_raised() -> None:
     with pytest.raises(TypeError) as caught:
         Pipeline([bounds, span], name="ranges").map({"data": [[1], 5]}, "data")
     assert caught.value.__notes__ == ["In node 'bounds' of pipeline 'ranges', item 1, called with data=5"]
+
+
+def test_what_is_no_engine_and_what_is_no_list_is_refused_at_once() -> None:
+    @node
+    def given(x: int) -> int:
+        return x
+
+    pipeline = Pipeline([given])
+    for make in (
+        lambda: Pipeline([given], engine="threads"),  # type: ignore[arg-type]  # a name, as everywhere else
+        lambda: pipeline.with_engine("threads"),  # type: ignore[arg-type]  # the same
+        lambda: pipeline.run({"x": 1}, engine="threads"),  # type: ignore[arg-type]  # the same
+    ):
+        with pytest.raises(GraphError, match=r"engine wants an Engine, such as Engine\(map_executor='threads'\)"):
+            make()
+    with pytest.raises(GraphError, match=r"wants a list of nodes, Pipeline\(\[...\]\)"):
+        Pipeline(given)  # type: ignore[arg-type]  # without the list

@@ -104,7 +104,7 @@ def _iterable(name: str, value: Any) -> Iterable[Any]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise MapError(
             f"'{name}' is mapped over, and so wants one value for each item: a list, a range, an array, a generator. "
-            f"It is a {type(value).__name__}."
+            f"It is of the type {type(value).__name__}."
         )
     return value
 

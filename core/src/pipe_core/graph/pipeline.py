@@ -85,9 +85,11 @@ class Pipeline:
     ) -> None:
         self.name = name
         self.id = name or f"pipeline-{next(_numbers)}"
-        self.engine = engine
+        self.engine = _checked(engine)
         self.cache = check_cache(cache)
         self.callbacks = None if callbacks is None else list(callbacks)
+        if not isinstance(nodes, Iterable):
+            raise GraphError(f"A pipeline wants a list of nodes, Pipeline([...]), and this is one alone: {nodes!r}.")
         self.nodes = [_as_node(one) for one in nodes]
         if not self.nodes:
             raise GraphError("A pipeline wants at least one node.")
@@ -155,7 +157,7 @@ class Pipeline:
     def with_engine(self, engine: RunsPipelines | None) -> Pipeline:
         """The same pipeline, run by *engine*."""
         other = self._copy()
-        other.engine = engine
+        other.engine = _checked(engine)
         return other
 
     def with_cache(self, cache: Cache | None) -> Pipeline:
@@ -394,7 +396,7 @@ class Pipeline:
         )
 
     def _engine(self, engine: RunsPipelines | None) -> RunsPipelines:
-        chosen = self.engine if engine is None else engine
+        chosen = self.engine if engine is None else _checked(engine)
         if chosen is not None:
             return chosen
         from pipe_core.graph.engine import default_engine
@@ -524,3 +526,11 @@ def _as_node(given: Any) -> Node[..., Any] | PipelineNode:
     if isinstance(given, Node | PipelineNode):
         return given
     return given.as_node() if isinstance(given, Pipeline) else Node(given)
+
+
+def _checked(engine: RunsPipelines | None) -> RunsPipelines | None:
+    """*engine*, if it is one. Raises `GraphError`."""
+    if engine is None or hasattr(engine, "run"):
+        return engine
+    example = repr(engine) if isinstance(engine, str) else "'threads'"
+    raise GraphError(f"engine wants an Engine, such as Engine(map_executor={example}), not {engine!r}.")
