@@ -71,14 +71,19 @@ def write(folder: Path) -> Callable[..., Path]:
 
 @pytest.fixture(autouse=True)
 def _own_modules() -> Iterator[None]:
-    """Takes the modules of projects away again, as if each test had a process of its own."""
+    """Takes the modules of projects away, those of other tests too, as if each test had a process of its own."""
+    _forget_projects()
+    yield
+    _forget_projects()
+
+
+def _forget_projects() -> None:
     import sys
 
-    before = dict(sys.modules)
-    yield
     imports._finder.folders.clear()
+    imports._finder.used = None
     imports._away.clear()
     imports._files.clear()
-    for name in set(sys.modules) - set(before):
+    for name in list(sys.modules):
         if name.partition(".")[0] in ("shop", "single", "steps", "helpers") or name.startswith("_pipe_file_"):
             del sys.modules[name]
