@@ -119,6 +119,19 @@ def test_a_wrong_file_is_configuration(name: str, pipe: Pipe, dated: Path) -> No
     assert not (dated / "runs").exists()
 
 
+@pytest.mark.parametrize("key", ["timeout=5", 'resources={"GPU": 1}'])
+@pytest.mark.parametrize("words", ["run daily", "run daily --dry-run", "backfill daily"])
+def test_what_no_worker_can_do_is_told_before_anything_runs(words: str, key: str, pipe: Pipe, dated: Path) -> None:
+    result = pipe(*words.split(), "--set", f"nodes.total.{key}")
+
+    assert result.stderr.startswith("Error: The node 'total' ")
+    assert "the calling thread" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert pipe(*words.split(), "--set", f"nodes.total.{key}", "-x", "sync").exit_code == 2
+    assert not (dated / "runs").exists()
+
+
 @pytest.mark.parametrize("words", ["run daily", "run daily --dry-run", "backfill daily", "check"])
 def test_a_wrong_setting_is_configuration(words: str, pipe: Pipe, dated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPE_EXECUTOR", "rey")
@@ -144,3 +157,20 @@ def test_what_is_wrong_with_data_is_told_once(pipe: Pipe, shop: Path) -> None:
     assert missing.stderr.count("Is the path right?") == 1
     assert "caused by FileNotFoundError" in missing.stderr
     assert (wrong.exit_code, missing.exit_code) == (4, 4)
+
+
+def test_a_date_that_cannot_be_read_is_told(pipe: Pipe, dated: Path) -> None:
+    orders = dated / "data" / "orders.csv"
+    orders.write_text(orders.read_text().replace("2025-01-02", "2025-01-0x", 1))
+    refused = pipe("run", "daily", "--no-progress")
+    file = dated / "pipe.yaml"
+    (dated / "taking.py").write_text("def take(orders):\n    return len(orders)\n")
+    nodes = "nodes: {take: {function: taking.take, input: orders}}\npipelines: {daily: [take]}\n"
+    catalog = "catalog: {orders: {path: data/orders.csv, date_column: day}}\n"
+    file.write_text("project: {start_date: 2025-01-01, end_date: 2025-01-03}\n" + catalog + nodes)
+    warned = pipe("run", "daily", "--no-progress")
+
+    assert refused.exit_code == 4
+    assert "position 3 is no Order: the field 'day' is '2025-01-0x'" in refused.stderr
+    assert warned.exit_code == 0
+    assert warned.stderr.count("is no date in 1 of the records, which are in no window") == 1

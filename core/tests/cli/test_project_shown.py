@@ -147,7 +147,7 @@ def test_check_is_content_with_what_needs_dates(pipe: Pipe, dated: Path) -> None
 
 
 def test_a_dry_run_shows_the_real_plan_and_runs_nothing(pipe: Pipe, dated: Path) -> None:
-    words = ("run", "daily", "--dry-run", "--from", "total", "--set", "nodes.total.timeout=5", "-x", "sync")
+    words = ("run", "daily", "--dry-run", "--from", "total", "--set", "nodes.total.retries=5", "-x", "sync")
 
     shown = pipe(*words)
     told = json.loads(pipe(*words, "--json", "--max-workers", "3").stdout)
@@ -155,7 +155,7 @@ def test_a_dry_run_shows_the_real_plan_and_runs_nothing(pipe: Pipe, dated: Path)
     assert shown.exit_code == exits.OK
     lines = [line.split() for line in shown.stdout.splitlines()]
     assert lines[0][:4] == ["daily", "of", "dated,", "2025-01-01..2025-01-03:"]
-    assert lines[2] == ["total", "paid", "totals", "sync", "retries=2,", "timeout=5.0"]
+    assert lines[2] == ["total", "paid", "totals", "sync", "retries=5"]
     assert lines[3] == ["find_best", "totals", "best", "sync", "takes", "dates"]
     assert "left out: keep_paid" in shown.stdout
     assert (told["start_date"], told["end_date"], told["max_workers"]) == ("2025-01-01", "2025-01-03", 3)

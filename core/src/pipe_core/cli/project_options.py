@@ -214,6 +214,10 @@ def typed(*, executor: Any = None, choice: bool = False) -> Iterator[None]:
         raise Mistake(str(error)) from error
     except (ours.RunLockedError, ours.ResumeError) as error:
         raise Mistake(str(error).replace("resume with force", "add --force")) from error
+    except kinds.UnsupportedCapabilityError as error:
+        if executor is not None:
+            raise Mistake(str(error)) from error
+        raise kinds.ConfigError(str(error), path="") from error
     except ours.DependencyError as error:
         if choice:
             raise Mistake(str(error)) from error

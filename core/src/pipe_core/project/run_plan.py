@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.errors import OptionsError, PipeError, UnsupportedCapabilityError
+from pipe_core.project.compiled import selected_executor
 from pipe_core.project.contracts import check_names
 from pipe_core.project.state import RunState
 from pipe_core.project.streaming.components import batch_nodes, components, is_streaming
@@ -124,6 +125,22 @@ class RunPlan:
                 f"them under the pipeline or the project.",
                 problems={"start_date": "missing", "end_date": "missing"},
             )
+
+    def check_places(self) -> None:
+        """Look whether executors can do what nodes ask of them. Raises `UnsupportedCapabilityError`."""
+        asking = [node for node in self.wiring.nodes.values() if node.config.timeout or node.config.resources]
+        if not asking:
+            return
+        from pipe_core.project.validation.executor_checks import Places, unkept  # few nodes ask for anything
+
+        places = Places()
+        for node in asking:
+            place = places.of(selected_executor(node.config.executor) or self.executor)
+            if isinstance(place, PipeError):
+                continue  # whoever starts it tells what is wrong with it
+            for key, why in unkept(node.name, node.config, place).items():
+                needs = "resources" if key == "resources" else "hard_timeout"
+                raise UnsupportedCapabilityError(f"{why[:1].upper()}{why[1:]}.", capability=needs, executor=place.name)
 
     def state(self) -> RunState:
         """The state of a run that has not begun."""

@@ -336,6 +336,7 @@ class Runner:
         )
         plan.check_dates()
         plan.check_context()
+        plan.check_places()
         return plan
 
     @property

@@ -21,7 +21,7 @@ from pipe_core.project.catalog.values import BATCH, grouped, installed
 from pipe_core.project.catalog.windows import Span
 from pipe_core.records.schema import Schema
 
-logger: Final = logging.getLogger("pipe_core.project")
+logger: Final = logging.getLogger("pipe_core.project.catalog")
 
 _CHUNK: Final = 10_000
 
