@@ -60,6 +60,8 @@ def test_days_without_orders_are_no_failure(pipe: Pipe, dated: Path) -> None:
 
     assert done.exit_code == exits.OK
     assert done.stdout.count("completed") == 5
+    listed = pipe("runs").stdout.splitlines()
+    assert [line.split()[-1] for line in listed[:3]] == ["dates", "2025-01-01..2025-01-07", "2025-01-08..2025-01-14"]
     assert json.loads((dated / "out" / "best.json").read_text())["product"] is None
 
 

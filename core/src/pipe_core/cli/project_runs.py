@@ -35,11 +35,11 @@ def runs(run: str | None, where: Where, as_json: bool) -> None:
 
     folder = runs_of(where)
     if run is None:
-        found = [one.to_dict() for one in past_runs(folder)]
+        found = list(past_runs(folder))
         if as_json:
-            write_json(found)
+            write_json([one.to_dict() for one in found])
         else:
-            click.echo(table([list(one.values()) for one in found], _HEADER) if found else f"No runs in {folder} yet.")
+            click.echo(_listed(found) if found else f"No runs in {folder} yet.")
         return
     with typed():
         facts = public_run(_facts(folder, past_run(folder, run)))
@@ -47,6 +47,19 @@ def runs(run: str | None, where: Where, as_json: bool) -> None:
         write_json(facts)
     else:
         click.echo(redact(_as_text(facts, where)))
+
+
+def _listed(found: list[PastRun]) -> str:
+    """A line for each run; with the dates that it is about, where one of them is about some."""
+    windows = [_dates(one.asked) for one in found]
+    if not any(windows):
+        return table([list(one.to_dict().values()) for one in found], _HEADER)
+    rows = [[*one.to_dict().values(), dates] for one, dates in zip(found, windows, strict=True)]
+    return table(rows, (*_HEADER, "dates"))
+
+
+def _dates(asked: Mapping[str, Any]) -> str:
+    return f"{asked['start_date']}..{asked['end_date']}" if asked.get("start_date") else ""
 
 
 def runs_of(where: Where) -> Path:
@@ -86,8 +99,8 @@ def _node(event: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _as_text(facts: Mapping[str, Any], where: Where) -> str:
     head = [(f"{key}:", facts[key]) for key in (*_HEADER, "env", "executor") if facts.get(key)]
-    if facts.get("start_date"):
-        head.append(("dates:", f"{facts['start_date']}..{facts['end_date']}"))
+    if dates := _dates(facts):
+        head.append(("dates:", dates))
     rows = [
         (name, node["status"], node["attempts"], _seconds(node), ", ".join(node["outputs"]), _short(node["error"]))
         for name, node in facts["nodes"].items()

@@ -132,7 +132,7 @@ class RunFolder:
 class Lease:
     """The lock on the folder of a run, as long as it is not released and its process lives."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, what: str = "run") -> None:
         self._number = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         if sys.platform == "win32":
             return
@@ -142,7 +142,7 @@ class Lease:
             owner = os.pread(self._number, 200, 0).decode(errors="replace") or "another process"
             os.close(self._number)
             raise RunLockedError(
-                f"The run {folder.name} goes on in {owner}. Wait for its end, or stop it, and resume it then."
+                f"The {what} {folder.name} goes on in {owner}. Wait for its end, or stop it, and resume it then."
             ) from None
         os.ftruncate(self._number, 0)
         os.pwrite(self._number, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)

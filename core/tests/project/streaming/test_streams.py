@@ -190,6 +190,7 @@ def test_one_process_has_a_stream(make: Make, tmp_path: Path) -> None:
     with pytest.raises(RunFailedError) as raised:
         runner.run("live")
     assert isinstance(raised.value.__cause__, RunLockedError)
+    assert "The stream of node copy goes on in process" in str(raised.value)
     other.close()
     assert runner.run("live").ok
     assert numbers(tmp_path) == [0, 1]

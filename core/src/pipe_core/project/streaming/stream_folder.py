@@ -41,7 +41,7 @@ class StreamFolder:
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._lease = Lease(path)
+        self._lease = Lease(path, "stream of node")
         self._epoch = next_epoch(path)
         state = self._read()
         self.done: int = state["done"]
