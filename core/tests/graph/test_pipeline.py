@@ -124,3 +124,13 @@ def test_what_is_no_engine_and_what_is_no_list_is_refused_at_once() -> None:
             make()
     with pytest.raises(GraphError, match=r"wants a list of nodes, Pipeline\(\[...\]\)"):
         Pipeline(given)  # type: ignore[arg-type]  # without the list
+
+
+def test_a_callback_that_would_hear_nothing_is_refused() -> None:
+    pipeline = Pipeline([bounds])
+    with pytest.raises(GraphError, match=r"not the name 'log': get_observer\('log'\)"):
+        Pipeline([bounds], callbacks=["log"])
+    for alone in ("log", object()):
+        with pytest.raises(GraphError, match="callbacks wants a list of objects, not"):
+            pipeline.with_callbacks(alone)  # type: ignore[arg-type]  # without the list
+    assert pipeline.with_callbacks(()).callbacks == []

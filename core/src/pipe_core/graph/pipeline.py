@@ -87,7 +87,7 @@ class Pipeline:
         self.id = name or f"pipeline-{next(_numbers)}"
         self.engine = _checked(engine)
         self.cache = check_cache(cache)
-        self.callbacks = None if callbacks is None else list(callbacks)
+        self.callbacks = _heard(callbacks)
         if not isinstance(nodes, Iterable):
             raise GraphError(f"A pipeline wants a list of nodes, Pipeline([...]), and this is one alone: {nodes!r}.")
         self.nodes = [_as_node(one) for one in nodes]
@@ -169,7 +169,7 @@ class Pipeline:
     def with_callbacks(self, callbacks: Sequence[Any] | None) -> Pipeline:
         """The same pipeline, which tells *callbacks*."""
         other = self._copy()
-        other.callbacks = None if callbacks is None else list(callbacks)
+        other.callbacks = _heard(callbacks)
         return other
 
     def with_name(self, name: str) -> Pipeline:
@@ -534,3 +534,18 @@ def _checked(engine: RunsPipelines | None) -> RunsPipelines | None:
         return engine
     example = repr(engine) if isinstance(engine, str) else "'threads'"
     raise GraphError(f"engine wants an Engine, such as Engine(map_executor={example}), not {engine!r}.")
+
+
+def _heard(callbacks: Sequence[Any] | None) -> list[Any] | None:
+    """*callbacks* in a list. Raises `GraphError` for names, which would hear nothing."""
+    if callbacks is None:
+        return None
+    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+        raise GraphError(f"callbacks wants a list of objects, not {callbacks!r}.")
+    found = list(callbacks)
+    for one in found:
+        if isinstance(one, str):
+            raise GraphError(
+                f"A callback is an object with methods, not the name {one!r}: get_observer({one!r}) has one."
+            )
+    return found
