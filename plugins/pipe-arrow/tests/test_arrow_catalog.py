@@ -138,7 +138,7 @@ def test_undated_rows_stay(tmp_path: Path) -> None:
 
 
 def test_partitions(tmp_path: Path) -> None:
-    data = one(tmp_path, "a.parquet", partition_by=["day"], date_column="day", schema=Row)
+    data = one(tmp_path, "a.parquet", partition_by=["day"], date_column="day", schema=Row, **{"as": "arrow"})
     data.save("data", TABLE)
     assert sorted(os.listdir(tmp_path / "a.parquet")) == [f"day=2025-01-0{day}" for day in (1, 2, 3)]
     assert data.load("data").select(TABLE.schema.names).equals(TABLE)

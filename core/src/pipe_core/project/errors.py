@@ -56,6 +56,8 @@ class NodeResultError(ProjectError, ValueError):
         node: The name of the node.
     """
 
+    retryable = False
+
     def __init__(self, message: str, *, node: str) -> None:
         super().__init__(message)
         self.node = node

@@ -8,9 +8,11 @@ receipt, until the run has completed.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.caching.entries import DamagedEntryError, Entries, ForeignEntryError, UnwritableError
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.records.places import format_name
 
 if TYPE_CHECKING:
@@ -21,16 +23,19 @@ _PLAIN: Final = (str, int, bool, type(None))
 _TABLES: Final = ("parquet", "feather")
 
 
-def keep_result(folder: RunFolder, node: str, result: Any) -> None:
-    """Keep the *result* of a node. One that neither codec nor format can write is not kept: it will be loaded."""
+def keep_result(folder: RunFolder, node: str, result: Any, catalog: Catalog) -> None:
+    """Keep the *result* of a node. One that neither codec nor format can write is not kept: it will be loaded.
+
+    Objects of classes that are schemas of data sets of the *catalog* can be written.
+    """
     try:
-        data = Entries().seal(_signature(folder, node), result)
+        data = Entries(_classes(catalog)).seal(_signature(folder, node), result)
     except UnwritableError:
         return
     folder.keep_value(node, data)
 
 
-def kept_result(folder: RunFolder, node: str) -> Any:
+def kept_result(folder: RunFolder, node: str, catalog: Catalog) -> Any:
     """The result of a node that was kept.
 
     Raises:
@@ -40,7 +45,7 @@ def kept_result(folder: RunFolder, node: str) -> Any:
     if data is None:
         raise LookupError(node)
     try:
-        return Entries().open(_signature(folder, node), data)
+        return Entries(_classes(catalog)).open(_signature(folder, node), data)
     except (DamagedEntryError, ForeignEntryError) as error:
         raise LookupError(node) from error
 
@@ -57,6 +62,18 @@ def gives_back(catalog: Catalog, name: str, value: Any) -> bool:
         return (kind == "json" or _is_rows(value)) and is_json(value)
     is_table = f"{type(value).__module__}.{type(value).__qualname__}" == "pyarrow.lib.Table"
     return is_table and kind in _TABLES and config.load_as in (None, "arrow")
+
+
+def _classes(catalog: Catalog) -> list[type]:
+    """The schemas whose objects entries know how to write, in an order that every process finds."""
+    found: dict[type, None] = {}
+    for name in sorted(catalog.names):
+        kind = catalog.dataset(name).record_schema
+        if isinstance(kind, type) and kind not in found:
+            with suppress(OptionsError):  # what it is made of cannot be written
+                Entries([kind])
+                found[kind] = None
+    return list(found)
 
 
 def _is_rows(value: Any) -> bool:

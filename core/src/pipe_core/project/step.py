@@ -147,7 +147,9 @@ class NodeStep:
             return self._loaded(given[one.node].take(one.index), found)
         if one.kept is not None and self._around.folder is not None:
             try:
-                return self._loaded(Handed(*kept_result(self._around.folder, one.kept)).take(one.index), found)
+                return self._loaded(
+                    Handed(*kept_result(self._around.folder, one.kept, self._around.catalog)).take(one.index), found
+                )
             except LookupError:
                 if one.dataset is None:
                     raise ResumeError(
@@ -299,7 +301,7 @@ class NodeStep:
             return
         stored, catalog = self._node.stored, self._around.catalog
         if not all(name in stored and gives_back(catalog, name, value) for name, value in found.items()):
-            keep_result(folder, self._node.name, handed.parts)
+            keep_result(folder, self._node.name, handed.parts, catalog)
 
 
 class AsyncNodeStep(NodeStep):

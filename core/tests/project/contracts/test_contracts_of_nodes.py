@@ -272,14 +272,14 @@ def test_a_schema_of_arrow_is_named_in_a_file_and_given_in_python(tmp_path: Path
     arrow = pytest.importorskip("pyarrow")
     if executor != "sync":
         pytest.importorskip(f"pipe_{executor}")
-    (tmp_path / "arrow_steps.py").write_text(MODELS, encoding="utf-8")
+    (tmp_path / "contract_steps.py").write_text(MODELS, encoding="utf-8")
     text = """
         nodes:
-          give: {function: arrow_steps.give, output: rows}
+          give: {function: contract_steps.give, output: rows}
           take:
-            function: arrow_steps.take
+            function: contract_steps.take
             input: rows
-            contracts: {inputs: {rows: {schema: arrow_steps.ORDER, policy: discard_row}}}
+            contracts: {inputs: {rows: {schema: contract_steps.ORDER, policy: discard_row}}}
         pipelines: {main: [give, take]}
     """
     (tmp_path / "pipe.yaml").write_text(text, encoding="utf-8")

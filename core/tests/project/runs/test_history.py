@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,35 @@ def test_an_iterator_is_stored_as_it_comes_and_loaded_by_whoever_takes_it(tmp_pa
     assert result["count"] == (3, 2)
     assert result["again"] == {"n": 2}
     assert result["rows"] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+class Reading(BaseModel):
+    at: datetime
+    degrees: float
+
+
+def test_objects_of_a_schema_are_handed_on_as_they_were(tmp_path: Path) -> None:
+    def make() -> list[Reading]:
+        CALLS.append("make")
+        return [Reading(at=datetime(2025, 1, 1, tzinfo=UTC), degrees=20.5)]
+
+    def use(readings: list[Reading], rows: list[Any]) -> float:
+        if len(CALLS) < 2:
+            CALLS.append("use")
+            raise ValueError
+        return readings[0].degrees + len(rows)
+
+    whole = {
+        "nodes": {
+            "make": {"function": lambda: (make(), [1, 2]), "output": ["readings", "rows"]},
+            "use": {"function": use, "input": ["readings", "rows"]},
+        },
+        "catalog": {"readings": {"path": "readings.csv", "schema": Reading}},
+        "pipelines": {"main": {"nodes": ["make", "use"]}},
+    }
+    CALLS.clear()
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    with pytest.raises(RunFailedError) as raised:
+        runner.run("main")
+    assert runner.resume(raised.value.result.run)["use"] == 22.5
+    assert CALLS == ["make", "use"]

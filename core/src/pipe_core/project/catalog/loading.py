@@ -75,7 +75,8 @@ def load(dataset: Dataset, span: Span | None) -> Any:
     if dataset.is_json and span is None:
         return _json(dataset, schema)
     found = list(pieces(dataset, span))
-    form = dataset.config.load_as or ("arrow" if is_tabular(dataset) else "records")
+    into_class = isinstance(dataset.config.record_schema, type)
+    form = dataset.config.load_as or ("arrow" if is_tabular(dataset) and not into_class else "records")
     if form not in ("arrow", "pandas"):
         records = (one for piece in found for one in piece.records())
         return list(_validated(dataset, schema, records) if span is None else _inside(dataset, schema, span, records))

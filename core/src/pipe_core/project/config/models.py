@@ -100,7 +100,7 @@ class DatasetConfig(Config):
         options: Options of the format. Texts may hold ``${secret:NAME}``.
         mode: What becomes of data that is there already.
         record_schema: The key ``schema:``: the class that records are read into.
-        load_as: The key ``as:``: what loading gives; None: what suits the format.
+        load_as: The key ``as:``: what loading gives; None: records where there is a schema, else what suits the format.
         partition_by: Fields whose values make folders.
         date_column: The field that says which window a record belongs to.
         contract: What happens to records that are not as the schema says.
