@@ -137,7 +137,7 @@ def test_what_was_staged_and_is_gone_is_told(make: Make, tmp_path: Path, monkeyp
 
 def test_only_what_does_not_come_back_as_it_was_is_kept(make: Make, monkeypatch: Any) -> None:
     kept: list[str] = []
-    monkeypatch.setattr(step, "keep_result", lambda folder, node, result: kept.append(node))
+    monkeypatch.setattr(step, "keep_result", lambda folder, node, *_: kept.append(node))
     nodes: dict[str, Any] = {
         "lines": {"function": lambda: [{"n": 1}], "output": "lines"},  # JSON gives back what it was given
         "text": {"function": lambda: [{"n": 1}], "output": "text"},  # of CSV all values are texts
