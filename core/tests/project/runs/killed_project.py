@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pipe_core.project.errors import ResumeError
 from pipe_core.project.project import Project
 from pipe_core.project.run_folder import run_ids
+from pipe_core.project.run_result import RunResult
 from pipe_core.project.runner import Runner
 
 COUNT = 20
@@ -49,6 +51,17 @@ def project(folder: Path) -> Project:
     return Project.load(whole, folder=folder)
 
 
+def gone_on(runner: Runner, runs: list[str]) -> RunResult:
+    """The end of the last run; of a new one where that was killed before it could say what it was."""
+    if runs:
+        try:
+            return runner.resume(runs[-1])
+        except ResumeError as error:
+            if "killed at once" not in str(error):
+                raise
+    return runner.run("all")
+
+
 def main(folder: Path, executor: str, delay: float) -> None:
     made = project(folder)
     runs = run_ids(folder / "runs")
@@ -57,7 +70,7 @@ def main(folder: Path, executor: str, delay: float) -> None:
             timer = threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL])
             timer.daemon = True  # whoever fails must not be taken for one that was killed
             timer.start()
-        result = runner.resume(runs[-1]) if runs else runner.run("all")
+        result = gone_on(runner, runs)
     print(result.status, sum(one.restored for one in result.nodes.values()), flush=True)
     os._exit(0)  # whatever the timer would do
 
