@@ -44,6 +44,17 @@ def split(requirement: str) -> tuple[str, list[str]]:
     return name, extras.split(",") if extras else []
 
 
+def with_needed(wanted: list[str]) -> list[str]:
+    """What is wanted, and behind it those of our own distributions that it needs and that nobody named."""
+    found = list(wanted)
+    for requirement in found:  # grows meanwhile
+        for line in project(distributions()[split(requirement)[0]]).get("dependencies", []):
+            name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
+            if name in distributions() and name not in {split(one)[0] for one in found}:
+                found.append(name)
+    return found
+
+
 def declared(requirement: str) -> list[str]:
     """What a distribution and the wanted extras of it ask for, our own distributions aside."""
     name, extras = split(requirement)
@@ -72,6 +83,7 @@ def main() -> None:
     if arguments.all:
         plugins = [name for name in distributions() if name != "pipe-core"]
         wanted = ["pipe-core[cloud,testing,zstd]", *(f"{name}[testing]" for name in plugins)]
+    wanted = with_needed(wanted)
     names = [split(requirement)[0] for requirement in wanted]
     wheels = build(names, arguments.work / "dist")
     lines = [f"{requirement} @ {wheels[name].as_uri()}" for requirement, name in zip(wanted, names, strict=True)]
