@@ -169,4 +169,4 @@ def test_a_run_that_is_stopped_gives_its_leave_back() -> None:
 
 def test_what_is_no_breaker_is_refused() -> None:
     with pytest.raises(NodeDefinitionError, match="wants a CircuitBreaker"):
-        node(output_name="y", breaker=3)(lambda: 1)  # type: ignore[arg-type]
+        node(output_name="y", breaker=3)(lambda: 1)  # type: ignore[arg-type]  # what it must refuse

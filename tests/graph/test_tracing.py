@@ -99,9 +99,9 @@ def check_everything(spans: Spans, engine: Engine, folder: Path) -> None:
     written = Written(folder)
     assert len(written.spans) == 5
     for index, value in enumerate([1, 2]):
-        (scale,) = [one for one in spans.named("scale") if one.attributes["pipe.item"] == (index,)]  # type: ignore[index]
-        (name_it,) = [one for one in spans.named("name_it") if one.attributes["pipe.item"] == (index,)]  # type: ignore[index]
-        assert scale.attributes["value"] == value  # type: ignore[index]
+        (scale,) = [one for one in spans.named("scale") if one.attributes["pipe.item"] == (index,)]
+        (name_it,) = [one for one in spans.named("name_it") if one.attributes["pipe.item"] == (index,)]
+        assert scale.attributes["value"] == value
         written.check(f"scale {value}", scale)
         written.check(f"name {10 * value}", name_it)
     written.check("join 2", spans.one("join"))
@@ -117,7 +117,7 @@ def check_everything(spans: Spans, engine: Engine, folder: Path) -> None:
     assert spans.tree == {"all map": items}
     written = Written(folder)
     for place, value in zip([(0, 0), (1, 0), (1, 1), (1, 2)], [3, 4, 5, 6], strict=True):
-        (scale,) = [one for one in spans.named("scale") if one.attributes["pipe.item"] == place]  # type: ignore[index]
+        (scale,) = [one for one in spans.named("scale") if one.attributes["pipe.item"] == place]
         written.check(f"scale {value}", scale)
     for count, join in zip([1, 3], spans.named("join"), strict=True):
         written.check(f"join {count}", join)
@@ -152,9 +152,9 @@ def test_errors_of_workers_are_told_with_their_calls(spans: Spans, executors: St
         assert [one.index for one in found.failed] == [1, 3]
         codes = [one.status.status_code for one in spans.named("fails")]
         assert codes == [StatusCode.UNSET, StatusCode.ERROR, StatusCode.UNSET]
-        assert spans.named("fails")[1].events[0].attributes["exception.message"] == "not 2"  # type: ignore[index]
+        assert spans.named("fails")[1].events[0].attributes["exception.message"] == "not 2"
         (event,) = spans.one("one map").events  # of the item that has no spans
-        assert event.attributes["exception.message"] == "not 3"  # type: ignore[index]
+        assert event.attributes["exception.message"] == "not 3"
         assert spans.one("one map").status.description == "2 items have failed"
         spans.exporter.clear()
 

@@ -141,7 +141,7 @@ def test_the_engine_may_be_given_everywhere() -> None:
     assert [one.runs_on for one in pipeline.plan({"values": [1]})] == ["DaftEngine", "DaftEngine"]
     assert repr(DAFT) == "DaftEngine(collect=True)"
     with pytest.raises(ValueError, match="True or False"):
-        DaftEngine(collect="no")  # type: ignore[arg-type]
+        DaftEngine(collect="no")  # type: ignore[arg-type]  # what it must refuse
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_plain_values(cluster: Any, url: str, topic: str, value: str) -> None:
     ],
 )
 def test_records_that_no_message_can_be_made_of(url: str, options: Any, record: Any, reason: str) -> None:
-    row = get_format("kafka", **options).sink(url).encoder().bind(PlainSerializer(None))  # type: ignore[attr-defined]
+    row = get_format("kafka", **options).sink(url).encoder().bind(PlainSerializer(None))  # type: ignore[attr-defined]  # formats are typed as such
     with pytest.raises(UnsendableError, match=reason):
         row(record)
 

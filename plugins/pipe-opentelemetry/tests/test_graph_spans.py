@@ -95,15 +95,15 @@ def test_items_of_maps_and_pipelines_inside_have_spans_with_their_nodes(
     assert pipeline.run(inputs={"many": [1, 2]})["total"] == 6
     items = {"inner item": {"double": {"own 1": {}}}, "inner item 2": {"double": {"own 2": {}}}}
     assert spans.tree == {"outer": {"inner map": items, "add": {}}}
-    assert [one.attributes["pipe.item"] for one in spans.named("double")] == [(0,), (1,)]  # type: ignore[index]
-    assert spans.one("inner map").attributes["pipe.items"] == 2  # type: ignore[index]
+    assert [one.attributes["pipe.item"] for one in spans.named("double")] == [(0,), (1,)]
+    assert spans.one("inner map").attributes["pipe.items"] == 2
 
     spans.exporter.clear()
     result = pipeline.map(inputs={"many": [[1], [3]]}, map_over="many")
     assert [row["total"] for row in result] == [2, 6]
     inside = [{"inner map": {"inner item": {"double": {f"own {one}": {}}}}, "add": {}} for one in (1, 3)]
     assert spans.tree == {"outer map": {"outer item": inside[0], "outer item 2": inside[1]}}
-    assert [one.attributes["pipe.item"] for one in spans.named("double")] == [(0, 0), (1, 0)]  # type: ignore[index]
+    assert [one.attributes["pipe.item"] for one in spans.named("double")] == [(0, 0), (1, 0)]
     assert {one.status.status_code for one in spans.all} == {StatusCode.UNSET}
 
 
@@ -149,7 +149,7 @@ def test_errors_are_recorded_where_they_were_raised_and_all_around_has_failed(
         assert spans.one(name).status.status_code is StatusCode.ERROR
         assert "ValueError: not one" in (spans.one(name).status.description or "")
     (event,) = spans.one("fails").events
-    assert (event.name, event.attributes["exception.type"]) == ("exception", "ValueError")  # type: ignore[index]
+    assert (event.name, event.attributes["exception.type"]) == ("exception", "ValueError")
 
     spans.exporter.clear()
     result = outer.map(inputs={"a": [0, 1, 2]}, map_over="a", on_error="continue")
@@ -157,7 +157,7 @@ def test_errors_are_recorded_where_they_were_raised_and_all_around_has_failed(
     codes = [one.status.status_code for one in spans.named("outer item")]
     assert sorted(code.name for code in codes) == ["ERROR", "UNSET", "UNSET"]
     assert spans.one("outer map").status.description == "an item has failed"
-    assert spans.one("outer map").attributes["pipe.failed"] == 1  # type: ignore[index]
+    assert spans.one("outer map").attributes["pipe.failed"] == 1
 
 
 def test_each_attempt_has_a_span_and_one_that_was_made_good_does_not_fail_the_run(
@@ -197,7 +197,7 @@ def test_what_is_cached_is_an_event_and_has_no_span(spans: Spans, tracing: Any, 
     assert spans.tree == {"two": {"second": {}}}
     (event,) = spans.one("two").events
     assert (event.name, dict(event.attributes or {})) == ("pipe.cached", {"pipe.node": "first"})
-    assert spans.one("two").attributes["pipe.cached_nodes"] == 1  # type: ignore[index]
+    assert spans.one("two").attributes["pipe.cached_nodes"] == 1
 
     whole = Pipeline([first], name="whole", callbacks=[tracing], engine=engine, cache=MemoryCache())
     whole.map(inputs={"a": [1, 2]}, map_over="a")
@@ -208,7 +208,7 @@ def test_what_is_cached_is_an_event_and_has_no_span(spans: Spans, tracing: Any, 
         True,
         False,
     ]
-    assert spans.one("whole map").attributes["pipe.cached_items"] == 2  # type: ignore[index]
+    assert spans.one("whole map").attributes["pipe.cached_items"] == 2
 
 
 def test_what_a_node_says_to_the_current_span_is_said_of_its_call(spans: Spans, tracing: Any, engine: Engine) -> None:
@@ -231,7 +231,7 @@ def test_what_a_node_says_to_the_current_span_is_said_of_its_call(spans: Spans, 
     found = dict(said.attributes or {})
     assert (found["rows"], found["kinds"], found["odd"]) == (5, ("x", "y"), str(object))
     assert [one.name for one in said.events] == ["half", "exception"]
-    assert said.events[1].attributes["exception.type"] == "KeyError"  # type: ignore[index]
+    assert said.events[1].attributes["exception.type"] == "KeyError"
     assert [(one.context.trace_id, one.context.span_id) for one in said.links] == [(1, 2)]
     assert (said.status.status_code, said.status.description) == (StatusCode.ERROR, "half of it")
 
@@ -254,7 +254,7 @@ def test_only_the_first_items_have_spans_and_failures_behind_them_are_told_by_th
     (inside,) = spans.tree.values()
     behind = {name: below for name, below in inside.items() if not name.startswith("one item")}
     assert behind == {"own 2": {}, "own 3": {}}
-    assert [one.attributes["pipe.item"] for one in spans.named("work")] == [(0,), (1,)]  # type: ignore[index]
+    assert [one.attributes["pipe.item"] for one in spans.named("work")] == [(0,), (1,)]
     (event,) = spans.one("one map").events
     said = event.attributes or {}
     assert (said["pipe.node"], said["pipe.item"], said["exception.message"]) == ("work", (3,), "three")

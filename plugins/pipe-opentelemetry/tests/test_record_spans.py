@@ -42,7 +42,7 @@ def test_chunks_are_inside_of_their_run_and_hooks_inside_of_their_chunk(
     assert spans.tree == {"caller": {"records": chunks}}
     said = dict(spans.one("records").attributes or {})
     assert (said["pipe.read"], said["pipe.valid"], said["pipe.status"]) == (6, 6, "completed")
-    assert [one.attributes["pipe.chunk"] for one in spans.named("chunk")] == [0, 1]  # type: ignore[index]
+    assert [one.attributes["pipe.chunk"] for one in spans.named("chunk")] == [0, 1]
 
 
 def test_a_run_in_the_background_is_inside_of_whoever_started_it(spans: Spans, tracing: Any) -> None:
@@ -68,7 +68,7 @@ def test_a_run_that_fails_says_why(spans: Spans, tracing: Any) -> None:
     run = spans.one("records")
     assert run.status.status_code is StatusCode.ERROR
     assert [one.name for one in run.events] == ["exception"]
-    assert run.attributes["pipe.status"] == "failed"  # type: ignore[index]
+    assert run.attributes["pipe.status"] == "failed"
 
 
 # --- calls ---

@@ -150,7 +150,7 @@ def killing(number: int) -> None:
 
         return one
 
-    connect, sqlite3.connect = sqlite3.connect, watched  # type: ignore[assignment]
+    connect, sqlite3.connect = sqlite3.connect, watched  # type: ignore[assignment]  # a function in the place of one
     for name in ("exec_driver_sql", "commit"):
         setattr(Connection, name, counted(getattr(Connection, name)))
 

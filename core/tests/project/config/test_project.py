@@ -45,7 +45,7 @@ SHOP = """
 def problems(path: object, **how: object) -> list[tuple[str, int | None, str | None, str]]:
     """What is wrong: file name, line, key, text."""
     with pytest.raises(ConfigError) as caught:
-        Project.load(path, **how)  # type: ignore[arg-type]
+        Project.load(path, **how)  # type: ignore[arg-type]  # what it must refuse
     assert isinstance(caught.value, ProjectConfigError)
     return [(Path(one.path).name, one.line, one.key, one.text) for one in caught.value.problems]
 
@@ -72,9 +72,9 @@ def test_models_do_not_change(write: Write) -> None:
     project = Project.load(write(SHOP))
 
     with pytest.raises(ValueError, match="frozen"):
-        project.nodes["extract"].retries = 0  # type: ignore[misc]
+        project.nodes["extract"].retries = 0  # type: ignore[misc]  # it is frozen
     with pytest.raises(TypeError):
-        project.nodes["new"] = project.nodes["extract"]  # type: ignore[index]
+        project.nodes["new"] = project.nodes["extract"]  # type: ignore[index]  # it cannot be changed
 
 
 def test_the_folder_has_its_project_and_so_have_those_below(write: Write, folder: Path) -> None:
@@ -604,7 +604,7 @@ def test_dates_are_checked(said: dict[str, object], words: str) -> None:
 
 def test_a_project_is_no_number() -> None:
     with pytest.raises(ConfigError, match="from a path or from a mapping, not from a int"):
-        Project.load(5)  # type: ignore[arg-type]
+        Project.load(5)  # type: ignore[arg-type]  # what it must refuse
 
 
 def test_what_is_wrong_in_many_places_is_told_once(write: Write, folder: Path) -> None:

@@ -97,7 +97,7 @@ def test_what_is_discarded_is_counted_and_told(
     text = warning.getMessage()
     assert f"node '{node.name}', by its contract for the {side} 'orders':" in text
     assert "record 1, the field 'id' is 'x': Input should be a valid integer" in text
-    assert (warning.node, warning.pipeline) == (node.name, "main")  # type: ignore[attr-defined]
+    assert (warning.node, warning.pipeline) == (node.name, "main")  # type: ignore[attr-defined]  # what `extra` puts on a record
     (journal,) = tmp_path.glob("runs/*/journal.jsonl")
     (line,) = (one for one in map(json.loads, journal.read_text().splitlines()) if "contracts" in one)
     assert (line["node"], line["contracts"][0]["records"]) == (node.name, 4)

@@ -201,7 +201,7 @@ def test_other_frames_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
             return self.table.__arrow_c_stream__(requested_schema)
 
     polars = ModuleType("polars")
-    polars.from_arrow = Frame  # type: ignore[attr-defined]
+    polars.from_arrow = Frame  # type: ignore[attr-defined]  # a module that stands in
     monkeypatch.setitem(sys.modules, "polars", polars)
     monkeypatch.setattr(Frame, "__module__", "polars.dataframe")
     frame = Frame(arrow.table({"id": [1, 2], "count": [1, 2], "name": ["a", "b"]}))
