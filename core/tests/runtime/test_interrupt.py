@@ -4,14 +4,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pipe_core.kernel.ctrl_c import is_ctrl_c
+from pipe_core.kernel.errors import RunCancelledError
 from pipe_core.runtime import interrupt
-from pipe_core.runtime.interrupt import Interrupts
+from pipe_core.runtime.interrupt import Interrupts, interruptible
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -121,21 +123,48 @@ def test_code_that_does_not_come_back_is_interrupted_after_the_grace(monkeypatch
             never.wait(20)
 
 
-def test_code_that_comes_back_in_time_is_not_interrupted() -> None:
-    with Interrupts(lambda: None) as interrupts:
+def test_code_that_comes_back_in_time_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupt, "GRACE", 0.1)
+    signalled: list[int] = []
+    monkeypatch.setattr(interrupt, "_signal_main_thread", signalled.append)
+    with Interrupts(lambda: None):
         signal.raise_signal(signal.SIGINT)
-        timer = interrupts._timer
-        assert timer is not None
-        assert timer.daemon
-    timer.join(20)
+    time.sleep(0.3)
 
-    assert not timer.is_alive()
-    assert timer.finished.is_set()
+    assert signalled == []
+
+
+def test_a_handler_that_waits_for_what_the_main_thread_holds_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock of anybody turns Ctrl-C into a program that hangs."""
+    monkeypatch.setattr(interrupt, "GRACE", 0.02)
+    held = threading.Lock()
+    with Interrupts(lambda: held.acquire(timeout=20)), pytest.raises(KeyboardInterrupt), held:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_that_comes_too_late_is_raised_all_the_same(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    reached: list[int] = []
+    with pytest.raises(raised), interruptible(lambda: reached.append(1), terminate=True):
+        signal.raise_signal(number)
+
+    assert reached == [1]
+
+
+@pytest.mark.parametrize("error", [RunCancelledError("The run was aborted."), KeyboardInterrupt("of user code")])
+def test_what_no_signal_ended_stays_what_it_is(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught, interruptible(lambda: None):
+        raise error
+
+    assert caught.value is error
 
 
 def test_ctrl_c_in_a_real_program_stops_it_gently() -> None:
     program = """
 import threading
+import time
 from pipe_core.runtime.interrupt import Interrupts
 stop = threading.Event()
 with Interrupts(stop.set, terminate=True) as interrupts:

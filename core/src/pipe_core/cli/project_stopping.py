@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pipe_core.cli import exits
 from pipe_core.kernel import ctrl_c
+from pipe_core.runtime.gate import Gate
 
 if TYPE_CHECKING:
     from pipe_core.project.runner import Runner
@@ -44,8 +46,8 @@ class Stopping:
         self._runner = runner
         self._hint = hint
         self._before: dict[int, Any] = {}
-        self._now = threading.Event()
-        self._is_over = threading.Event()
+        self._now = Gate()
+        self._is_over = Gate()
 
     def __enter__(self) -> Self:
         """Install the handlers, where that is possible."""
@@ -57,8 +59,8 @@ class Stopping:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Put back what was there."""
-        self._is_over.set()
-        self._now.set()
+        self._is_over.open()
+        self._now.open()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         ctrl_c.forget(self)
@@ -72,16 +74,16 @@ class Stopping:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            self._now.set()
+            self._now.open()
             return
         self.received = number
         ctrl_c.note(self)
-        threading.Thread(target=self._by_force, name="pipe-stopping", daemon=True).start()
+        _thread.start_new_thread(self._by_force, ())  # `threading` has locks, which the main thread may have right now
         raise KeyboardInterrupt
 
     def _by_force(self) -> None:
         self._now.wait(GRACE)
-        if self._is_over.is_set():
+        if self._is_over:
             return
         with suppress(Exception):  # this process ends in any case
             self._runner.terminate()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+
+from pipe_core.runtime.gate import Gate
 
 
 class Control:
     """Flags that whoever holds the report sets and that the run looks at. Safe under threads and in signal handlers."""
 
     def __init__(self) -> None:
-        self._going = threading.Event()
-        self._going.set()
+        self._resumed = Gate()
+        self._paused = False
         self._abort = False
         self._over = False
         self._wakers: list[Callable[[], None]] = []
@@ -24,7 +25,7 @@ class Control:
     @property
     def paused(self) -> bool:
         """Whether the run shall wait."""
-        return not self._going.is_set()
+        return self._paused
 
     def stopping(self) -> bool:
         """Whether nobody wants more results; a function, for workers to call between batches."""
@@ -36,16 +37,22 @@ class Control:
 
     def pause(self) -> None:
         """Commit nothing more until `resume`."""
-        self._going.clear()
+        if not self._paused:
+            self._resumed = Gate()
+            self._paused = True
+        if self._abort:  # meanwhile: who aborted may have opened the gate before
+            self._resumed.open()
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self._going.set()
+        self._paused = False
+        self._resumed.open()
 
     def abort(self) -> None:
         """Stop the run, paused or not."""
         self._abort = True
-        self._going.set()
+        self._paused = False
+        self._resumed.open()
         for wake in self._wakers:
             wake()
 
@@ -57,4 +64,5 @@ class Control:
 
     def wait_while_paused(self) -> None:
         """Return when the run may go on, or shall stop."""
-        self._going.wait()
+        while self._paused and not self._abort:
+            self._resumed.wait()

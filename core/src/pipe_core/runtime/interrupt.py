@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pipe_core.kernel import ctrl_c
 from pipe_core.kernel.errors import RunCancelledError
+from pipe_core.runtime.gate import Gate
 
 GRACE: Final = 1.0
 """Seconds that running user code has to come back by itself after the first signal."""
@@ -34,7 +35,7 @@ class Interrupts:
         self._stop = stop
         self._signals = [signal.SIGINT, signal.SIGTERM] if terminate else [signal.SIGINT]
         self._before: dict[int, Any] = {}
-        self._timer: threading.Timer | None = None
+        self._over = Gate()
 
     def __enter__(self) -> Interrupts:
         """Install the handlers, where that is possible."""
@@ -47,8 +48,7 @@ class Interrupts:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Put back what was there."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._over.open()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         ctrl_c.forget(self)
@@ -58,24 +58,37 @@ class Interrupts:
             raise KeyboardInterrupt
         self.received = number
         ctrl_c.note(self)
+        # First of all the way out, whatever *stop* waits for. Without `threading`: it has locks of its own, and this
+        # may have come while the main thread had one of them.
+        _thread.start_new_thread(self._insist, (number,))
         self._stop()
-        self._timer = threading.Timer(GRACE, _signal_main_thread, [number])
-        self._timer.daemon = True
-        self._timer.start()
+
+    def _insist(self, number: int) -> None:
+        if not self._over.wait(GRACE):
+            _signal_main_thread(number)
 
 
 @contextlib.contextmanager
 def interruptible(stop: Callable[[], None], *, terminate: bool = False) -> Iterator[Interrupts]:
-    """As `Interrupts`. What a signal ended is raised as the signal: `KeyboardInterrupt`, or `SystemExit` with 143."""
+    """As `Interrupts`; at the end of the block a signal is raised: `KeyboardInterrupt`, or `SystemExit` with 143.
+
+    Also one that came too late to stop anything: it was meant for the program.
+    """
+    hung: KeyboardInterrupt | None = None
     with Interrupts(stop, terminate=terminate) as interrupts:
         try:
             yield interrupts
-        except (RunCancelledError, KeyboardInterrupt) as stopped:  # the latter where user code did not come back
-            if interrupts.received == signal.SIGTERM:
-                raise SystemExit(143) from None
-            if interrupts.received is not None and isinstance(stopped, RunCancelledError):
-                raise KeyboardInterrupt from None
-            raise
+        except RunCancelledError:
+            if interrupts.received is None:
+                raise
+        except KeyboardInterrupt as raised:
+            if interrupts.received is None:
+                raise
+            hung = raised  # it says where user code did not come back
+    if interrupts.received == signal.SIGTERM:
+        raise SystemExit(143)
+    if interrupts.received is not None:
+        raise hung or KeyboardInterrupt
 
 
 def _signal_main_thread(number: int) -> None:
