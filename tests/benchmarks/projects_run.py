@@ -12,7 +12,7 @@ from typing import Any
 from pipe_core import Pipeline
 from pipe_core.graph.node import Node
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 
 
 def nothing(*_: Any) -> int:

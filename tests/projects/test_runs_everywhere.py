@@ -16,7 +16,7 @@ import pytest
 from pipe_core.kernel.errors import PipeError
 from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -99,14 +99,10 @@ if TYPE_CHECKING:
     from pipe_core.project.errors import NodeNotFoundError as NodeNotFoundError
     from pipe_core.project.errors import NodeResultError as NodeResultError
     from pipe_core.project.errors import ProjectError as ProjectError
-    from pipe_core.project.errors import ResumeError as ResumeError
     from pipe_core.project.errors import RunFailedError as RunFailedError
-    from pipe_core.project.errors import RunLockedError as RunLockedError
-    from pipe_core.project.errors import RunNotFoundError as RunNotFoundError
-    from pipe_core.project.errors import RunSupersededError as RunSupersededError
     from pipe_core.project.experiments import ExperimentCommand as ExperimentCommand
     from pipe_core.project.project import Project as Project
-    from pipe_core.project.runner import Runner as Runner
+    from pipe_core.project.runs.runner import Runner as Runner
     from pipe_core.project.state import RunState as RunState
     from pipe_core.records import BaseHook as BaseHook
     from pipe_core.records import Entry as Entry
@@ -116,6 +112,10 @@ if TYPE_CHECKING:
     from pipe_core.records import HookPriority as HookPriority
     from pipe_core.records import HookStore as HookStore
     from pipe_core.records import Pipe as Pipe
+    from pipe_core.runs.errors import ResumeError as ResumeError
+    from pipe_core.runs.errors import RunLockedError as RunLockedError
+    from pipe_core.runs.errors import RunNotFoundError as RunNotFoundError
+    from pipe_core.runs.errors import RunSupersededError as RunSupersededError
     from pipe_core.runtime.executor import Executor as Executor
     from pipe_core.runtime.history import Transition as Transition
     from pipe_core.runtime.ledger import Ledger as Ledger
@@ -173,13 +173,14 @@ _PLACES = {
     "pipe_core.project.commands": "Command MLNodeCommand NodeCommand",
     "pipe_core.project.errors": (
         "DependencyCycleError DependencyError DependencyTypeError NodeNotFoundError NodeResultError ProjectError "
-        "ResumeError RunFailedError RunLockedError RunNotFoundError RunSupersededError"
+        "RunFailedError"
     ),
     "pipe_core.project.experiments": "ExperimentCommand",
     "pipe_core.project.project": "Project",
-    "pipe_core.project.runner": "Runner",
+    "pipe_core.project.runs.runner": "Runner",
     "pipe_core.project.state": "RunState",
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
+    "pipe_core.runs.errors": "ResumeError RunLockedError RunNotFoundError RunSupersededError",
     "pipe_core.runtime.executor": "Executor",
     "pipe_core.runtime.history": "Transition",
     "pipe_core.runtime.ledger": "Ledger",

@@ -311,11 +311,11 @@ def test_the_last_run_need_not_be_named(pipe: Pipe, numbers: Path) -> None:
 
 
 def test_a_run_that_goes_on_is_not_taken_over(pipe: Pipe, numbers: Path) -> None:
-    from pipe_core.project.run_folder import take_up
+    from pipe_core.runs.folder import RunFolder
 
     pipe("run", "all")
     (row,) = data(pipe("runs", "--json"))
-    _, lease = take_up(numbers / "runs", row["run"])
+    _, lease = RunFolder.take_up(numbers / "runs", row["run"])
     try:
         refused = pipe("resume", row["run"])
     finally:
@@ -393,7 +393,7 @@ def test_a_bar_is_drawn_on_a_terminal_only(pipe: Pipe, numbers: Path, monkeypatc
     from pipe_core.cli.project_progress import NodeLines, callbacks_for
     from pipe_core.graph.progress import ProgressCallback
     from pipe_core.project.project import Project
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.runner import Runner
 
     runner = Runner(Project.load(numbers))
     elsewhere = callbacks_for(runner, progress=True, verbose=0)

@@ -12,7 +12,7 @@ import pytest
 
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 from pipe_core.project.signature import Signature
 from pipe_core.project.validation import validate_project
 

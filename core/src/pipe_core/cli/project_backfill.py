@@ -16,10 +16,10 @@ from pipe_core.cli.project_running import How, Said, choice_switches, runner_of,
 from pipe_core.looks.wording import one_line, several
 
 if TYPE_CHECKING:
-    from pipe_core.project.backfill import Piece
     from pipe_core.project.dates import DateWindow
-    from pipe_core.project.run_plan import Asked
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.backfill import Piece
+    from pipe_core.project.runs.plan import Asked
+    from pipe_core.project.runs.runner import Runner
 
 
 @click.command()
@@ -67,7 +67,7 @@ def backfill(
 def _drive(runner: Runner, asked: Asked, every: str, options: dict[str, Any], where: Where, how: How) -> int:
     from pipe_core.cli.project_running import ended_by_node
     from pipe_core.cli.project_stopping import Stopping
-    from pipe_core.project import backfill as backfills
+    from pipe_core.project.runs import backfill as backfills
 
     window = _window(asked)
     found: list[Piece] = []

@@ -13,7 +13,7 @@ from pipe_core.project.compiled import selected_executor
 if TYPE_CHECKING:
     from pipe_core.graph.engine import Engine
     from pipe_core.graph.pipeline import Pipeline
-    from pipe_core.project.run_plan import RunPlan
+    from pipe_core.project.runs.plan import RunPlan
     from pipe_core.project.wiring import Argument, WiredNode
 
 
@@ -28,7 +28,7 @@ def project_pipeline(name: str, where: Where) -> tuple[Pipeline, Engine]:
 
     from pipe_core.graph.engine import Engine
     from pipe_core.project.dates import DateWindow
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.runner import Runner
 
     project = where.load()
     with typed():

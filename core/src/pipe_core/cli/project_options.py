@@ -207,12 +207,13 @@ def typed(*, executor: Any = None, choice: bool = False) -> Iterator[None]:
     from pipe_core.project import errors as ours
     from pipe_core.project.config.problems import UnknownNameError
     from pipe_core.project.model_registry import ModelNotFoundError
+    from pipe_core.runs import errors as runs
 
     try:
         yield
-    except (UnknownNameError, ours.NodeNotFoundError, ours.RunNotFoundError, ModelNotFoundError) as error:
+    except (UnknownNameError, ours.NodeNotFoundError, runs.RunNotFoundError, ModelNotFoundError) as error:
         raise Mistake(str(error)) from error
-    except (ours.RunLockedError, ours.ResumeError) as error:
+    except (runs.RunLockedError, runs.ResumeError) as error:
         raise Mistake(str(error).replace("resume with force", "add --force")) from error
     except kinds.UnsupportedCapabilityError as error:
         if executor is not None:

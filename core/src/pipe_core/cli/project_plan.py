@@ -12,7 +12,7 @@ from pipe_core.looks.wording import one_line, several
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
-    from pipe_core.project.run_plan import RunPlan
+    from pipe_core.project.runs.plan import RunPlan
     from pipe_core.project.wiring import Argument, WiredNode
 
 

@@ -14,7 +14,7 @@ from pipe_core.looks.wording import duration, one_line
 
 if TYPE_CHECKING:
     from pipe_core.graph.callbacks import CallbackContext
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.runner import Runner
     from pipe_core.project.state import NodeState
 
 _LOGGER: Final = "pipe_core.project"

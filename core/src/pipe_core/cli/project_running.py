@@ -18,8 +18,8 @@ from pipe_core.looks.wording import duration
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
-    from pipe_core.project.run_result import RunResult
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.result import RunResult
+    from pipe_core.project.runs.runner import Runner
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -136,7 +136,7 @@ def runner_of(project: Project, executor: str | None, max_workers: int | None) -
         PipeError: There is no such executor.
     """
     from pipe_core.project.model_registry import FileModelRegistry
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.runner import Runner
 
     check_place(executor, project)
     registry = FileModelRegistry(project.folder / MODELS)

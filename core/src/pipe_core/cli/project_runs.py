@@ -17,7 +17,7 @@ from pipe_core.looks.wording import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipe_core.project.history import PastRun
+    from pipe_core.project.runs.history import PastRun
 
 _EXECUTOR: Final = click.option(
     "-x", "--executor", metavar="SPEC", help="Where it runs now.  [default: as the project says]"
@@ -31,7 +31,7 @@ _HEADER: Final = ("run", "pipeline", "status", "started", "ended")
 @project_switches(settings=False)
 def runs(run: str | None, where: Where, as_json: bool) -> None:
     """List the runs that were kept, the oldest first; or show RUN, by its id or the beginning of it."""
-    from pipe_core.project.history import past_run, past_runs
+    from pipe_core.project.runs.history import past_run, past_runs
 
     folder = runs_of(where)
     if run is None:
@@ -70,7 +70,7 @@ def runs_of(where: Where) -> Path:
 
 def _facts(folder: Path, past: PastRun) -> dict[str, Any]:
     """All that the journal of a run tells."""
-    from pipe_core.project.journal import last_statuses, read_journal
+    from pipe_core.runs.journal import last_statuses, read_journal
 
     events = read_journal(folder / past.run / "journal.jsonl")
     last = last_statuses(events)
@@ -128,7 +128,7 @@ def _last(folder: Path) -> PastRun:
     Raises:
         Mistake: There is none, or it is complete.
     """
-    from pipe_core.project.history import past_runs
+    from pipe_core.project.runs.history import past_runs
 
     found = list(past_runs(folder))
     if not found:
@@ -161,7 +161,7 @@ def resume(
     Nodes that were done do not run again. The environment is the one that the run had; --env says only where to look,
     if an environment keeps its runs elsewhere.
     """
-    from pipe_core.project.history import past_run
+    from pipe_core.project.runs.history import past_run
 
     with typed():
         past = _last(runs_of(where)) if run is None else past_run(runs_of(where), run)

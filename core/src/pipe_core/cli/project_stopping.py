@@ -16,7 +16,7 @@ from pipe_core.kernel import ctrl_c
 from pipe_core.runtime.gate import Gate
 
 if TYPE_CHECKING:
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.runner import Runner
 
 GRACE: Final = 0.8
 """Seconds in which nodes that run may come to their end by themselves."""
@@ -101,7 +101,7 @@ class Stopping:
 
     def _write_end(self) -> None:
         """Write down that the run was stopped: who would do that waits for a thread."""
-        from pipe_core.project.journal import Journal
+        from pipe_core.runs.journal import Journal
 
         if self._runner.run_id:
             with Journal(self._runner.runs / self._runner.run_id / "journal.jsonl") as journal:

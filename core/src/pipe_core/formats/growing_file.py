@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from pipe_core.formats.staging import WholeFile, gone, sync_folder
+from pipe_core.formats.staging import WholeFile, gone
+from pipe_core.runtime.durable import sync_folder
 
 
 class GrowingFile:

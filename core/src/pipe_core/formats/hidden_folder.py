@@ -24,9 +24,9 @@ from contextlib import suppress
 from typing import Final
 
 from pipe_core.formats.hidden_file import hidden_base, hidden_name
-from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.errors import SinkError
 from pipe_core.kernel.machine import machine_names
+from pipe_core.runtime.durable import sync_folder
 
 if sys.platform != "win32":
     import fcntl

@@ -14,8 +14,9 @@ from pipe_core.formats.compression import SUFFIXES, compression_of
 from pipe_core.formats.exchange import exchange
 from pipe_core.formats.hidden_folder import HiddenFolder, hidden_folder, is_own, move, take_over, tidy
 from pipe_core.formats.input_file import reading_errors
-from pipe_core.formats.staging import gone, sync_folder
+from pipe_core.formats.staging import gone
 from pipe_core.kernel.errors import SinkError, SourceError
+from pipe_core.runtime.durable import sync_folder
 
 _NUMBERED: Final = re.compile(r"part-(\d+)\..+")
 _DIGITS: Final = 5

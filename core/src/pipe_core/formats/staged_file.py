@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, Self
 
 from pipe_core.formats.copying import append_file
 from pipe_core.formats.hidden_file import hidden_file, keep_file, take_over
-from pipe_core.formats.staging import WholeFile, gone, identity_of, mark_of, sync_folder
+from pipe_core.formats.staging import WholeFile, gone, identity_of, mark_of
 from pipe_core.kernel.errors import SinkError
+from pipe_core.runtime.durable import sync_folder
 
 
 class StagedFile:

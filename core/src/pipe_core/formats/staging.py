@@ -141,14 +141,3 @@ def known_states(name: str) -> Iterator[None]:
             raise
         text = f"Nobody can go on in {name!r}: what was written down of it is damaged, or belongs to something else."
         raise SinkError(text, sink=name) from error
-
-
-def sync_folder(folder: str) -> None:
-    """Make the names in *folder* durable."""
-    if os.name == "nt":  # a folder cannot be opened there
-        return
-    number = os.open(folder or ".", os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

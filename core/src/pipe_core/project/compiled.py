@@ -12,7 +12,7 @@ from pipe_core.graph.node import Node
 from pipe_core.graph.pipeline import Pipeline
 from pipe_core.project.config.models import NodeConfig, RetryConfig
 from pipe_core.project.config.secrets import reveal
-from pipe_core.project.step import Around, output_of, step_of
+from pipe_core.project.runs.step import Around, output_of, step_of
 from pipe_core.runtime.retries import Retry
 
 if TYPE_CHECKING:

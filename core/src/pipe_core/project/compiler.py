@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipe_core.project.compiled import Compiled, retry_of, selected_executor
 from pipe_core.project.config.models import BreakerConfig, NodeConfig
 from pipe_core.project.dependencies import get_node_dependencies, unknown_node
-from pipe_core.project.run_plan import check_nodes
+from pipe_core.project.runs.plan import check_nodes
 from pipe_core.project.signature import Signature
 from pipe_core.project.wiring import Choice, Wiring, effective_nodes, wire
 from pipe_core.runtime.permits import CircuitBreaker

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipe_core.kernel.errors import PipeError
 
 if TYPE_CHECKING:
-    from pipe_core.project.run_result import RunResult
+    from pipe_core.project.runs.result import RunResult
 
 
 class ProjectError(PipeError):
@@ -75,19 +75,3 @@ class RunFailedError(ProjectError, RuntimeError):
         super().__init__(message)
         self.node = node
         self.result = result
-
-
-class RunNotFoundError(ProjectError, LookupError):
-    """There is no run of that id."""
-
-
-class RunLockedError(ProjectError, RuntimeError):
-    """The run goes on in another process, or is resumed there."""
-
-
-class RunSupersededError(ProjectError, RuntimeError):
-    """Somebody has resumed the run that this node belongs to: what it made is not saved."""
-
-
-class ResumeError(ProjectError, ValueError):
-    """A run cannot be resumed as it is: the project, or what was read, is not what it was."""

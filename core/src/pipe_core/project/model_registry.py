@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.errors import OptionsError, PipeError
 from pipe_core.kernel.index import suggestion
+from pipe_core.runtime.durable import sync_folder
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _FACTS: Final = "model.json"

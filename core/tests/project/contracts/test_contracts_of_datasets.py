@@ -16,7 +16,7 @@ from pipe_core.project.catalog.errors import DatasetValueError
 from pipe_core.project.contracts import Applied, ContractError
 from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 
 
 class Order(BaseModel):

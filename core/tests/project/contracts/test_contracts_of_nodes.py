@@ -15,9 +15,10 @@ from typing_extensions import TypedDict
 
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.contracts import ContractError
-from pipe_core.project.errors import ResumeError, RunFailedError
+from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
+from pipe_core.runs.errors import ResumeError
 
 Make = Callable[..., Project]
 

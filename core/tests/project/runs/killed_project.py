@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipe_core.project.errors import ResumeError
 from pipe_core.project.project import Project
-from pipe_core.project.run_folder import run_ids
-from pipe_core.project.run_result import RunResult
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.result import RunResult
+from pipe_core.project.runs.runner import Runner
+from pipe_core.runs.errors import ResumeError
+from pipe_core.runs.folder import run_ids
 
 COUNT = 20
 

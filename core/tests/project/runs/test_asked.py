@@ -9,7 +9,7 @@ import pytest
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 
 PROJECT = {
     "nodes": {"first": {"function": lambda: 1}, "second": {"function": lambda one: one + 1, "dependencies": "first"}},

@@ -10,13 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from pipe_core.kernel.errors import OptionsError
-from pipe_core.project.backfill import backfill
 from pipe_core.project.dates import DateWindow
-from pipe_core.project.errors import ResumeError, RunFailedError, RunLockedError, RunNotFoundError
-from pipe_core.project.history import past_run, past_runs
+from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.run_folder import Lease, RunFolder, take_up
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.backfill import backfill
+from pipe_core.project.runs.folder import ProjectRunFolder
+from pipe_core.project.runs.history import past_run, past_runs
+from pipe_core.project.runs.runner import Runner
+from pipe_core.runs.errors import ResumeError, RunLockedError, RunNotFoundError
+from pipe_core.runs.lease import Lease
 
 CALLS: list[str] = []
 BAD: set[str] = set()
@@ -139,12 +141,12 @@ def test_a_run_that_goes_on_cannot_be_resumed(whole: Any, tmp_path: Path) -> Non
 
 
 def test_workers_of_a_run_that_was_taken_up_save_nothing(whole: Any, tmp_path: Path) -> None:
-    from pipe_core.project.errors import RunSupersededError
+    from pipe_core.runs.errors import RunSupersededError
 
     runner = Runner(Project.load(whole, folder=tmp_path))
     run = runner.run("daily", start_date="2025-01-02", end_date="2025-01-02").run
-    old = RunFolder(runner.runs / run, 1)
-    _, lease = take_up(runner.runs, run)
+    old = ProjectRunFolder(runner.runs / run, 1)
+    _, lease = ProjectRunFolder.take_up(runner.runs, run)
     lease.release()
     with pytest.raises(RunSupersededError, match="'extract' still ran"):
         old.write_receipt("extract", {})

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipe_core.project import step
 from pipe_core.project.catalog.staged import Staged
-from pipe_core.project.errors import ResumeError, RunFailedError, RunSupersededError
+from pipe_core.project.errors import RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.run_folder import RunFolder, next_epoch
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs import step
+from pipe_core.project.runs.folder import ProjectRunFolder
+from pipe_core.project.runs.runner import Runner
+from pipe_core.runs.errors import ResumeError, RunSupersededError
+from pipe_core.runs.folder import next_epoch
 
 Make = Callable[..., Runner]
 
@@ -102,15 +104,15 @@ def test_what_was_staged_when_a_commit_failed_appears_once(
 
 def test_a_worker_whose_run_was_taken_up_shows_nothing(make: Make, tmp_path: Path, monkeypatch: Any) -> None:
     """Also where that happened behind its receipt: who has taken up the run brings it to its end."""
-    write = RunFolder.write_receipt
+    write = ProjectRunFolder.write_receipt
 
-    def taken_up_meanwhile(folder: RunFolder, node: str, outputs: Mapping[str, Any]) -> None:
+    def taken_up_meanwhile(folder: ProjectRunFolder, node: str, outputs: Mapping[str, Any]) -> None:
         write(folder, node, outputs)
         next_epoch(folder.path)
 
     runner = make({"rows": {"function": lambda: [{"n": 1}], "output": "log"}}, log="log.jsonl")
     with monkeypatch.context() as patched:
-        patched.setattr(RunFolder, "write_receipt", taken_up_meanwhile)
+        patched.setattr(ProjectRunFolder, "write_receipt", taken_up_meanwhile)
         with pytest.raises(RunFailedError) as raised:
             runner.run("main")
     assert isinstance(raised.value.__cause__, RunSupersededError)

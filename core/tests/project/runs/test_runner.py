@@ -17,7 +17,7 @@ import pytest
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.errors import DependencyError, NodeNotFoundError, NodeResultError, RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 from pipe_core.project.state import NodeStatus
 
 Make = Callable[..., Project]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 
 
 def slowly(rows: list[dict[str, int]]) -> list[dict[str, int]]:

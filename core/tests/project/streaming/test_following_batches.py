@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 
 
 @pytest.mark.parametrize("said", [{"input": "events"}, {"dependencies": "first"}])

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipe_core.project.errors import DependencyError, RunFailedError, RunLockedError
+from pipe_core.project.errors import DependencyError, RunFailedError
 from pipe_core.project.project import Project
-from pipe_core.project.runner import Runner
+from pipe_core.project.runs.runner import Runner
 from pipe_core.project.streaming.stream_folder import StreamFolder, stream_path
+from pipe_core.runs.errors import RunLockedError
 
 Make = Callable[..., Project]
 NOW = {"trigger": "available_now", "batch_size": 3}

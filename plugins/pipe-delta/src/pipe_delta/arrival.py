@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import pyarrow.fs as pa_fs
 
-from pipe_core.formats.staging import gone, sync_folder
+from pipe_core.formats.staging import gone
+from pipe_core.runtime.durable import sync_folder
 from pipe_delta.data_files import DataFile
 from pipe_delta.place import Place
 from pipe_delta.statistics import statistics

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from pipe_core.formats.hidden_folder import HiddenFolder, hidden_folder, supersede, take_over, tidy
-from pipe_core.formats.staging import gone, sync_folder
+from pipe_core.formats.staging import gone
+from pipe_core.runtime.durable import sync_folder
 from pipe_delta.arrival import Arrivals
 from pipe_delta.data_files import DataFile
 from pipe_delta.place import Place

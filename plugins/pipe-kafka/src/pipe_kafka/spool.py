@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pipe_core.formats.staging import WholeFile, sync_folder
+from pipe_core.formats.staging import WholeFile
+from pipe_core.runtime.durable import sync_folder
 
 _HEAD: Final = struct.Struct("<qq")
 """The lengths of the key and the value; -1 where there is none."""

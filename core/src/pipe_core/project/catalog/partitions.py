@@ -10,12 +10,12 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from pipe_core.formats.compression import SUFFIXES
-from pipe_core.formats.staging import sync_folder
 from pipe_core.kernel.urls import scheme_of
 from pipe_core.project.catalog.dataset import Dataset
 from pipe_core.project.catalog.errors import DatasetNotFoundError, DatasetRecordError, DatasetValueError
 from pipe_core.project.catalog.rows import shown
 from pipe_core.project.catalog.values import installed
+from pipe_core.runtime.durable import sync_folder
 
 _NOTHING: Final = "__HIVE_DEFAULT_PARTITION__"
 _PLAIN: Final = " !$&'()+,;@[]^`{|}~"

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from pipe_core.formats.staging import sync_folder
 from pipe_core.project.experiments.errors import StudyError
 from pipe_core.project.experiments.study import VERSION, FileLock, StoredTrial, folded, foreign
 from pipe_core.project.experiments.trial import Status
+from pipe_core.runtime.durable import sync_folder
 
 _FIRST: Final = b'{"pipe_study":'
 

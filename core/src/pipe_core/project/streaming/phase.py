@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.callbacks import PipelineCallback
 from pipe_core.project.contracts import Applied, ContractNote, summed
-from pipe_core.project.run_result import error_text
+from pipe_core.project.runs.result import error_text
+from pipe_core.project.runs.step import Handed, output_of
 from pipe_core.project.state import NodeStatus
-from pipe_core.project.step import Handed, output_of
 from pipe_core.project.streaming.components import RECORDS, Component, components
 from pipe_core.project.streaming.stream import Stream
 from pipe_core.project.streaming.stream_folder import MicroBatch, stream_path
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pipe_core.graph.engine import Engine
     from pipe_core.graph.scope import CancelToken
     from pipe_core.kernel.contracts import Followed
-    from pipe_core.project.journal import Journal
-    from pipe_core.project.run_folder import RunFolder
-    from pipe_core.project.run_plan import RunPlan
+    from pipe_core.project.runs.folder import ProjectRunFolder
+    from pipe_core.project.runs.plan import RunPlan
+    from pipe_core.project.runs.step import Around
     from pipe_core.project.state import RunState
-    from pipe_core.project.step import Around
+    from pipe_core.runs.journal import Journal
 
 logger: Final = logging.getLogger("pipe_core.project")
 _LOOK: Final = 0.2
@@ -122,10 +122,10 @@ class StreamPhase:
             told=lambda batch, records, seconds: self._told(part, batch, records, seconds),
         )
 
-    def _process(self, part: Component) -> Callable[[Followed, RunFolder, CancelToken], None]:
+    def _process(self, part: Component) -> Callable[[Followed, ProjectRunFolder, CancelToken], None]:
         graph = self._plan.compiled.graph(part.nodes, self._plan.pipeline.name)
 
-        def process(found: Followed, folder: RunFolder, token: CancelToken) -> None:
+        def process(found: Followed, folder: ProjectRunFolder, token: CancelToken) -> None:
             around = replace(self._around, folder=folder, handed_on=frozenset())
             applied: list[Applied] = []
             records = self._around.catalog.checked(part.dataset, list(found.records), found=applied)

@@ -15,7 +15,7 @@ from pipe_core.project.streaming.stream_folder import MicroBatch, StreamFolder
 
 if TYPE_CHECKING:
     from pipe_core.kernel.contracts import Followed
-    from pipe_core.project.run_folder import RunFolder
+    from pipe_core.project.runs.folder import ProjectRunFolder
 
 logger: Final = logging.getLogger("pipe_core.project")
 
@@ -23,7 +23,7 @@ PATIENCE: Final = 1.0
 """Seconds that a micro-batch which runs has to end when the stream is stopped. Then it is cancelled."""
 
 Follow = Callable[[Mapping[str, Any] | None, int, Mapping[str, Any] | None], "Followed"]
-Process = Callable[["Followed", "RunFolder", CancelToken], None]
+Process = Callable[["Followed", "ProjectRunFolder", CancelToken], None]
 
 
 class Stream:

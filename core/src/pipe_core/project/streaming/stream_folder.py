@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pipe_core.project.run_folder import Lease, RunFolder, next_epoch, write_whole
+from pipe_core.project.runs.folder import ProjectRunFolder
+from pipe_core.runs.folder import next_epoch
+from pipe_core.runs.lease import Lease
+from pipe_core.runtime.durable import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,12 @@ class StreamFolder:
         self._write()
         return self.pending
 
-    def receipts(self, batch: MicroBatch) -> RunFolder:
+    def receipts(self, batch: MicroBatch) -> ProjectRunFolder:
         """Where the nodes of the micro-batch keep their receipts."""
         folder = self.path / "batches" / f"{batch.number:09}"
         (folder / "receipts").mkdir(parents=True, exist_ok=True)
         write_whole(folder / "epoch", str(self._epoch).encode(), durable=False)
-        return RunFolder(folder, self._epoch)
+        return ProjectRunFolder(folder, self._epoch)
 
     def commit(self, batch: MicroBatch) -> None:
         """All of the micro-batch is stored."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipe_core.project.journal import Journal, last_statuses, read_journal
+from pipe_core.runs.journal import Journal, last_statuses, read_journal
 
 
 def test_lines_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_lines_outlive_the_process_that_wrote_them(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from pipe_core.project.journal import Journal\n"
+        "from pipe_core.runs.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "journal.write('run', number=1)\n"
         "os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))\n"

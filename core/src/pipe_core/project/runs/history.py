@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipe_core.project.journal import last_statuses, read_journal
-from pipe_core.project.run_folder import find_run, is_running, run_ids
+from pipe_core.runs.folder import find_run, is_running, run_ids
+from pipe_core.runs.journal import last_statuses, read_journal
 
 Status = Literal["running", "completed", "failed", "cancelled", "killed"]
 

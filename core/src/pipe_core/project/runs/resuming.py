@@ -13,16 +13,16 @@ from pipe_core.graph.caching.entries import DamagedEntryError, Entries, ForeignE
 from pipe_core.kernel.errors import PipeError
 from pipe_core.project.config.models import PipelineConfig
 from pipe_core.project.dates import DateWindow
-from pipe_core.project.errors import ResumeError
-from pipe_core.project.journal import last_statuses
-from pipe_core.project.keeping import is_json
-from pipe_core.project.run_plan import Asked
+from pipe_core.project.runs.keeping import is_json
+from pipe_core.project.runs.plan import Asked
 from pipe_core.project.wiring import Choice
+from pipe_core.runs.errors import ResumeError
+from pipe_core.runs.journal import last_statuses
 
 if TYPE_CHECKING:
     from pipe_core.project.catalog import Catalog
     from pipe_core.project.project import Project
-    from pipe_core.project.run_folder import RunFolder
+    from pipe_core.project.runs.folder import ProjectRunFolder
     from pipe_core.project.wiring import WiredNode, Wiring
 
 _MAKES_RESULTS: Final = (
@@ -110,7 +110,9 @@ def _unfolded(texts: Mapping[str, str], run: str) -> dict[str, Any]:
     return found
 
 
-def settled(events: Iterable[Mapping[str, Any]], folder: RunFolder, catalog: Catalog, wiring: Wiring) -> list[str]:
+def settled(
+    events: Iterable[Mapping[str, Any]], folder: ProjectRunFolder, catalog: Catalog, wiring: Wiring
+) -> list[str]:
     """The nodes that are done. Of those that were killed while they saved, the outputs are brought to their end first.
 
     Raises:

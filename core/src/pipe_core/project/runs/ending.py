@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipe_core.project.contracts import ContractNote
 from pipe_core.project.errors import RunFailedError
-from pipe_core.project.journal import read_journal
-from pipe_core.project.run_result import NodeResult, RunResult, RunStatus, error_text
+from pipe_core.project.runs.result import NodeResult, RunResult, RunStatus, error_text
 from pipe_core.project.state import NodeStatus
+from pipe_core.runs.journal import read_journal
 
 if TYPE_CHECKING:
     from pipe_core.project.catalog import Catalog
-    from pipe_core.project.open_run import OpenRun
-    from pipe_core.project.run_plan import RunPlan
+    from pipe_core.project.runs.opened import OpenRun
+    from pipe_core.project.runs.plan import RunPlan
     from pipe_core.project.state import RunState
 
 

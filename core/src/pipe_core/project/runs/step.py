@@ -15,14 +15,15 @@ from pipe_core.project.catalog import Catalog
 from pipe_core.project.commands import MLNodeCommand, NodeCommand
 from pipe_core.project.config.imports import use
 from pipe_core.project.contracts import NodeContracts
-from pipe_core.project.errors import NodeResultError, ResumeError
-from pipe_core.project.keeping import gives_back, keep_result, kept_result
+from pipe_core.project.errors import NodeResultError
+from pipe_core.project.runs.keeping import gives_back, keep_result, kept_result
+from pipe_core.runs.errors import ResumeError
 
 if TYPE_CHECKING:
     from pipe_core.project.contracts import Applied, ContractNote
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
-    from pipe_core.project.run_folder import RunFolder
+    from pipe_core.project.runs.folder import ProjectRunFolder
     from pipe_core.project.signature import Signature
     from pipe_core.project.wiring import Argument, WiredNode
 
@@ -77,7 +78,7 @@ class Around:
 
     catalog: Catalog
     window: DateWindow | None
-    folder: RunFolder | None
+    folder: ProjectRunFolder | None
     pipeline: Mapping[str, Any]
     handed_on: frozenset[str]
     home: Path
@@ -295,7 +296,7 @@ class NodeStep:
                 one.close()  # what was kept says how another attempt goes on
             raise
 
-    def _keep(self, folder: RunFolder, found: Mapping[str, Any], handed: Handed) -> None:
+    def _keep(self, folder: ProjectRunFolder, found: Mapping[str, Any], handed: Handed) -> None:
         """Keep the result for a run that is resumed, where what is stored does not give it back as it is."""
         if self._node.name not in self._around.handed_on:
             return

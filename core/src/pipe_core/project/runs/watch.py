@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.callbacks import PipelineCallback
-from pipe_core.project.run_result import error_text
+from pipe_core.project.runs.result import error_text
 from pipe_core.project.state import NodeStatus
 
 if TYPE_CHECKING:
     from pipe_core.graph.callbacks import CallbackContext
-    from pipe_core.project.journal import Journal
+    from pipe_core.project.runs.step import Handed
     from pipe_core.project.state import RunState
-    from pipe_core.project.step import Handed
     from pipe_core.project.wiring import Wiring
+    from pipe_core.runs.journal import Journal
     from pipe_core.runtime.retries import Retry
 
 logger: Final = logging.getLogger("pipe_core.project")

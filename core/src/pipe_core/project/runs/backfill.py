@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.errors import RunFailedError
-from pipe_core.project.history import PastRun, past_runs
+from pipe_core.project.runs.history import PastRun, past_runs
 
 if TYPE_CHECKING:
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.runner import Runner
 
 PieceStatus = Literal["completed", "done before", "failed"]
 

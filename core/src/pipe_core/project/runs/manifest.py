@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.kernel.families import FAMILIES
-from pipe_core.project.run_folder import write_whole
+from pipe_core.runtime.durable import write_whole
 
 if TYPE_CHECKING:
-    from pipe_core.project.run_result import RunResult
+    from pipe_core.project.runs.result import RunResult
 
 
 def write_manifest(path: Path, result: RunResult, parameters: Mapping[str, Any], commit: Commit) -> None:

@@ -7,8 +7,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pipe_core.project.run_result import RunResult
-    from pipe_core.project.runner import Runner
+    from pipe_core.project.runs.result import RunResult
+    from pipe_core.project.runs.runner import Runner
 
 _LOOK: Final = 0.02
 

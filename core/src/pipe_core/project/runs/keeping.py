@@ -17,13 +17,13 @@ from pipe_core.records.places import format_name
 
 if TYPE_CHECKING:
     from pipe_core.project.catalog import Catalog
-    from pipe_core.project.run_folder import RunFolder
+    from pipe_core.project.runs.folder import ProjectRunFolder
 
 _PLAIN: Final = (str, int, bool, type(None))
 _TABLES: Final = ("parquet", "feather")
 
 
-def keep_result(folder: RunFolder, node: str, result: Any, catalog: Catalog) -> None:
+def keep_result(folder: ProjectRunFolder, node: str, result: Any, catalog: Catalog) -> None:
     """Keep the *result* of a node. One that neither codec nor format can write is not kept: it will be loaded.
 
     Objects of classes that are schemas of data sets of the *catalog* can be written.
@@ -35,7 +35,7 @@ def keep_result(folder: RunFolder, node: str, result: Any, catalog: Catalog) -> 
     folder.keep_value(node, data)
 
 
-def kept_result(folder: RunFolder, node: str, catalog: Catalog) -> Any:
+def kept_result(folder: ProjectRunFolder, node: str, catalog: Catalog) -> Any:
     """The result of a node that was kept.
 
     Raises:
@@ -89,5 +89,5 @@ def is_json(value: Any) -> bool:
     return type(value) in _PLAIN or (type(value) is float and math.isfinite(value))
 
 
-def _signature(folder: RunFolder, node: str) -> str:
+def _signature(folder: ProjectRunFolder, node: str) -> str:
     return f"{folder.run}:{node}"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pipe_core.project.journal import Journal
-from pipe_core.project.manifest import Commit, write_manifest
-from pipe_core.project.resuming import asked_as_data, digest_of, exact_hyperparams
+from pipe_core.project.runs.manifest import Commit, write_manifest
+from pipe_core.project.runs.resuming import asked_as_data, digest_of, exact_hyperparams
+from pipe_core.runs.journal import Journal
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
-    from pipe_core.project.run_folder import Lease, RunFolder
-    from pipe_core.project.run_plan import RunPlan
-    from pipe_core.project.run_result import RunResult
+    from pipe_core.project.runs.folder import ProjectRunFolder
+    from pipe_core.project.runs.plan import RunPlan
+    from pipe_core.project.runs.result import RunResult
+    from pipe_core.runs.lease import Lease
 
 
 class OpenRun:
@@ -26,7 +27,9 @@ class OpenRun:
         commit: Knows which commit the project is at.
     """
 
-    def __init__(self, plan: RunPlan, project: Project, taken: tuple[RunFolder, Lease] | None, commit: Commit) -> None:
+    def __init__(
+        self, plan: RunPlan, project: Project, taken: tuple[ProjectRunFolder, Lease] | None, commit: Commit
+    ) -> None:
         self.folder = None if taken is None else taken[0]
         self._lease = None if taken is None else taken[1]
         self.journal = None if self.folder is None else Journal(self.folder.journal)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.project.dependencies import unknown_node
+from pipe_core.project.runs.step import Stored
 from pipe_core.project.state import NodeStatus
-from pipe_core.project.step import Stored
 
 if TYPE_CHECKING:
     from pathlib import Path

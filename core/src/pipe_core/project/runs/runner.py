@@ -18,27 +18,27 @@ from pipe_core.project.config.models import NodeConfig, PipelineConfig
 from pipe_core.project.config.secrets import reveal
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
-from pipe_core.project.journal import read_journal
-from pipe_core.project.manifest import Commit
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
-from pipe_core.project.open_run import OpenRun
-from pipe_core.project.resuming import asked_of, check_unchanged, left_of, settled
-from pipe_core.project.run_end import failed_nodes, failure, result_of
-from pipe_core.project.run_folder import RunFolder, new_run, take_up
-from pipe_core.project.run_plan import Asked, RunPlan
-from pipe_core.project.run_result import RunResult, RunStatus
-from pipe_core.project.running_run import RunningRun
+from pipe_core.project.runs.ending import failed_nodes, failure, result_of
+from pipe_core.project.runs.folder import ProjectRunFolder
+from pipe_core.project.runs.manifest import Commit
+from pipe_core.project.runs.opened import OpenRun
+from pipe_core.project.runs.plan import Asked, RunPlan
+from pipe_core.project.runs.result import RunResult, RunStatus
+from pipe_core.project.runs.resuming import asked_of, check_unchanged, left_of, settled
+from pipe_core.project.runs.running import RunningRun
+from pipe_core.project.runs.step import Around
+from pipe_core.project.runs.watch import Watch
 from pipe_core.project.state import RunState
-from pipe_core.project.step import Around
-from pipe_core.project.watch import Watch
 from pipe_core.project.wiring import Choice, WiredNode, effective_nodes
+from pipe_core.runs.journal import read_journal
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pipe_core.project.model_registry import ModelRegistry
     from pipe_core.project.project import Project
-    from pipe_core.project.run_folder import Lease
+    from pipe_core.runs.lease import Lease
 
 logger: Final = logging.getLogger("pipe_core.project")
 
@@ -135,7 +135,7 @@ class Runner:
             hyperparams=hyperparams,
         )
         plan = self.prepare(asked)
-        taken = new_run(self.runs) if journal else None
+        taken = ProjectRunFolder.new(self.runs) if journal else None
         return self._drive(plan, taken, keep=keep, callbacks=callbacks, stopping=stopping)
 
     def start(self, pipeline: str | PipelineConfig, **options: Any) -> RunningRun:
@@ -192,7 +192,7 @@ class Runner:
             ResumeError: The project is not what it was, or what was staged is gone.
             RunFailedError: As `run`.
         """
-        taken = take_up(self.runs, run)
+        taken = ProjectRunFolder.take_up(self.runs, run)
         try:
             plan = self._rest_of(taken[0], force=force)
         except BaseException:
@@ -200,7 +200,7 @@ class Runner:
             raise
         return self._drive(plan, taken, keep=keep, callbacks=callbacks)
 
-    def _rest_of(self, folder: RunFolder, *, force: bool) -> RunPlan:
+    def _rest_of(self, folder: ProjectRunFolder, *, force: bool) -> RunPlan:
         events = read_journal(folder.journal)
         asked = asked_of(events, self.project, folder.run)
         whole = self.prepare(asked)
@@ -396,7 +396,7 @@ class Runner:
     def _drive(
         self,
         plan: RunPlan,
-        taken: tuple[RunFolder, Lease] | None,
+        taken: tuple[ProjectRunFolder, Lease] | None,
         *,
         keep: bool,
         callbacks: Sequence[Any] = (),
