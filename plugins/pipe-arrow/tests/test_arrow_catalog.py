@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, PositiveInt, field_validator
 
 from pipe_core.project.catalog import Catalog, DatasetError, DatasetRecordError
 from pipe_core.project.dates import DateWindow
@@ -135,6 +135,69 @@ def test_undated_rows_stay(tmp_path: Path) -> None:
     data.save("data", pa.table({"at": pa.array(moments, pa.timestamp("us"))}))
     data.save("data", [], SECOND)
     assert data.load("data").column("at").to_pylist() == [None, moments[2]]
+
+
+class Dotted(BaseModel):
+    id: int
+    day: date
+
+    @field_validator("day", mode="before")
+    @classmethod
+    def _turned(cls, value: Any) -> Any:
+        return "-".join(reversed(value.split("."))) if isinstance(value, str) and "." in value else value
+
+
+@pytest.mark.parametrize("form", ["arrow", "pandas", "records"])
+def test_what_is_no_date_is_told_whatever_it_is_loaded_as(
+    form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if form == "pandas":
+        pytest.importorskip("pandas")
+    days = ["2025-01-01", "2025-01-02", "02.01.2025", "2025-01-0x", "", None]
+    one(tmp_path, "a.parquet").save("data", pa.table({"id": list(range(6)), "day": days}))
+
+    def ids(schema: type | None) -> list[int]:
+        said = {} if schema is None else {"schema": schema}
+        data = one(tmp_path, "a.parquet", date_column="day", **{"as": form}, **said)
+        found = data.load("data", SECOND)
+        if form == "arrow":
+            return found.column("id").to_pylist()
+        return found["id"].tolist() if form == "pandas" else [dict(row)["id"] for row in found]
+
+    assert ids(None) == [1]
+    (told,) = caplog.messages
+    assert "'day' is no date in 2 of the records, which are in no window (the first: record 2 has '02.01" in told
+    with pytest.raises(DatasetRecordError, match=r"position 3 is no Dotted: the field 'day' is '2025-01-0x'") as caught:
+        ids(Dotted)
+    assert (caught.value.position, caught.value.field) == (3, "day")
+
+    one(tmp_path, "a.parquet").save("data", pa.table({"id": [1, 2, 3, 4], "day": ["2025-01-09", *days[1:3], None]}))
+    caplog.clear()
+    assert ids(Dotted) == [2, 3]
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("form", ["arrow", "records"])
+def test_a_partition_whose_day_is_no_date_is_told(form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = one(tmp_path, "a.parquet", partition_by=["day"], date_column="day", **{"as": form})
+    data.save("data", pa.table({"id": [1, 2], "day": ["2025-01-02", "soon"]}))
+    assert len(data.load("data", SECOND)) == 1
+    assert "'day' is no date in 1 of the records" in caplog.text
+    read = one(tmp_path, "a.parquet", partition_by=["day"], date_column="day", schema=Dotted, **{"as": form})
+    with pytest.raises(DatasetRecordError, match="'soon'"):
+        read.load("data", SECOND)
+
+
+def test_positions_count_rows_that_are_in_no_window(tmp_path: Path) -> None:
+    one(tmp_path, "a.parquet").save("data", pa.table({"id": [1, 2, -1], "day": DAYS[:2] + DAYS[1:2]}))
+
+    class Positive(BaseModel):
+        id: PositiveInt
+        day: date
+
+    data = one(tmp_path, "a.parquet", date_column="day", schema=Positive, **{"as": "arrow"})
+    with pytest.raises(DatasetRecordError, match="position 2 is no Positive"):
+        data.load("data", SECOND)
 
 
 def test_partitions(tmp_path: Path) -> None:

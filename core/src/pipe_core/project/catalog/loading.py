@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -94,14 +94,18 @@ def pieces(dataset: Dataset, span: Span | None) -> Iterator[Piece]:
         return
     top = partitions.root(dataset)
     for folder, key in partitions.found(dataset).items():
-        if span is None or in_window(span, key):
+        if span is None or in_window(span, key) or span.is_unreadable(_day(span, key)):
             yield Piece(dataset, os.path.join(top, folder), key)
 
 
 def in_window(span: Span, key: partitions.Key) -> bool:
     """Whether a partition may hold records of the window."""
-    names = span.dataset.config.partition_by
-    return span.column not in names or key[names.index(span.column)] in span.window
+    return span.column not in span.dataset.config.partition_by or _day(span, key) in span.window
+
+
+def _day(span: Span, key: partitions.Key) -> str | None:
+    """The date that the folders of a partition tell, if they tell one."""
+    return dict(zip(span.dataset.config.partition_by, key, strict=True)).get(span.column)
 
 
 def is_tabular(dataset: Dataset) -> bool:
@@ -141,6 +145,31 @@ def _picked(dataset: Dataset, schema: Schema | None, span: Span, records: Iterab
             yield position, read
         elif span.is_unreadable(value):
             lost.append((position, value))
+    _tell_lost(dataset, span, lost)
+
+
+def _rows_inside(dataset: Dataset, schema: Schema | None, span: Span, table: Any) -> Any:
+    """As `_inside`, of a table."""
+    mask, lost = span.mask(table, "inside"), span.unreadable(table)
+    if lost and schema is not None:
+        inside, strange, lost = mask.to_pylist(), lost, []
+        for position, _ in strange:
+            (read,) = validated(dataset, schema, table.slice(position, 1).to_pylist(), position)
+            value = span.date_of(read)
+            if value in span.window:
+                inside[position] = True
+            elif span.is_unreadable(value):
+                lost.append((position, value))
+        mask = installed("pyarrow").array(inside)
+    _tell_lost(dataset, span, lost)
+    rows = table.filter(mask)
+    if schema is not None:
+        check_table(dataset, schema, rows, installed("pyarrow.compute").indices_nonzero(mask).to_pylist())
+    return rows
+
+
+def _tell_lost(dataset: Dataset, span: Span, lost: Sequence[tuple[int, Any]]) -> None:
+    """Warn of records, given by their positions and what is in the place of their dates, that are in no window."""
     if lost:
         told = "%s: '%s' is no date in %d of the records, which are in no window (the first: record %d has %s)"
         logger.warning(told, dataset.title, span.column, len(lost), lost[0][0], shown(lost[0][1]))
@@ -158,17 +187,18 @@ def _table(dataset: Dataset, schema: Schema | None, span: Span | None, found: li
     tables = [piece.table(schema) for piece in found]
     table = arrow.concat_tables(tables, promote_options="permissive") if tables else arrow.table({})
     if span is not None and tables:
-        table = span.part(table, "inside")
+        return _rows_inside(dataset, schema, span, table)
     if schema is not None:
         check_table(dataset, schema, table)
     return table
 
 
-def check_table(dataset: Dataset, schema: Schema, table: Any) -> None:
-    """Hold the rows of a table against the schema. Raises `DatasetRecordError`."""
+def check_table(dataset: Dataset, schema: Schema, table: Any, positions: Sequence[int] | None = None) -> None:
+    """Hold the rows of a table, which were at these *positions*, against the schema. Raises `DatasetRecordError`."""
     first = 0
     for batch in table.to_batches(BATCH):
-        validated(dataset, schema, batch.to_pylist(), first)
+        places = first if positions is None else positions[first : first + batch.num_rows]
+        validated(dataset, schema, batch.to_pylist(), places)
         first += batch.num_rows
 
 

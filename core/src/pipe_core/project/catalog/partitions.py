@@ -129,11 +129,22 @@ def grouped_table(dataset: Dataset, table: Any) -> dict[Key, Any]:
 
 
 def with_columns(dataset: Dataset, table: Any, key: Key, kinds: Mapping[str, Any]) -> Any:
-    """*table* of one partition with the columns that its folders tell, of the types *kinds* where these are known."""
+    """*table* of one partition with the columns that its folders tell, of the types *kinds* where these are known.
+
+    Raises:
+        DatasetRecordError: What a folder tells is not of the type.
+    """
     arrow = installed("pyarrow")
     for name, value in zip(dataset.config.partition_by, key, strict=True):
         column = arrow.array([value] * table.num_rows, arrow.string())
-        table = table.append_column(name, column.cast(_arrow_type(arrow, kinds.get(name))))
+        try:
+            made = column.cast(_arrow_type(arrow, kinds.get(name)))
+        except arrow.ArrowInvalid as error:
+            text = (
+                f"{dataset.title}: the partition {folder_of(dataset, key)!r} has {shown(value)} in '{name}': {error}."
+            )
+            raise DatasetRecordError(text, dataset=dataset.name, position=0, field=name, value=value) from error
+        table = table.append_column(name, made)
     return table
 
 

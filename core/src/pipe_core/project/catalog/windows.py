@@ -77,12 +77,24 @@ class Span:
 
     def part(self, table: Any, side: Side) -> Any:
         """The rows of a table of Arrow that are on that side."""
+        return table.filter(self.mask(table, side))
+
+    def mask(self, table: Any, side: Side) -> Any:
+        """Whether each row of a table is on that side, as an array of Arrow."""
         column = self._column(table)
         arrow = installed("pyarrow")
         mask = self._compared(arrow, column, side)
         if mask is None:
             mask = arrow.array([self.side(value) == side for value in column.to_pylist()], arrow.bool_())
-        return table.filter(mask)
+        return mask
+
+    def unreadable(self, table: Any) -> list[tuple[int, Any]]:
+        """Positions of the rows of a table with something in the place of a date that is none, and what is there."""
+        column = self._column(table)
+        kinds = installed("pyarrow").types
+        if kinds.is_date(column.type) or kinds.is_timestamp(column.type):
+            return []
+        return [(position, value) for position, value in enumerate(column.to_pylist()) if self.is_unreadable(value)]
 
     def check_table(self, table: Any) -> None:
         """Refuse a table with rows outside. Raises `DatasetRecordError`."""
@@ -101,7 +113,7 @@ class Span:
         return self.checked(value)
 
     def _compared(self, arrow: Any, column: Any, side: Side) -> Any:
-        """As `part`, where Arrow can compare; None where it cannot."""
+        """As `mask`, where Arrow can compare; None where it cannot."""
         start, upper = parse_date(self.window.start, ""), parse_date(self.window.upper, "")
         kinds, kind = arrow.types, column.type
         plain = kinds.is_date(kind) or (kinds.is_timestamp(kind) and kind.tz is None)
