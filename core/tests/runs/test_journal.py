@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from http import HTTPMethod, HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,6 +56,46 @@ def test_a_line_that_was_cut_anywhere_costs_only_itself(tmp_path: Path) -> None:
         events = [event["event"] for event in read_journal(path)]
         is_whole = cut >= len(second) - 1  # all but the end of the line
         assert events == (["run", "node", "end"] if is_whole else ["run", "end"])
+
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([HTTPStatus.OK, HTTPMethod.GET]),  # an int and a str that are more than that
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+_OURS = {"self", "event", "durable", "time"}
+
+
+@given(st.text(), st.dictionaries(st.text(max_size=5).filter(lambda key: key not in _OURS), _VALUES, max_size=4))
+def test_a_line_is_as_json_writes_it(
+    tmp_path_factory: pytest.TempPathFactory, event: str, facts: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.mktemp("journals") / "j"
+    with Journal(path) as journal:
+        journal.write(event, **facts)
+    data = path.read_bytes()
+    time = json.loads(data)["time"]
+    assert datetime.fromisoformat(time).isoformat(timespec="milliseconds") == time
+    assert data.decode() == json.dumps({"event": event, "time": time, **facts}, separators=(",", ":")) + "\n"
+
+
+def test_lines_tell_the_millisecond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [1_700_000_000_999_999_999, 1_700_000_001_000_000_000, 1_700_000_001_042_000_000, 1_699_999_999_999_000_000]
+    monkeypatch.setattr("pipe_core.runs.journal.time_ns", iter(times).__next__)
+    with Journal(tmp_path / "j") as journal:
+        for _ in times:  # the last one is of a clock that was set back
+            journal.write("run")
+    assert [event["time"] for event in read_journal(tmp_path / "j")] == [
+        "2023-11-14T22:13:20.999+00:00",
+        "2023-11-14T22:13:21.000+00:00",
+        "2023-11-14T22:13:21.042+00:00",
+        "2023-11-14T22:13:19.999+00:00",
+    ]
 
 
 @given(st.binary(max_size=60))

@@ -79,6 +79,8 @@ class Signature:
 
     def given_dates(self, start_date: str | None, end_date: str | None) -> dict[str, Any]:
         """The dates that it takes, as it wants them. What is None is left out where it has a default of its own."""
+        if not self.dates:
+            return {}
         said = dict(zip(DATES, (start_date, end_date), strict=True))
         return {
             name: None if (text := said[name]) is None else _as(kind, text)

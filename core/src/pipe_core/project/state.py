@@ -150,8 +150,8 @@ class RunState:
             self.begin_node(name)
             return True
 
-    def begin_node(self, name: str, at: float | None = None) -> None:
-        """The node has begun, now or *at* that time: whoever runs it has looked whether it may.
+    def begin_node(self, name: str, at: float | None = None) -> NodeState:
+        """The node has begun, now or *at* that time: whoever runs it has looked whether it may. Gives what is known.
 
         Raises:
             NodeNotFoundError: There is no such node.
@@ -161,6 +161,7 @@ class RunState:
             state = self._node(name)
             self._ledger.move(state, _S.PROCESSING)
             state.started, state.ended = self._clock() if at is None else at, None
+            return state
 
     def complete_node_execution(
         self,
@@ -169,8 +170,8 @@ class RunState:
         execution_metadata: dict[str, Any] | None = None,
         *,
         at: float | None = None,
-    ) -> None:
-        """The node that runs is done, now or since *at*.
+    ) -> NodeState:
+        """The node that runs is done, now or since *at*. Gives what is known of it.
 
         Raises:
             NodeNotFoundError: There is no such node.
@@ -179,8 +180,10 @@ class RunState:
         with self._lock:
             state = self._ends(name, _S.COMPLETED, None, at)
             state.output_path = output_path
-            state.metadata.update(execution_metadata or {})
+            if execution_metadata:
+                state.metadata.update(execution_metadata)
             self._tell_breaker(name, ok=True)
+            return state
 
     def fail_node_execution(
         self, name: str, error: BaseException | str, *, retry: bool = False, at: float | None = None
@@ -366,9 +369,10 @@ class RunState:
     # --- inside ---
 
     def _node(self, name: str) -> NodeState:
-        if name not in self._nodes:
+        state = self._nodes.get(name)
+        if state is None:
             raise unknown_node(name, self._nodes)
-        return self._nodes[name]
+        return state
 
     def _ends(self, name: str, to: TaskStatus, error: BaseException | str | None, at: float | None) -> NodeState:
         state = self._node(name)

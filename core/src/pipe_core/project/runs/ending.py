@@ -35,16 +35,17 @@ def result_of(
     """The result of a run that has ended."""
     restored = {one.name: one for one in plan.restored}
     earlier = _earlier_notes(opened) if restored else {}
-    nodes = {}
+    wired, nodes = plan.wiring.nodes, {}
     for name, node in state.nodes.items():
+        word = node.word
         if name in restored:
             stored, notes = restored[name].stored, earlier.get(name, ())
-            nodes[name] = NodeResult(name, node.word, outputs=stored, restored=True, contracts=notes)
+            nodes[name] = NodeResult(name, word, outputs=stored, restored=True, contracts=notes)
             continue
         attempts = 0 if node.started is None else node.attempt
-        stored = plan.wiring.nodes[name].stored if node.word is NodeStatus.COMPLETED else ()
+        stored = wired[name].stored if word is NodeStatus.COMPLETED else ()
         notes = tuple(node.metadata.get("contracts", ()))
-        nodes[name] = NodeResult(name, node.word, attempts, node.duration, node.error, stored, contracts=notes)
+        nodes[name] = NodeResult(name, word, attempts, node.duration, node.error, stored, False, notes)
     folder = None if opened.folder is None else opened.folder.path
     return RunResult(
         opened.run, plan.pipeline.name, status, nodes, dict(values), plan.window, duration, folder, state, catalog

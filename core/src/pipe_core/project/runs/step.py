@@ -198,6 +198,8 @@ class NodeStep:
         return kept is not None
 
     def _finish(self, result: Any, is_saved: bool, found: list[Applied]) -> Handed:
+        if not self._node.outputs and self._contracts is None:  # there is nothing to split, to check and to save
+            return Handed(list(result) if isinstance(result, Iterator) else result, None, _notes(found))
         given = self._split(result)
         outputs = self._accepted(given, found)
         if any(new is not old for new, old in zip(outputs, given, strict=True)):
@@ -212,7 +214,7 @@ class NodeStep:
         if not is_saved:
             pairs = zip(outputs, lasting, strict=True)
             self._save([old if type(new) is Stored else new for old, new in pairs], handed)
-        handed.notes = tuple(note for one in found if (note := one.note) is not None)
+        handed.notes = _notes(found)
         return handed
 
     def _accepted(self, outputs: Sequence[Any], found: list[Applied]) -> Sequence[Any]:
@@ -220,6 +222,8 @@ class NodeStep:
         if self._contracts is not None:
             outputs = self._contracts.given(outputs, found)
         catalog, stored = self._around.catalog, self._node.stored
+        if not stored:
+            return outputs
         pairs = zip(self._node.outputs, outputs, strict=True)
         return [catalog.accepted(name, one, found=found) if name in stored else one for name, one in pairs]
 
@@ -323,6 +327,11 @@ class AsyncNodeStep(NodeStep):
 def step_of(node: WiredNode, function: Callable[..., Any], takes: Signature, around: Around) -> NodeStep:
     """The step of a node, as its function is."""
     return (AsyncNodeStep if takes.is_async else NodeStep)(node, function, takes, around)
+
+
+def _notes(found: Sequence[Applied]) -> tuple[ContractNote, ...]:
+    """What is said of contracts that were applied, of those that have something to say."""
+    return tuple([note for one in found if (note := one.note) is not None])
 
 
 def output_of(name: str) -> str:

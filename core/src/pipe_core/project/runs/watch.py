@@ -59,9 +59,9 @@ class Watch(PipelineCallback):
 
     def on_node_start(self, node_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
         """A node begins, or another attempt of it."""
-        self._state.begin_node(node_id, ctx.time)
-        attempt = self._state.node(node_id).attempt
-        self._write(node_id, "started", attempt=attempt)
+        attempt = self._state.begin_node(node_id, ctx.time).attempt
+        if self._journal is not None:
+            self._journal.write("node", node=node_id, status="started", attempt=attempt)
         self._log(logging.DEBUG, node_id, "node '%s' begins", node_id)
 
     def on_error(self, node_id: str, error: BaseException, ctx: CallbackContext) -> None:
@@ -99,16 +99,20 @@ class Watch(PipelineCallback):
         (handed,) = outputs.values()
         stored = self._wiring.nodes[node_id].stored
         told = {"contracts": handed.notes} if handed.notes else None
-        self._state.complete_node_execution(node_id, stored or None, told, at=ctx.time)
-        facts = {"attempt": self._state.node(node_id).attempt, "seconds": _rounded(duration), "outputs": list(stored)}
-        self._write(node_id, "completed", contracts=[one.to_dict() for one in handed.notes] or None, **facts)
+        attempt = self._state.complete_node_execution(node_id, stored or None, told, at=ctx.time).attempt
+        if self._journal is not None:
+            facts: dict[str, Any] = {"attempt": attempt, "seconds": round(duration, 6), "outputs": list(stored)}
+            if handed.notes:
+                facts["contracts"] = [one.to_dict() for one in handed.notes]
+            self._journal.write("node", node=node_id, status="completed", **facts)
         self._log(logging.INFO, node_id, "node '%s' completed in %.3f s", node_id, duration, duration=duration)
         for note in handed.notes:
             level = logging.WARNING if note.discarded else logging.INFO
             self._log(level, node_id, "node '%s', by its contract for the %s", node_id, note)
-        if node_id in self._keep or not self._takers[node_id]:
+        is_taken = self._takers[node_id]
+        if not is_taken or node_id in self._keep:
             self.values[node_id] = handed.take()
-        if self._takers[node_id]:
+        if is_taken:
             self._handed[node_id] = handed
         else:
             handed.let_go()
