@@ -140,3 +140,21 @@ def test_what_a_node_gives_may_be_nothing_at_all(anywhere: Engine) -> None:
         [node(output_name="nothing")(lambda: None), node(output_name="seen")(lambda nothing: [nothing])]
     )
     assert pipeline.run(engine=anywhere) == {"nothing": None, "seen": [None]}
+
+
+def test_an_option_that_no_node_has_is_refused_with_the_nearest_one() -> None:
+    options: dict[str, Any] = {"retrys": 3}
+    with pytest.raises(NodeDefinitionError, match=r"A node has no option 'retrys'\. Did you mean 'retries'\? It has: "):
+        node(**options)
+
+
+@pytest.mark.parametrize("option", ["cache", "helpers"])
+def test_a_switch_is_true_or_false(option: str) -> None:
+    options: dict[str, Any] = {option: "yes"}
+    with pytest.raises(NodeDefinitionError, match=f"The node 'both' wants True or False as {option}, not 'yes'"):
+        node(**options)(both)
+
+
+def test_options_beside_a_function_hold() -> None:
+    made: Any = node
+    assert made(both, output_name="pair").outputs == ("pair",)

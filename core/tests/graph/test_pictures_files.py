@@ -17,6 +17,7 @@ from pipe_core import Pipeline
 from pipe_core.graph.node import Node
 from pipe_core.graph.pictures import Picture, PictureError, gantt, picture_of
 from pipe_core.graph.pictures.styles import STYLES
+from pipe_core.kernel.errors import PipeError
 
 HOSTILE = 'end"] --> x; <b>`md`</b> %% #quot; | {} \\\n漢字 \u202e'
 
@@ -27,6 +28,14 @@ def test_the_ending_says_as_what_it_is_written(tmp_path: Path) -> None:
     for name, text in {"b.mmd": picture.mermaid, "c.txt": picture.text, "d.HTML": picture.html}.items():
         assert picture.save(tmp_path / name) == tmp_path / name
         assert (tmp_path / name).read_text("utf-8") == text
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"The folder of '.*a.svg' does not exist: make '.*drawings' first"
+    ) as raised:
+        diamond().visualize(tmp_path / "drawings" / "a.svg")
+    assert isinstance(raised.value, PipeError)
 
 
 def test_a_format_is_stronger_than_the_ending(tmp_path: Path) -> None:

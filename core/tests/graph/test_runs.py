@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -147,3 +148,25 @@ def test_an_engine_is_used_again_after_its_end() -> None:
     with engine:
         assert STATISTICS.run({"values": [1]}, "count", engine=engine) == {"count": 1}
     assert STATISTICS.run({"values": [1]}, "count", engine=engine) == {"count": 1}
+
+
+@pytest.mark.parametrize("call", ["run", "plan", "explain", "map", "imap", "arun", "amap"])
+def test_inputs_that_are_no_mapping_are_refused(call: str) -> None:
+    pipeline: Any = Pipeline([node(output_name="y")(lambda x: x)])
+    more = ["x"] if "map" in call else []
+
+    def ask() -> Any:
+        found = getattr(pipeline, call)("x", *more)
+        return asyncio.run(found) if asyncio.iscoroutine(found) else found
+
+    with pytest.raises(InputError, match=r"Inputs are a mapping of their names to values, such as .* not 'x', and out"):
+        ask()
+    with pytest.raises(InputError, match="not 7"):
+        pipeline.run(7)
+
+
+@pytest.mark.parametrize("timeout", [-1, "5", True, float("nan")])
+def test_a_timeout_is_a_number_of_seconds(timeout: Any) -> None:
+    pipeline = Pipeline([node(output_name="y")(lambda x: x)])
+    with pytest.raises(GraphError, match="timeout wants seconds from 0 on, or None for no limit, not "):
+        pipeline.run({"x": 1}, timeout=timeout)

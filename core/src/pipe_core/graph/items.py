@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Final
 
-from pipe_core.graph.errors import GraphError, InputError
+from pipe_core.graph.errors import GraphError, InputError, short
 from pipe_core.kernel.index import suggestion
 
 MODES: Final = ("zip", "product")
@@ -29,6 +29,21 @@ class MapError(GraphError):
 def names_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """One name, several, or none, as a tuple; each of them once."""
     return () if given is None else (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
+
+
+def check_inputs(inputs: Any) -> Mapping[str, Any]:
+    """*inputs*, if they are a mapping; none where they are None.
+
+    Raises:
+        InputError: They are something else.
+    """
+    if inputs is None:
+        return {}
+    if isinstance(inputs, Mapping):
+        return inputs
+    given = short(inputs)
+    output = f", and outputs are named as output_name={given}" if isinstance(inputs, str) else ""
+    raise InputError(f"Inputs are a mapping of their names to values, such as {{'x': 1}}, not {given}{output}.")
 
 
 def check_mode(mode: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from pipe_core.graph.errors import NodeDefinitionError
 from pipe_core.graph.policies import Policies
+from pipe_core.kernel.index import suggestion
 from pipe_core.runtime.permits import CircuitBreaker, RateLimit
 from pipe_core.runtime.retries import Retry
 
@@ -92,8 +93,8 @@ class Node(Generic[P, R]):
         self.name = known if known.isidentifier() or name else self.outputs[0]  # of a lambda, what it gives
         self.is_tuple = isinstance(output_name, tuple | list)
         self.parameters = _parameters(self.name, fn)
-        self.cache = cache
-        self.helpers = helpers
+        self.cache = _switch(self.name, "cache", cache)
+        self.helpers = _switch(self.name, "helpers", helpers)
         self.policies = Policies.of(self.name, retries, timeout, rate, concurrency, executor, resources, breaker)
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # not whether it can be called, but how
         functools.update_wrapper(self, fn)
@@ -141,11 +142,25 @@ def node(fn: Any = None, /, **options: Any) -> Any:
         **options: See `Node`.
 
     Raises:
-        NodeDefinitionError: The function cannot be a node as it is written.
+        NodeDefinitionError: The function cannot be a node as it is written, or there is no such option.
     """
+    for option in options:
+        if option not in _OPTIONS:
+            raise NodeDefinitionError(
+                f"A node has no option '{option}'.{suggestion(option, _OPTIONS)} It has: {', '.join(_OPTIONS)}."
+            )
     if fn is not None:
-        return Node(fn)
+        return Node(fn, **options)
     return lambda fn: Node(fn, **options)
+
+
+_OPTIONS: Final = tuple(name for name in inspect.signature(Node.__init__).parameters if name not in ("self", "fn"))
+
+
+def _switch(name: str, option: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        raise NodeDefinitionError(f"The node '{name}' wants True or False as {option}, not {given!r}.")
+    return given
 
 
 def _output_names(name: str, given: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 from pipe_core.graph.async_front import in_thread, streamed
 from pipe_core.graph.caching.memory import Cache
 from pipe_core.graph.errors import GraphError, InputError
-from pipe_core.graph.items import names_of
+from pipe_core.graph.items import check_inputs, names_of
 from pipe_core.graph.keeping import Explanation, check_cache, explained
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.node import Node, Parameter
@@ -235,7 +235,7 @@ class Pipeline:
             OutputNotFoundError: There is no such output.
             Exception: What a node raised, with a note that says which and with what.
         """
-        found: dict[str, Any] = self._engine(engine).run(self, inputs or {}, output_name, **options)
+        found: dict[str, Any] = self._engine(engine).run(self, check_inputs(inputs), output_name, **options)
         return found
 
     def explain(
@@ -247,7 +247,7 @@ class Pipeline:
             inputs: As in `run`.
             output_name: As in `run`.
         """
-        given = {**self._bound, **(inputs or {})}
+        given = {**self._bound, **check_inputs(inputs)}
         return explained(self.plan_for(output_name, given), given, Scope(Run(), self))
 
     def plan(
@@ -313,7 +313,9 @@ class Pipeline:
             MapError: The lengths differ, or something cannot be iterated over.
             Exception: As in `run`.
         """
-        found: MapResult = self._engine(engine).map(self, inputs, map_over, map_mode, output_name, **options)
+        found: MapResult = self._engine(engine).map(
+            self, check_inputs(inputs), map_over, map_mode, output_name, **options
+        )
         return found
 
     def imap(
@@ -339,7 +341,7 @@ class Pipeline:
             **options: Of the engine; see `Engine.imap`.
         """
         found: Iterator[dict[str, Any]] = self._engine(engine).imap(
-            self, inputs, map_over, map_mode, output_name, **options
+            self, check_inputs(inputs), map_over, map_mode, output_name, **options
         )
         return found
 
@@ -358,7 +360,7 @@ class Pipeline:
         """
         run, loop = self._engine(engine).run, asyncio.get_running_loop()
         return await in_thread(
-            lambda token: run(self, inputs or {}, output_name, token=token, loop=loop, **options), token
+            lambda token: run(self, check_inputs(inputs), output_name, token=token, loop=loop, **options), token
         )
 
     async def amap(
@@ -375,7 +377,10 @@ class Pipeline:
         """As `map`, from a coroutine; see `arun`."""
         run, loop = self._engine(engine).map, asyncio.get_running_loop()
         return await in_thread(
-            lambda token: run(self, inputs, map_over, map_mode, output_name, token=token, loop=loop, **options), token
+            lambda token: run(
+                self, check_inputs(inputs), map_over, map_mode, output_name, token=token, loop=loop, **options
+            ),
+            token,
         )
 
     def astream(
@@ -392,7 +397,10 @@ class Pipeline:
         """As `imap`, from a coroutine: ``async for row in pipeline.astream(...)``; see `arun`."""
         run, loop = self._engine(engine).imap, asyncio.get_running_loop()
         return streamed(
-            lambda token: run(self, inputs, map_over, map_mode, output_name, token=token, loop=loop, **options), token
+            lambda token: run(
+                self, check_inputs(inputs), map_over, map_mode, output_name, token=token, loop=loop, **options
+            ),
+            token,
         )
 
     def _engine(self, engine: RunsPipelines | None) -> RunsPipelines:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.estimates import NOTHING, Estimate, of_call, of_items, of_steps
-from pipe_core.graph.items import count_of, names_of
+from pipe_core.graph.items import check_inputs, count_of, names_of
 from pipe_core.graph.keeping import Explanation, explained
 from pipe_core.graph.nesting import PipelineNode
 from pipe_core.graph.placing import Placing
@@ -177,7 +177,7 @@ def preview_of(
 ) -> Preview:
     """See `Pipeline.plan`."""
     before = None if timings is None else Timings.of(timings)
-    given = {**pipeline.bound_inputs, **(inputs or {})}
+    given = {**pipeline.bound_inputs, **check_inputs(inputs)}
     wanted = names_of(output_name) or pipeline.outputs
     taken = pipeline.wiring.inputs(pipeline.wiring.upstream(wanted))
     missing = [name for name, one in taken.items() if one.is_required and name not in given]

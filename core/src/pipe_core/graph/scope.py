@@ -101,6 +101,8 @@ class Run:
     ) -> None:
         if on_error not in ("raise", "continue", "collect", "drain"):
             raise GraphError(f"on_error is 'raise', 'continue', 'collect' or 'drain', not {on_error!r}.")
+        if timeout is not None and not _is_time(timeout):
+            raise GraphError(f"timeout wants seconds from 0 on, or None for no limit, not {timeout!r}.")
         self._stopped = False
         self._error: BaseException | None = None
         self.around = around
@@ -241,6 +243,10 @@ class Run:
             executor.shutdown(wait=False)
         if error is None and (self._stopped or self.until is not None):
             self.check()  # what ran in the calling thread could not be ended
+
+
+def _is_time(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and given >= 0
 
 
 async def _until(coroutine: Coroutine[Any, Any, Any], until: float) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipe_core.kernel.errors import PipeError
 from pipe_core.project.experiments import ExperimentCommand, ExperimentResult, Space, Trial, parameter_importances
 from pipe_core.project.experiments.axes import Axis, axis_of
 from pipe_core.project.experiments.study_drawing import draw_history
@@ -159,3 +160,10 @@ def test_the_line_of_the_best_value_goes_down_only_and_ends_with_the_last_trial(
     assert heights == sorted(heights), "from top to bottom"
     assert len(heights) == 5
     assert len(set(heights)) == 2
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    result = result_of(lambda point: point[0], [(0.0, 1.0)], 1)
+    with pytest.raises(PipeError, match="pages' first") as raised:
+        result.to_html(tmp_path / "pages" / "one.html")
+    assert isinstance(raised.value, FileNotFoundError)

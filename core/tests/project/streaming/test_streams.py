@@ -77,6 +77,7 @@ def test_it_follows_the_file_until_it_is_stopped(make: Make, tmp_path: Path) -> 
     nodes = {"copy": {**COPY["copy"], "streaming": {"trigger": 0.05}}}
     runner = Runner(make(nodes))
     running = runner.start("live")
+    assert repr(running) == "<RunningRun of 'live': running>"
     assert running.until(lambda: numbers(tmp_path) == [0, 1])
     write(tmp_path, 2, 5)
     assert running.until(lambda: numbers(tmp_path) == list(range(5)))
@@ -86,6 +87,7 @@ def test_it_follows_the_file_until_it_is_stopped(make: Make, tmp_path: Path) -> 
     result = running.stop(timeout=10)
     assert time.monotonic() - began < 2
     assert result.statuses == {"copy": "completed"}
+    assert repr(running) == "<RunningRun of 'live': completed>"
     write(tmp_path, 5, 6)
     time.sleep(0.2)
     assert numbers(tmp_path) == list(range(5))

@@ -22,6 +22,7 @@ from pipe_core.graph.pictures.svg import draw
 from pipe_core.graph.pictures.text import text_of
 from pipe_core.kernel.index import suggestion
 from pipe_core.looks.charts import safe
+from pipe_core.looks.folders import check_folder
 from pipe_core.looks.frame import page
 from pipe_core.looks.wording import several
 
@@ -68,8 +69,10 @@ class Drawing(ABC):
 
         Raises:
             PictureError: There is no such format, or what draws PNG is not installed.
+            NoFolderError: The folder of *path* does not exist.
         """
         path = Path(path)
+        check_folder(path)
         content = self._formats[self._format(path, format)](self)
         path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
         return path

@@ -44,9 +44,15 @@ class ExperimentResult:
         return parameter_importances(self.trials, self.space)
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "experiment") -> Path:
-        """Write a page that shows the trials and which parameters mattered to *path*, and return that."""
+        """Write a page that shows the trials and which parameters mattered to *path*, and return that.
+
+        Raises:
+            NoFolderError: The folder of *path* does not exist.
+        """
+        from pipe_core.looks.folders import check_folder
         from pipe_core.project.experiments.study_page import render_study
 
         target = Path(path)
+        check_folder(target)
         target.write_text(render_study(self, title=title), "utf-8", errors="backslashreplace")
         return target

@@ -18,6 +18,7 @@ class RunningRun:
 
     def __init__(self, runner: Runner, pipeline: Any, options: dict[str, Any]) -> None:
         self._runner = runner
+        self._pipeline = pipeline if isinstance(pipeline, str) else getattr(pipeline, "name", pipeline)
         self._stopping = threading.Event()
         self._result: RunResult | None = None
         self._error: BaseException | None = None
@@ -70,6 +71,13 @@ class RunningRun:
                 return bool(is_so())
             sleep(_LOOK)
         return True
+
+    def __repr__(self) -> str:
+        if self.is_running:
+            word = "stopping" if self._stopping.is_set() else "running"
+        else:
+            word = "failed" if self._result is None else self._result.status
+        return f"<RunningRun of '{self._pipeline}': {word}>"
 
     def _work(self, pipeline: Any, options: dict[str, Any]) -> None:
         try:
