@@ -17,6 +17,9 @@ from pydantic import BaseModel
 
 from pipe_core import Pipe, SinkError, SourceError, get_format
 from pipe_core.kernel.errors import PluginDependencyError
+from pipe_core.project.project import Project
+from pipe_core.project.runs.runner import Runner
+from pipe_core.project.validation import validate_project
 
 
 class Order(BaseModel):
@@ -151,6 +154,40 @@ def test_without_fastavro_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
         get_format("avro")
     assert caught.value.missing == "fastavro"
     assert get_format("parquet")
+
+
+def test_without_fastavro_nothing_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither a run that would save Avro in the end, nor one that would read it; and checking a project tells."""
+    import importlib.util
+
+    called: list[str] = []
+
+    def make() -> list[dict[str, int]]:
+        called.append("make")
+        return [{"n": 1}]
+
+    project = Project.load(
+        {
+            "catalog": {"plain": "plain.jsonl", "out": {"path": "out.avro", "mode": "append"}},
+            "nodes": {
+                "make": {"function": make, "output": "plain"},
+                "save": {"function": list, "input": "plain", "output": "out"},
+            },
+            "pipelines": {"main": ["make", "save"], "half": ["make"]},
+        },
+        folder=tmp_path,
+    )
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "fastavro" else find(name, *more)
+    )
+    with pytest.raises(PluginDependencyError, match=r"The data set 'out': .*pip install 'pipe-arrow\[avro\]'"):
+        Runner(project).run("main")
+    (found,) = validate_project(project).errors
+    assert (found.key, "pipe-arrow[avro]" in found.text) == ("catalog.out.path", True)
+    assert called == []
+    assert not list(tmp_path.iterdir())
+    assert Runner(project).run("half", journal=False).ok
 
 
 def test_describing_the_formats_imports_no_backend() -> None:

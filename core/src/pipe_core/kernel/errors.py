@@ -81,6 +81,8 @@ class PluginLoadError(PluginError, ImportError):  # type: ignore[misc]  # Import
 class PluginDependencyError(PluginLoadError):
     """The plugin imports a module that is not installed. `missing` is that module's name."""
 
+    retryable = False
+
     def __init__(self, message: str, *, family: str, name: str, distribution: str | None, missing: str) -> None:
         super().__init__(message, family=family, name=name, distribution=distribution)
         self.missing = missing

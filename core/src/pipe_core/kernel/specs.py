@@ -114,10 +114,13 @@ class FormatSpec(Spec["Format"]):
     Attributes:
         suffixes: File suffixes with the dot, lower case, that mean this format.
         schemes: URL schemes (without ``://``) that mean this format; its own name always does.
+        check: Raises `PluginDependencyError` where something is not installed that the format needs beside its
+            distribution, such as an extra. It is asked before anything runs, and imports nothing.
     """
 
     suffixes: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
+    check: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import threading
 import time
 import weakref
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from pipe_core.kernel.errors import OptionsError
+from pipe_core.kernel.errors import OptionsError, PluginDependencyError
+from pipe_core.project.catalog import DatasetRecordError
 from pipe_core.project.errors import DependencyError, NodeNotFoundError, NodeResultError, RunFailedError
 from pipe_core.project.project import Project
 from pipe_core.project.runs.runner import Runner
@@ -34,6 +37,10 @@ def make(tmp_path: Path) -> Make:
         return Project.load(whole, folder=tmp_path)
 
     return made
+
+
+class Number(BaseModel):
+    n: int
 
 
 def one() -> int:
@@ -316,6 +323,23 @@ def test_a_node_is_called_once_for_each_attempt(make: Make) -> None:
     with pytest.raises(RunFailedError):
         Runner(make(nodes)).run("main")
     assert other.calls == 1
+
+
+def test_what_will_not_change_is_not_tried_again(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that is not as its schema says, and a module that is not installed."""
+    (tmp_path / "rows.jsonl").write_text('{"n": 1}\n{"n": "many"}\n')
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    rows = {"checked": {"path": "rows.jsonl", "schema": Number}, "table": {"path": "rows.jsonl", "as": "arrow"}}
+    nodes = {f"take_{name}": {"function": double, "input": name} for name in rows}
+    project = make(nodes, rows, on_failure="continue_independent", retries={"attempts": 2, "delay": 0.001})
+    with pytest.raises(RunFailedError) as raised:
+        Runner(project).run("main")
+    ended = raised.value.result.nodes
+    assert {name: type(node.error) for name, node in ended.items()} == {
+        "take_checked": DatasetRecordError,
+        "take_table": PluginDependencyError,
+    }
+    assert [node.attempts for node in ended.values()] == [1, 1]
 
 
 def test_retrying_is_seen_while_it_lasts(make: Make) -> None:

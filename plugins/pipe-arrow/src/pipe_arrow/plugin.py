@@ -30,7 +30,7 @@ def _feather(options: Any) -> Format:
     return TableFormat("feather", options)
 
 
-def _avro(options: Any) -> Format:
+def _check_avro() -> None:
     if importlib.util.find_spec("fastavro") is None:
         raise PluginDependencyError(
             "The format 'avro' of pipe-arrow needs the module 'fastavro', which is not installed. "
@@ -40,6 +40,10 @@ def _avro(options: Any) -> Format:
             distribution="pipe-arrow",
             missing="fastavro",
         )
+
+
+def _avro(options: Any) -> Format:
+    _check_avro()
     from pipe_arrow.table_format import TableFormat
 
     return TableFormat("avro", options)
@@ -49,7 +53,9 @@ _SPECS = {
     "parquet": FormatSpec(_parquet, ParquetOptions, "Parquet files", suffixes=(".parquet", ".pq")),
     "orc": FormatSpec(_orc, OrcOptions, "ORC files", suffixes=(".orc",)),
     "feather": FormatSpec(_feather, FeatherOptions, "Arrow IPC files", suffixes=(".feather", ".arrow", ".ipc")),
-    "avro": FormatSpec(_avro, AvroOptions, "Avro files (needs pipe-arrow[avro])", suffixes=(".avro",)),
+    "avro": FormatSpec(
+        _avro, AvroOptions, "Avro files (needs pipe-arrow[avro])", suffixes=(".avro",), check=_check_avro
+    ),
 }
 
 

@@ -61,6 +61,8 @@ class DatasetRecordError(DatasetError, ValueError):
         reasons: All that is wrong with it.
     """
 
+    retryable = False
+
     def __init__(
         self,
         message: str,

@@ -16,7 +16,7 @@ from pipe_core.project.wiring import Choice, context_problem, count_problem
 if TYPE_CHECKING:
     from pipe_core.graph.scope import OnError
     from pipe_core.project.compiled import Compiled
-    from pipe_core.project.config.models import PipelineConfig
+    from pipe_core.project.config.models import DatasetConfig, PipelineConfig
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.ml_info import MLInfo
     from pipe_core.project.signature import Signature
@@ -141,6 +141,12 @@ class RunPlan:
             for key, why in unkept(node.name, node.config, place).items():
                 needs = "resources" if key == "resources" else "hard_timeout"
                 raise UnsupportedCapabilityError(f"{why[:1].upper()}{why[1:]}.", capability=needs, executor=place.name)
+
+    @property
+    def used(self) -> dict[str, DatasetConfig]:
+        """The data sets that its nodes load or save."""
+        names = dict.fromkeys(name for node in self.wiring.nodes.values() for name in node.datasets)
+        return {name: self.wiring.datasets[name] for name in names}
 
     def state(self) -> RunState:
         """The state of a run that has not begun."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pipe_core.graph.engine import Engine
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.catalog import Catalog
+from pipe_core.project.catalog.installed import check_datasets
 from pipe_core.project.compiler import Compiler
 from pipe_core.project.config.models import NodeConfig, PipelineConfig
 from pipe_core.project.config.secrets import reveal
@@ -337,6 +338,7 @@ class Runner:
         plan.check_dates()
         plan.check_context()
         plan.check_places()
+        check_datasets(plan.used)
         return plan
 
     @property

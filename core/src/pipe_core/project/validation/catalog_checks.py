@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from pipe_core.kernel.errors import PipeError
-from pipe_core.kernel.kernel import current_kernel
+from pipe_core.project.catalog.installed import check_installed
 from pipe_core.project.config.models import DatasetConfig
 from pipe_core.project.config.secrets import has_secret
 from pipe_core.project.contracts.shape import shape_of
@@ -56,7 +56,7 @@ def _check_format(dataset: DatasetConfig, findings: Findings, *key: str | int) -
         return
     try:
         name = dataset.format or format_name(dataset.path)
-        current_kernel().spec("formats", name)
+        check_installed(name)
     except PipeError as error:
         if dataset.format is None and dataset.path.lower().endswith((".pkl", ".pickle")):
             return
