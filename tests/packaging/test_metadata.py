@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,19 @@ def test_every_plugin_pins_the_core_of_its_own_minor_release(projects: dict[str,
 )
 def test_a_pin_without_floor_or_ceiling_is_noticed(line: str) -> None:
     assert not accepts_one_minor_release(Requirement(line), Version("0.1.0"))
+
+
+def test_what_comes_from_this_repository_is_taken_from_it(
+    projects: dict[str, Project], folders: dict[str, Path]
+) -> None:
+    """Else uv refuses to build a distribution out of its folder."""
+    lacking = []
+    for name, project in projects.items():
+        whole = tomllib.loads((folders[name] / "pyproject.toml").read_text("utf-8"))
+        sources = whole.get("tool", {}).get("uv", {}).get("sources", {})
+        needed = {requirement.name for requirement in requirements(project)} & projects.keys() - {name}
+        lacking += [f"{name}: {one}" for one in sorted(needed) if sources.get(one) != {"workspace": True}]
+    assert lacking == []
 
 
 def test_core_depends_on_these_ten_and_nothing_more(projects: dict[str, Project]) -> None:
