@@ -253,6 +253,7 @@ def test_past_runs_are_listed_and_shown(pipe: Pipe, numbers: Path) -> None:
         "seconds": 0,
         "error": "ValueError: no price for order 7",
         "outputs": [],
+        "contracts": [],
     }
     assert one["nodes"]["third"]["status"] == "skipped"
     text = pipe("runs", rows[1]["run"]).stdout

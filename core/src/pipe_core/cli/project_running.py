@@ -17,6 +17,7 @@ from pipe_core.cli.running import warnings_shown
 from pipe_core.looks.wording import duration
 
 if TYPE_CHECKING:
+    from pipe_core.project.contracts import ContractNote
     from pipe_core.project.project import Project
     from pipe_core.project.runs.result import RunResult
     from pipe_core.project.runs.runner import Runner
@@ -231,8 +232,13 @@ def summary(result: RunResult) -> str:
     ]
     lines = [head, table(rows, ("node", "status", "attempts", "seconds", "stored"), indent="  ")]
     for name, node in result.nodes.items():
-        lines += [f"node '{name}', by its contract for the {note}" for note in node.contracts]
+        lines += [by_contract(name, note) for note in node.contracts]
     return "\n".join(lines)
+
+
+def by_contract(node: str, note: ContractNote) -> str:
+    """What a contract of a node has discarded, or let pass."""
+    return f"node '{node}', by its contract for the {note}"
 
 
 def _seconds(node: Any) -> str:

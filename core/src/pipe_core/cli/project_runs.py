@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +11,13 @@ import click
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.output import redact, table, write_json
 from pipe_core.cli.project_options import Where, project_switches, typed
-from pipe_core.cli.project_running import How, drive, public_run, runner_of, running_switches
+from pipe_core.cli.project_running import How, by_contract, drive, public_run, runner_of, running_switches
 from pipe_core.looks.wording import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipe_core.project.contracts import ContractNote
     from pipe_core.project.runs.history import PastRun
 
 _EXECUTOR: Final = click.option(
@@ -70,23 +71,25 @@ def runs_of(where: Where) -> Path:
 
 def _facts(folder: Path, past: PastRun) -> dict[str, Any]:
     """All that the journal of a run tells."""
+    from pipe_core.project.runs.history import contract_notes
     from pipe_core.runs.journal import last_statuses, read_journal
 
     events = read_journal(folder / past.run / "journal.jsonl")
     last = last_statuses(events)
     names = [name for event in events if event.get("event") == "run" for name in event.get("nodes", ())]
+    notes = contract_notes(events)
     asked = {key: value for key, value in past.asked.items() if key in _ASKED}
     return {
         **past.to_dict(),
         **asked,
-        "nodes": {name: _node(last.get(name)) for name in dict.fromkeys([*names, *last])},
+        "nodes": {name: _node(last.get(name), notes.get(name, ())) for name in dict.fromkeys([*names, *last])},
     }
 
 
 _ASKED: Final = ("env", "start_date", "end_date", "executor", "choice", "model_version", "hyperparams")
 
 
-def _node(event: Mapping[str, Any] | None) -> dict[str, Any]:
+def _node(event: Mapping[str, Any] | None, notes: Sequence[ContractNote]) -> dict[str, Any]:
     event = event or {"status": "pending"}
     return {
         "status": event["status"],
@@ -94,6 +97,7 @@ def _node(event: Mapping[str, Any] | None) -> dict[str, Any]:
         "seconds": event.get("seconds"),
         "error": event.get("error"),
         "outputs": event.get("outputs", []),
+        "contracts": [note.to_dict() for note in notes],
     }
 
 
@@ -106,9 +110,16 @@ def _as_text(facts: Mapping[str, Any], where: Where) -> str:
         for name, node in facts["nodes"].items()
     ]
     lines = [table(head), table(rows, ("node", "status", "attempts", "seconds", "stored", "error"), indent="  ")]
+    lines += [by_contract(name, note) for name, node in facts["nodes"].items() for note in _notes(node)]
     if facts["status"] not in ("completed", "running"):
         lines.append(f"Go on with: pipe resume {facts['run']}{where.words()}")
     return "\n".join(line for line in lines if line)
+
+
+def _notes(node: Mapping[str, Any]) -> list[ContractNote]:
+    from pipe_core.project.contracts import ContractNote
+
+    return list(map(ContractNote.from_dict, node["contracts"]))
 
 
 def _seconds(node: Mapping[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipe_core.project.contracts import ContractNote, summed
 from pipe_core.runs.folder import find_run, is_running, run_ids
 from pipe_core.runs.journal import last_statuses, read_journal
 
@@ -65,6 +66,18 @@ def past_run(runs: Path, run: str) -> PastRun:
         RunNotFoundError: There is none.
     """
     return _past(find_run(runs, run))
+
+
+def contract_notes(events: Iterable[Mapping[str, Any]]) -> dict[str, tuple[ContractNote, ...]]:
+    """What contracts have discarded, or let pass, by node: in its last run; of a stream in all micro-batches."""
+    found: dict[str, tuple[ContractNote, ...]] = {}
+    for event in events:
+        told = tuple(map(ContractNote.from_dict, event.get("contracts", ())))
+        if event.get("event") == "contracts":
+            found[event["node"]] = summed((*found.get(event["node"], ()), *told))
+        elif event.get("event") == "node" and (told or (event["status"] == "completed" and "records" not in event)):
+            found[event["node"]] = told
+    return {name: notes for name, notes in found.items() if notes}
 
 
 def _past(folder: Path) -> PastRun:
