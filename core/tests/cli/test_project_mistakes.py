@@ -119,6 +119,37 @@ def test_a_wrong_file_is_configuration(name: str, pipe: Pipe, dated: Path) -> No
     assert not (dated / "runs").exists()
 
 
+WIRINGS: dict[str, tuple[str, str, str]] = {
+    "a circle": ("input: orders\n", "input: totals\n", "Nodes need each other in a circle"),
+    "one output of two nodes": ("output: totals", "output: sold", "both have the output 'sold'"),
+    "too many inputs": ("input: sold", "input: [sold, orders]", "takes 1 input, and it is given 2: "),
+    "a contract of no input": ("retries: 2 ", "contracts: {inputs: {day: 'steps.py:Order'}} #", "no such input"),
+    "a giver that is left out": (
+        "nodes: [keep_paid, ",
+        "nodes: [",
+        "Node 'total' takes 'sold', which is neither in the catalog nor an output of another node",
+    ),
+}
+
+
+@pytest.mark.parametrize("words", ["run daily", "run daily --dry-run", "backfill daily"])
+@pytest.mark.parametrize("name", WIRINGS)
+def test_a_wrong_wiring_is_told_with_the_line_that_check_tells(name: str, words: str, pipe: Pipe, dated: Path) -> None:
+    right, wrong, text = WIRINGS[name]
+    file = dated / "pipe.yaml"
+    text_before = file.read_text().replace("input: paid", "input: sold").replace("output: paid", "output: sold")
+    assert right in text_before
+    file.write_text(text_before.replace(right, wrong, 1))
+
+    ran, checked = pipe(*words.split()), pipe("check")
+
+    (line,) = (one for one in checked.stdout.splitlines() if text in one and ": warning: " not in one)
+    place = ":".join(line.split(":")[:2])
+    assert ran.stderr.startswith(f"Error: {place}: ")
+    assert text in ran.stderr
+    assert ran.exit_code == 3
+
+
 @pytest.mark.parametrize("key", ["timeout=5", 'resources={"GPU": 1}'])
 @pytest.mark.parametrize("words", ["run daily", "run daily --dry-run", "backfill daily"])
 def test_what_no_worker_can_do_is_told_before_anything_runs(words: str, key: str, pipe: Pipe, dated: Path) -> None:

@@ -370,6 +370,39 @@ def test_a_backfill_ends_with_the_first_failure_when_asked_to_and_runs_again(pip
     assert (numbers / "days").read_text().splitlines() == 2 * ["2025-01-01..2025-01-07", "2025-01-08..2025-01-14"]
 
 
+def test_dates_that_make_no_difference_are_told(pipe: Pipe, numbers: Path) -> None:
+    words = ("--start-date", "2025-01-01", "--end-date", "2025-01-02", "--no-progress")
+
+    ran = pipe("run", "all", *words)
+    chatty = pipe("run", "all", *words, "-v")
+    dry = pipe("run", "all", *words, "--dry-run")
+
+    assert ran.exit_code == exits.OK
+    assert ran.stderr.startswith("Warning: Nothing that runs of the pipeline 'all' depends on dates: it does the same ")
+    assert ran.stderr.endswith("or give a data set a date_column. It runs once, as without dates.\n")
+    assert chatty.stderr.count("depends on dates") == 1
+    assert dry.stdout.splitlines()[-1] == "nothing of it depends on the dates"
+    for quiet in ("run all", "run dated --start-date 2025-01-01 --end-date 2025-01-02"):
+        assert pipe(*quiet.split(), "--no-progress").stderr == ""
+    assert "depends" not in pipe("run", "dated", *words, "--dry-run").stdout
+
+
+def test_a_backfill_in_which_nothing_depends_on_dates_is_refused(pipe: Pipe, numbers: Path) -> None:
+    words = ("--start", "2025-01-01", "--end", "2025-01-03")
+
+    refused = pipe("backfill", "all", *words)
+
+    assert (refused.exit_code, refused.stdout) == (exits.USAGE, "")
+    assert "Let a function take start_date and end_date, or give a data set a date_column. To run" in refused.stderr
+    assert refused.stderr.endswith("To run it once: pipe run all\n")
+    assert not (numbers / "runs").exists()
+    file = numbers / "pipe.yaml"
+    file.write_text(
+        file.read_text().replace("three: out/three.jsonl", "three: {path: out/three.jsonl, date_column: n}")
+    )
+    assert "in 'n', which is not in the window" in pipe("backfill", "all", *words).stderr
+
+
 # --- files and names ---
 
 

@@ -13,12 +13,13 @@ from pipe_core.cli.output import public, redact, table, write_json
 from pipe_core.cli.project_failures import RunFailed, failed
 from pipe_core.cli.project_options import Where, project_switches, typed
 from pipe_core.cli.project_running import How, Said, choice_switches, runner_of, running_switches
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.looks.wording import one_line, several
 
 if TYPE_CHECKING:
     from pipe_core.project.dates import DateWindow
     from pipe_core.project.runs.backfill import Piece
-    from pipe_core.project.runs.plan import Asked
+    from pipe_core.project.runs.plan import Asked, RunPlan
     from pipe_core.project.runs.runner import Runner
 
 
@@ -59,7 +60,7 @@ def backfill(
     project = where.load()
     with typed(executor=executor, choice=wanted.chooses), runner_of(project, executor, max_workers) as runner:
         asked = runner.asked(pipeline, **wanted.arguments())
-        runner.prepare(asked)
+        _check(runner.prepare(asked))
         options = {"again": again, "stop_at_failure": stop_at_failure, **wanted.chosen()}
         return _drive(runner, asked, every, options, where, how)
 
@@ -95,6 +96,13 @@ def _drive(runner: Runner, asked: Asked, every: str, options: dict[str, Any], wh
             f"{first.message}\nOr repeat the command: what is done does not run again."
         ) from errors[0]
     return exits.OK
+
+
+def _check(plan: RunPlan) -> None:
+    try:
+        plan.check_pieces()
+    except OptionsError as error:  # what it names are parameters of functions, not switches
+        raise Mistake(str(error)) from error
 
 
 def _window(asked: Asked) -> DateWindow:

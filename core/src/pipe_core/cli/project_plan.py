@@ -36,6 +36,7 @@ def plan_as_data(project: Project, plan: RunPlan) -> dict[str, Any]:
         "type": plan.pipeline.type,
         "start_date": None if window is None else window.start,
         "end_date": None if window is None else window.end,
+        "depends_on_dates": plan.depends_on_dates,
         "executor": executor,
         "max_workers": plan.max_workers,
         "on_failure": plan.pipeline.on_failure,
@@ -99,6 +100,8 @@ def _as_text(facts: Mapping[str, Any]) -> str:
     wanted = [place < 2 or any(row[place] for row in rows) for place in range(len(header))]
     shown = [[cell for cell, is_wanted in zip(row, wanted, strict=True) if is_wanted] for row in [header, *rows]]
     lines = [head, table(shown[1:], shown[0], indent="  ")]
+    if facts["start_date"] and not facts["depends_on_dates"]:
+        lines.append("nothing of it depends on the dates")
     if facts["left_out"]:
         lines.append(f"left out: {', '.join(facts['left_out'])}")
     return "\n".join(lines)

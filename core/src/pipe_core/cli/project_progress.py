@@ -101,6 +101,11 @@ class _Log(logging.Handler):
         _write(self.format(record))
 
 
+def _is_of_runs(record: logging.LogRecord) -> bool:
+    """Whether nobody else shows it: warnings of parts of the library are shown in any case."""
+    return record.name == _LOGGER or record.levelno < logging.WARNING
+
+
 @contextmanager
 def logged(verbose: int) -> Iterator[None]:
     """Show the log of projects on standard error while the block lasts: once ``-v`` what ends, twice what begins."""
@@ -108,6 +113,7 @@ def logged(verbose: int) -> Iterator[None]:
         yield
         return
     logger, handler = logging.getLogger(_LOGGER), _Log()
+    handler.addFilter(_is_of_runs)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = logger.level
     logger.addHandler(handler)

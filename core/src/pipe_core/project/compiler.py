@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipe_core.kernel.errors import PipeError
 from pipe_core.project.compiled import Compiled, retry_of, selected_executor
 from pipe_core.project.config.models import BreakerConfig, NodeConfig
 from pipe_core.project.dependencies import get_node_dependencies, unknown_node
-from pipe_core.project.runs.plan import check_nodes
+from pipe_core.project.errors import DependencyError
+from pipe_core.project.runs.plan import check_streams, node_problem
 from pipe_core.project.signature import Signature
 from pipe_core.project.wiring import Choice, Wiring, effective_nodes, wire
 from pipe_core.runtime.permits import CircuitBreaker
@@ -57,11 +59,14 @@ class Compiler:
         selected: Sequence[str] | None = None,
         kept: Collection[str] = (),
     ) -> Compiled:
-        """Nodes that are configured so. See `wire`. Raises `PipeError`."""
-        wiring = wire(configs, self._project.datasets, choice, selected, kept)
+        """Nodes that are configured so. See `wire`. Raises `PipeError`, with the place of what is wrong."""
+        wiring = self._wired(configs, pipeline, choice, selected, kept)
         functions = {name: self._function(name, node.config) for name, node in wiring.nodes.items()}
         takes = {name: Signature.of(function) for name, function in functions.items()}
-        check_nodes(wiring, takes)
+        for name, node in wiring.nodes.items():
+            if (problem := node_problem(node, takes[name])) is not None:
+                key, error = problem
+                raise self._placed(error, "nodes", name, key)
         retries = {name: retry_of(node.config) for name, node in wiring.nodes.items()}
         said = (self._executor, pipeline.executor, self._project.settings.executor)
         return Compiled(
@@ -95,6 +100,39 @@ class Compiler:
                 config = config.model_copy(update={"dependencies": known})
             found[name] = config
         return found
+
+    def _wired(
+        self,
+        configs: Mapping[str, NodeConfig],
+        pipeline: PipelineConfig,
+        choice: Choice,
+        selected: Sequence[str] | None,
+        kept: Collection[str],
+    ) -> Wiring:
+        wrong: list[tuple[str, DependencyError]] = []
+
+        def note(node: str, error: DependencyError) -> None:
+            wrong.append((node, error))
+
+        try:
+            wiring = wire(configs, self._project.datasets, choice, selected, kept, wrong=note)
+            if not wrong:
+                check_streams(wiring)
+        except DependencyError as error:
+            self._placed(error, "pipelines", pipeline.name, "nodes")
+            raise
+        for node, problem in wrong:
+            raise self._placed(problem, "nodes", node, "input")
+        return wiring
+
+    def _placed(self, error: PipeError, *keys: str) -> PipeError:
+        """*error*, which begins with the place of what *keys* lead to, where a file of the project has one."""
+        kind, name, _ = keys
+        known: Mapping[str, object] = self._project.nodes if kind == "nodes" else self._project.pipelines
+        place = self._project.place(*keys) if name in known else ""
+        if place.rpartition(":")[2].isdecimal():
+            error.args = (f"{place}: {error}", *error.args[1:])
+        return error
 
     def _function(self, name: str, config: NodeConfig) -> Callable[..., Any]:
         return config.function if callable(config.function) else self._project.function(name)

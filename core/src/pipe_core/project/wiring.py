@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.index import suggestion
+from pipe_core.looks.wording import several
 from pipe_core.project.config.models import DatasetConfig, NodeConfig, PipelineConfig
 from pipe_core.project.dependencies import (
     get_node_dependencies,
@@ -249,13 +250,21 @@ def count_problem(node: WiredNode, takes: Signature) -> OptionsError | None:
         )
     if takes.least <= count and (takes.most is None or count <= takes.most):
         return None
-    wants = str(takes.least) if takes.most == takes.least else f"{takes.least} to {takes.most or 'any'}"
-    given = ", ".join(map(str, node.arguments)) or "nothing"
+    given = f"{count}: {', '.join(map(str, node.arguments))}" if node.arguments else "none"
     return OptionsError(
-        f"The function of node '{node.name}' takes {wants} inputs, and it is given {count}: {given}. Correct 'input' "
-        f"or 'dependencies' of the node, or the function.",
+        f"The function of node '{node.name}' takes {_inputs_of(takes)}, and it is given {given}. Correct 'input' or "
+        f"'dependencies' of the node, or the function.",
         problems={node.name: "another number of inputs"},
     )
+
+
+def _inputs_of(takes: Signature) -> str:
+    if takes.most is None:
+        return f"at least {several(takes.least, 'input')}"
+    if not takes.most:
+        return "no inputs"
+    least = "" if takes.least == takes.most else f"{takes.least} to "
+    return f"{least}{several(takes.most, 'input')}"
 
 
 def context_problem(name: str, takes: Signature) -> OptionsError | None:

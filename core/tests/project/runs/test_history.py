@@ -182,6 +182,14 @@ def test_a_backfill_stops_at_a_failure_where_that_is_said(whole: Any, tmp_path: 
         list(backfill(runner, "daily", window, "every day"))
 
 
+def test_a_backfill_of_what_does_not_depend_on_dates_is_refused(tmp_path: Path) -> None:
+    whole = {"nodes": {"one": {"function": lambda: 1}}, "pipelines": {"all": ["one"]}}
+    runner = Runner(Project.load(whole, folder=tmp_path))
+    with pytest.raises(OptionsError, match="Nothing that runs of the pipeline 'all' depends on dates"):
+        next(backfill(runner, "all", DateWindow("2025-01-01", "2025-01-04"), "1d", nodes="one"))
+    assert not runner.runs.exists()
+
+
 def test_what_comes_back_otherwise_is_handed_on_as_it_was(tmp_path: Path) -> None:
     """A CSV file gives texts, and one output of the node is stored nowhere: a run that is resumed does not show it."""
     good: list[bool] = []

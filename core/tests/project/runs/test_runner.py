@@ -366,10 +366,12 @@ def test_retrying_is_seen_while_it_lasts(make: Make) -> None:
 @pytest.mark.parametrize(
     ("nodes", "text"),
     [
-        ({"a": {"function": double}}, "takes 1 inputs, and it is given 0: nothing"),
+        ({"a": {"function": lambda a, b=0: a}}, "takes 1 to 2 inputs, and it is given none"),
+        ({"a": {"function": lambda a, *more: a}}, "takes at least 1 input, and it is given none"),
+        ({"a": {"function": double}}, "takes 1 input, and it is given none"),
         (
             {"a": {"function": one}, "b": {"function": one, "dependencies": "a"}},
-            "takes 0 inputs, and it is given 1: node 'a'",
+            "takes no inputs, and it is given 1: node 'a'",
         ),
     ],
 )

@@ -118,7 +118,7 @@ def test_everything_that_is_wrong_is_in_one_report(check: Check) -> None:
         ("nodes.limited.timeout", "error"): ("pipe.yaml:11", "the calling thread cannot end what runs"),
         ("nodes.greedy.resources", "error"): ("pipe.yaml:15", "needs GPU of its worker, and the calling thread"),
         ("nodes.greedy.contracts", "error"): ("pipe.yaml:16", "contract of the input 'bar', and no such input"),
-        ("nodes.many.input", "error"): ("pipe.yaml:17", "takes 1 inputs, and it is given 2"),
+        ("nodes.many.input", "error"): ("pipe.yaml:17", "takes 1 input, and it is given 2"),
         ("pipelines.dated.end_date", "error"): ("pipe.yaml:22", "end_date is missing"),
         ("catalog.lonely", "warning"): ("pipe.yaml:4", "no node uses the data set 'lonely'"),
         ("nodes.limited.output", "warning"): ("pipe.yaml:11", "neither in the catalog nor taken by another node"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.errors import RunFailedError
@@ -12,6 +12,9 @@ from pipe_core.project.runs.history import PastRun, past_runs
 
 if TYPE_CHECKING:
     from pipe_core.project.runs.runner import Runner
+
+_ASKED: Final = frozenset({"nodes", "start_from", "up_to", "tags", "model_version", "hyperparams"})
+"""Those options of `Runner.run` that say what runs."""
 
 PieceStatus = Literal["completed", "done before", "failed"]
 
@@ -73,10 +76,12 @@ def backfill(
         **options: As `Runner.run`.
 
     Raises:
-        OptionsError: *every* is no length of time.
+        OptionsError: *every* is no length of time, or nothing in the pipeline depends on dates.
         PipeError: The pipeline cannot run as it was asked for.
     """
     pieces = list(window.split(every))
+    said = {key: value for key, value in options.items() if key in _ASKED}
+    runner.prepare(runner.asked(pipeline, start_date=window.start, end_date=window.end, **said)).check_pieces()
     before = {} if again else _before(runner, pipeline, options)
     for piece in pieces:
         past = before.get((piece.start, piece.end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pipe_core.project.streaming.components import Component
     from pipe_core.project.wiring import WiredNode, Wiring
     from pipe_core.runtime.retries import Retry
+
+logger: Final = logging.getLogger("pipe_core.project.plan")
 
 _ON_ERROR: Final[Mapping[str, OnError]] = {
     "fail_fast": "raise",
@@ -126,6 +129,32 @@ class RunPlan:
                 problems={"start_date": "missing", "end_date": "missing"},
             )
 
+    @property
+    def depends_on_dates(self) -> bool:
+        """Whether another window makes a difference: to a function, or to a data set."""
+        return any(takes.dates for takes in self.takes.values()) or any(
+            self.wiring.datasets[name].date_column for node in self.wiring.nodes.values() for name in node.datasets
+        )
+
+    def warn_of_dates(self) -> None:
+        """Warn somebody who has asked for dates where they make no difference."""
+        if not self.depends_on_dates:
+            logger.warning("%s %s", self._same_anyway, "It runs once, as without dates.")
+
+    def check_pieces(self) -> None:
+        """Look whether it makes a difference to run it for several windows. Raises `OptionsError`."""
+        if not self.depends_on_dates:
+            raise OptionsError(
+                f"{self._same_anyway} To run it once: pipe run {self.pipeline.name}", problems={"start_date": "in vain"}
+            )
+
+    @property
+    def _same_anyway(self) -> str:
+        return (
+            f"Nothing that runs of the pipeline '{self.pipeline.name}' depends on dates: it does the same for each "
+            f"window. Let a function take start_date and end_date, or give a data set a date_column."
+        )
+
     def check_places(self) -> None:
         """Look whether executors can do what nodes ask of them. Raises `UnsupportedCapabilityError`."""
         asking = [node for node in self.wiring.nodes.values() if node.config.timeout or node.config.resources]
@@ -170,17 +199,19 @@ class RunPlan:
         return components(self.wiring)
 
 
-def check_nodes(wiring: Wiring, takes: Mapping[str, Signature]) -> None:
-    """Look whether nodes fit together, and functions take what they will be given.
-
-    Raises:
-        OptionsError: One takes another number of inputs; or a contract is of something that its node has not.
-        DependencyError: Streams do not fit together, or a node that ends needs one that does not.
-    """
+def check_streams(wiring: Wiring) -> None:
+    """Look whether streams can be run. Raises `DependencyError` where they, and what they need, do not fit together."""
     if any(map(is_streaming, wiring.nodes.values())):
         batch_nodes(wiring)
         components(wiring)
-    for name, node in wiring.nodes.items():
-        check_names(name, node.config)
-        if (error := count_problem(node, takes[name])) is not None:
-            raise error
+
+
+def node_problem(node: WiredNode, takes: Signature) -> tuple[str, PipeError] | None:
+    """What is wrong with a node whose function *takes* that, behind the key that says so; None where nothing is."""
+    try:
+        check_names(node.name, node.config)
+    except PipeError as error:
+        return "contracts", error
+    if (problem := count_problem(node, takes)) is not None:
+        return "input" if node.config.input else "dependencies", problem
+    return None

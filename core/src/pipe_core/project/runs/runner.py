@@ -136,6 +136,8 @@ class Runner:
             hyperparams=hyperparams,
         )
         plan = self.prepare(asked)
+        if start_date or end_date:
+            plan.warn_of_dates()
         taken = ProjectRunFolder.new(self.runs) if journal else None
         return self._drive(plan, taken, keep=keep, callbacks=callbacks, stopping=stopping)
 
