@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.project.dates import DateWindow
@@ -128,6 +129,46 @@ def test_a_project_that_changed_is_refused_unless_forced(whole: Any, tmp_path: P
     with pytest.raises(ResumeError, match="Node 'extract' was done"):
         changed.resume(run)
     assert changed.resume(run, force=True)["load"] == "2025-01-02"
+
+
+def model(**fields: Any) -> type[BaseModel]:
+    """Each time another class of the same name."""
+    return create_model("Made", **fields)
+
+
+def arrow_schema(**fields: str) -> Any:
+    return pytest.importorskip("pyarrow").schema(list(fields.items()))
+
+
+@pytest.mark.parametrize("place", ["catalog", "contracts"])
+@pytest.mark.parametrize(
+    ("make", "same", "others"),
+    [
+        (model, {"day": str}, [{"day": str, "more": (int, 1)}, {"day": (str, Field(min_length=2))}]),
+        (model, {"day": str, "of": (Callable[[], int] | None, None)}, [{"day": str, "of": (Callable | None, None)}]),
+        (arrow_schema, {"day": "string"}, [{"day": "large_string"}]),
+    ],
+)
+def test_a_schema_whose_fields_changed_is_noticed(
+    make: Callable[..., Any], same: Any, others: list[Any], place: str, whole: Any, tmp_path: Path
+) -> None:
+    def runner(fields: Any) -> Runner:
+        if place == "catalog":
+            whole["catalog"]["days"]["schema"] = make(**fields)
+        else:
+            whole["nodes"]["extract"]["contracts"] = {"outputs": {"days": {"schema": make(**fields)}}}
+        return Runner(Project.load(whole, folder=tmp_path))
+
+    BAD.add("2025-01-02")
+    with pytest.raises(RunFailedError) as raised:
+        runner(same).run("daily", start_date="2025-01-02", end_date="2025-01-02")
+    BAD.clear()
+    for other in others:
+        with pytest.raises(ResumeError, match="Node 'extract' was done"):
+            runner(other).resume(raised.value.result.run)
+    assert CALLS == ["extract 2025-01-02 2025-01-02", "load 2025-01-02"]
+    runner(same).resume(raised.value.result.run)
+    assert CALLS[2:] == ["load 2025-01-02"]
 
 
 def test_a_run_that_goes_on_cannot_be_resumed(whole: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipe_core.graph.caching.entries import DamagedEntryError, Entries, ForeignEntryError, UnwritableError
 from pipe_core.kernel.errors import PipeError
 from pipe_core.project.config.models import PipelineConfig
+from pipe_core.project.contracts.description import described
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.runs.keeping import is_json
 from pipe_core.project.runs.plan import Asked
@@ -187,4 +188,6 @@ def _as_data(value: Any) -> Any:
         return value.model_dump(exclude={"description"})
     if isinstance(value, Path):
         return str(value)
-    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    fields = described(value)
+    return name if fields is None else [name, fields]
