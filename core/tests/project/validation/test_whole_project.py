@@ -30,6 +30,9 @@ def take(rows):
     RAN.append("take")
     return rows
 
+def many(*rows):
+    return rows
+
 def dated(rows, *, start_date, end_date):
     return rows
 """
@@ -59,6 +62,7 @@ def told(report: ValidationReport) -> list[tuple[str, str, str]]:
 
 
 def test_a_project_that_is_well(check: Check, folder: Path) -> None:
+    (folder / "orders.csv").touch()
     report = check(
         """
         project: {executor: sync, start_date: 2025-01-01, end_date: 2025-01-31}
@@ -123,15 +127,17 @@ def test_everything_that_is_wrong_is_in_one_report(check: Check) -> None:
         ("catalog.lonely", "warning"): ("pipe.yaml:4", "no node uses the data set 'lonely'"),
         ("nodes.limited.output", "warning"): ("pipe.yaml:11", "neither in the catalog nor taken by another node"),
         ("nodes.idle", "warning"): ("pipe.yaml:18", "in no pipeline"),
+        ("catalog.orders.path", "warning"): ("pipe.yaml:3", "reads 'orders.csv', which no node makes"),
+        ("catalog.bare.path", "warning"): ("pipe.yaml:7", "reads 'bare.jsonl', which no node makes"),
     }
     assert problems.keys() == expected.keys()
     for key, (place, text) in expected.items():
         assert (key, problems[key].place) == (key, place)
         assert text in problems[key].text
-    assert [one.severity for one in report.problems] == ["error"] * 7 + ["warning"] * 3
+    assert [one.severity for one in report.problems] == ["error"] * 7 + ["warning"] * 5
     assert not report.ok
     data = report.to_dict()
-    assert (len(data["errors"]), len(data["warnings"])) == (7, 3)
+    assert (len(data["errors"]), len(data["warnings"])) == (7, 5)
     assert data["errors"][0].keys() == {"severity", "text", "place", "key"}
     first = report.errors[0]
     assert str(first) == f"{first.place}, {first.key}: error: {first.text}"
@@ -176,7 +182,8 @@ def test_circles_and_outputs_of_two_nodes_are_errors_of_the_pipeline(check: Chec
     assert "a -> b -> a" in report.errors[0].text or "b -> a -> b" in report.errors[0].text
 
 
-def test_dates_that_a_run_must_say_are_a_warning(check: Check) -> None:
+def test_dates_that_a_run_must_say_are_a_warning(check: Check, folder: Path) -> None:
+    (folder / "orders.csv").touch()
     text = """
         catalog: {orders: {path: orders.csv}}
         nodes: {dated: {function: checked_steps.dated, input: orders}}
@@ -285,7 +292,8 @@ def test_a_read_without_an_order_is_a_warning_and_two_that_append_are_none(check
     assert "Node 'three' reads path log.jsonl, which node 'one' writes" in report.warnings[0].text
 
 
-def test_streams_are_looked_at_with_what_they_go_on_from(check: Check) -> None:
+def test_streams_are_looked_at_with_what_they_go_on_from(check: Check, folder: Path) -> None:
+    (folder / "events.jsonl").touch()
     text = """
         catalog:
           events: {path: events.jsonl, mode: append}
@@ -344,7 +352,8 @@ def test_what_a_pipeline_says_of_its_nodes_is_looked_at(check: Check) -> None:
     assert "contract of the input 'row', and no such input. Did you mean 'rows'" in error.text
 
 
-def test_a_stream_that_has_nothing_to_follow_is_an_error(check: Check) -> None:
+def test_a_stream_that_has_nothing_to_follow_is_an_error(check: Check, folder: Path) -> None:
+    (folder / "log.jsonl").touch()
     text = """
         catalog:
           log: {path: log.jsonl}
@@ -364,3 +373,39 @@ def test_a_stream_that_has_nothing_to_follow_is_an_error(check: Check) -> None:
         assert (error.place, error.key) == ("pipe.yaml:9", "pipelines.live.nodes")
         assert told in error.text
     assert check(text % ("append", "input: log")).problems == ()
+
+
+def test_what_is_read_and_is_not_there_is_a_warning_at_its_path(
+    check: Check, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "nowhere")
+    (folder / "there.csv").touch()
+    report = check(
+        """
+        catalog:
+          there: {path: there.csv}
+          many: {path: "th*.csv"}
+          made: {path: out/made.jsonl}
+          days: {path: out, format: jsonl, partition_by: [day]}
+          far: {path: "https://example.org/far.csv"}
+          secret: {path: "${secret:PLACE}/x.csv"}
+          gone:
+            format: csv
+            path: data/gone.csv
+          none: {path: "data/*.csv"}
+        nodes:
+          give: {function: checked_steps.give, output: made}
+          all:
+            function: checked_steps.many
+            input: [there, many, made, days, far, secret, gone, none, {path: here.csv}, gone]
+        pipelines:
+          daily: [all, give]
+        """
+    )
+    assert report.ok
+    assert told(report) == [
+        ("warning", "pipe.yaml:10", "catalog.gone.path"),
+        ("warning", "pipe.yaml:11", "catalog.none.path"),
+        ("warning", "pipe.yaml:16", "nodes.all.input.8"),
+    ]
+    assert report.warnings[0].text.startswith("node 'all' reads 'data/gone.csv', which no node makes, and nothing is ")

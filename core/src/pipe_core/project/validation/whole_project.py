@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipe_core.project.validation.catalog_checks import check_catalog
 from pipe_core.project.validation.format_policy import FormatPolicy
+from pipe_core.project.validation.missing_data import check_data
 from pipe_core.project.validation.pipeline_checks import PipelineChecks
 from pipe_core.project.validation.report import Findings, ValidationReport
 
@@ -18,7 +19,7 @@ def validate_project(project: Project, *, executor: Any = None, format_policy: A
 
     That is: whether each pipeline can be put together; whether functions take what they will be given; dates; whether
     executors can keep what nodes ask for; formats and libraries that are not installed; schemas and contracts; nodes
-    in each other's way; streams and what they go on from; and what nobody uses.
+    in each other's way; streams and what they go on from; files that are read and not there; and what nobody uses.
 
     Args:
         project: The project. What its files say was checked when it was loaded.
@@ -35,6 +36,7 @@ def validate_project(project: Project, *, executor: Any = None, format_policy: A
     for name, pipeline in project.pipelines.items():
         pipelines.check(name, pipeline)
     check_catalog(project, findings)
+    check_data(project, findings)
     _check_use(project, pipelines, findings)
     return findings.report()
 
