@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,36 @@ def test_a_later_process_finishes_partitions(tmp_path: Path) -> None:
     data.stage("sales", rows(1)).abort()
     assert found(data) == [(2, 7), (3, 7)]
     assert all("/." not in name for name in files(tmp_path))
+
+
+def test_partitions_that_cannot_be_brought_to_their_places_tell_whose_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sales(tmp_path, partition_by="day")
+    data.save("sales", rows(1, 2))
+    there = str(tmp_path / "sales.csv" / "day=2025-01-01")
+    unlink = os.unlink
+
+    def refusing(path: Any, **how: Any) -> None:
+        if str(path).startswith(there):
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, **how)
+
+    staged = data.stage("sales", rows(2))
+    monkeypatch.setattr(os, "unlink", refusing)
+    refused = r"^The data set 'sales': what was saved cannot be brought to its place: .*Permission denied"
+    with pytest.raises(DatasetError, match=refused) as caught:
+        data.save("sales", rows(2, amount=7))
+    assert caught.value.dataset == "sales"
+    with pytest.raises(DatasetError, match=r"^The data set 'sales': "):
+        staged.commit()
+    monkeypatch.undo()
+    data.save("sales", rows(2, amount=8))
+    assert found(data) == [(2, 8)]
+
+    (tmp_path / "sales.csv" / "day=2025-01-03").write_text("in the way")
+    with pytest.raises(DatasetError, match=r"^The data set 'sales': its folder"):
+        sales(tmp_path, partition_by=["day", "region"], mode="append").save("sales", rows(3))
 
 
 def test_many_partitions_do_not_keep_many_files_open(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipe_core.kernel.contracts import Followed
 from pipe_core.kernel.index import suggestion
 from pipe_core.project.catalog import following, loading, saving
 from pipe_core.project.catalog.dataset import Dataset
-from pipe_core.project.catalog.errors import DatasetValueError, UnknownDatasetError, told_of
+from pipe_core.project.catalog.errors import DatasetValueError, UnknownDatasetError, committing, told_of
 from pipe_core.project.catalog.staged import Staged
 from pipe_core.project.catalog.windows import Span
 from pipe_core.project.config.models import DatasetConfig
@@ -193,7 +193,7 @@ class Catalog:
             records=written.records,
             settle=lambda state: self.settle(name, state),
             abandon=lambda state: self.abandon(name, state),
-            telling=lambda: told_of(dataset),
+            telling=lambda: committing(dataset),
         )
         with self._lock:
             self._staged.add(staged)
@@ -210,13 +210,13 @@ class Catalog:
             PipeError: What was staged is gone, or its process lives.
         """
         dataset = self._usable(name)
-        with told_of(dataset):
+        with committing(dataset):
             saving.settle(dataset, state)
 
     def abandon(self, name: str, state: Mapping[str, Any]) -> None:
         """Remove what `stage` has staged and nobody will commit. What was committed stays. Raises `PipeError`."""
         dataset = self._usable(name)
-        with told_of(dataset):
+        with committing(dataset):
             saving.abandon(dataset, state)
 
     def close(self) -> None:

@@ -157,9 +157,9 @@ class Dataset:
         assert sink is not None  # something was given
         return sink
 
-    def make_folder(self) -> None:
-        """Make the folder that its file is in."""
-        target = self.target
+    def make_folder(self, target: str | None = None) -> None:
+        """Make the folder that its file is in, or *target*, a part of it. Raises `DatasetPlaceError`."""
+        target = target or self.target
         if target != "-" and scheme_of(target) is None:
             folder = os.path.dirname(target.rstrip("/" + os.sep))
             try:

@@ -112,6 +112,19 @@ def told_of(dataset: Told) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def committing(dataset: Told) -> Iterator[None]:
+    """As `told_of`, where nothing runs that is the user's: what the system says is told of the data set, too."""
+    with told_of(dataset):
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, PipeError):
+                raise
+            text = f"{dataset.title}: what was saved cannot be brought to its place: {error}."
+            raise DatasetPlaceError(text, dataset=dataset.name) from error
+
+
 def _tell(dataset: Told, error: PipeError) -> None:
     text = str(error)
     if not text.startswith(dataset.title):

@@ -19,7 +19,7 @@ def follow(dataset: Dataset, since: Mapping[str, Any] | None, limit: int, until:
     if reads is None or dataset.is_raw:
         raise DatasetValueError(
             f"{dataset.title} is of the format {dataset.format}, which cannot be followed. Files of JSON lines and CSV "
-            f"can, and topics.",
+            f"can, topics of Kafka, and tables of Delta Lake.",
             dataset=dataset.name,
         )
     with opened(source):

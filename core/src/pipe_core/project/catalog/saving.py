@@ -245,7 +245,7 @@ def _write_partition(written: Written, dataset: Dataset, key: partitions.Key, gr
     """Write one partition: the *group*, and, with a *span*, what is there around the window. Its records."""
     folder = partitions.folder_of(dataset, key)
     target = os.path.join(partitions.root(dataset), folder)
-    os.makedirs(os.path.dirname(target.rstrip("/")), exist_ok=True)
+    dataset.make_folder(target)
     mode: Mode = "append" if dataset.config.mode == "append" else "overwrite"
     sink = dataset.sink(target)
     with _closed_on_error(sink):
