@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -65,11 +67,13 @@ def test_a_receipt_is_kept_before_anything_is_visible(make: Make, tmp_path: Path
     assert seen == [(["low"], ["high", "low"], []), (["high"], ["high", "low"], ["low.jsonl"])]
 
 
-@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize(("retries", "journal"), [(0, True), (1, True), (1, False)])
 def test_what_was_staged_when_a_commit_failed_appears_once(
-    retries: int, make: Make, tmp_path: Path, monkeypatch: Any
+    retries: int, journal: bool, make: Make, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """By the next attempt, or by whoever resumes the run."""
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     failed: list[str] = []
     calls: list[int] = []
     commit = Staged.commit
@@ -91,7 +95,9 @@ def test_what_was_staged_when_a_commit_failed_appears_once(
     }
     runner = make(nodes, log={"path": "log.jsonl", "mode": "append"}, other="other.jsonl")
     if retries:
-        assert runner.run("main").nodes["rows"].attempts == 2
+        assert runner.run("main", journal=journal).nodes["rows"].attempts == 2
+        assert (tmp_path / "runs").exists() == journal
+        assert not list(temporary.iterdir())
     else:
         with pytest.raises(RunFailedError, match="no connection") as raised:
             runner.run("main")
@@ -100,6 +106,21 @@ def test_what_was_staged_when_a_commit_failed_appears_once(
         assert len(calls) == 1
     assert log(tmp_path) == [0, 1]
     assert (tmp_path / "other.jsonl").read_text() == '{"n":2}\n'
+
+
+def test_a_worker_that_does_not_see_the_receipts_saves_all_the_same(make: Make, tmp_path: Path) -> None:
+    """As one on another machine, of a run without a journal."""
+
+    def rows() -> list[dict[str, int]]:
+        for path in (tmp_path / "temporary").iterdir():
+            shutil.rmtree(path)
+        return [{"n": 1}]
+
+    (tmp_path / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+        make({"rows": {"function": rows, "output": "log"}}, log="log.jsonl").run("main", journal=False)
+    assert log(tmp_path) == [1]
 
 
 def test_a_worker_whose_run_was_taken_up_shows_nothing(make: Make, tmp_path: Path, monkeypatch: Any) -> None:

@@ -14,7 +14,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
@@ -90,3 +92,32 @@ class ProjectRunFolder(RunFolder):
 
     def _receipt(self, node: str) -> Path:
         return self.path / "receipts" / f"{quote(node, safe='')}.json"
+
+
+class PassingFolder(ProjectRunFolder):
+    """Receipts of a run of which nothing is kept, for further attempts of its nodes. Nobody takes it up.
+
+    A worker on a machine that has no such folder keeps none.
+    """
+
+    def check_epoch(self, node: str) -> None:
+        """There is only one."""
+
+    def write_receipt(self, node: str, outputs: Mapping[str, Any]) -> None:
+        """Keep how each output of *node* is brought to its end, as long as the run lasts."""
+        with suppress(FileNotFoundError):
+            write_whole(self._receipt(node), json.dumps({"outputs": outputs}).encode(), durable=False)
+
+
+@contextmanager
+def receipts(kept: ProjectRunFolder | None, is_storing: bool) -> Iterator[ProjectRunFolder | None]:
+    """Where receipts of a run go: the folder in which it is *kept*, else one that is gone at its end, if it stores."""
+    if kept is not None or not is_storing:
+        yield kept
+        return
+    path = Path(mkdtemp(prefix="pipe-run-"))
+    try:
+        (path / "receipts").mkdir()
+        yield PassingFolder(path, epoch=1)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

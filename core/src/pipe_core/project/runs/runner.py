@@ -21,7 +21,7 @@ from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
 from pipe_core.project.runs.ending import failed_nodes, failure, result_of
-from pipe_core.project.runs.folder import ProjectRunFolder
+from pipe_core.project.runs.folder import ProjectRunFolder, receipts
 from pipe_core.project.runs.manifest import Commit
 from pipe_core.project.runs.opened import OpenRun
 from pipe_core.project.runs.plan import Asked, RunPlan
@@ -406,16 +406,18 @@ class Runner:
         callbacks: Sequence[Any] = (),
         stopping: threading.Event | None = None,
     ) -> RunResult:
-        with OpenRun(plan, self.project, taken, self._commit) as opened:
+        is_storing = any(node.stored for node in plan.wiring.nodes.values())
+        with OpenRun(plan, self.project, taken, self._commit) as opened, receipts(opened.folder, is_storing) as folder:
             self.state = state = plan.state()
             self.run_id = opened.run
             facts = {"run_id": opened.run, "pipeline": plan.pipeline.name}
             kept = plan.wiring.nodes if keep else ()
             watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts)
             catalog = self._catalog(plan)
-            handed_on = frozenset(name for name, count in plan.wiring.consumers().items() if count)
+            taken_by = plan.wiring.consumers() if opened.folder is not None else {}
+            handed_on = frozenset(name for name, count in taken_by.items() if count)
             home = self.project.folder
-            around = Around(catalog, plan.window, opened.folder, plan.said, handed_on, home, plan.ml, self.session)
+            around = Around(catalog, plan.window, folder, plan.said, handed_on, home, plan.ml, self.session)
             began = monotonic()
             error: Exception | None = None
             status: RunStatus = "cancelled"

@@ -68,7 +68,7 @@ class Around:
     Attributes:
         catalog: The data sets.
         window: What the run is about; None where it has no dates.
-        folder: Where receipts are kept; None where nothing is.
+        folder: Where receipts are kept; None where nothing is stored.
         pipeline: The settings of the pipeline, for what machine learning tells functions.
         handed_on: The nodes whose results others take.
         home: The project's folder, whose modules functions may import.
