@@ -136,6 +136,7 @@ def project(folder: Path, policy: str, **more: Any) -> Project:
         "take": {"function": lambda rows: rows, "input": "raw", "output": "rows"},
         "give": {"function": lambda rows: [{"id": len(rows)}, {"id": "y"}], "input": "rows", "output": "kept"},
         "last": {"function": lambda rows: rows, "input": "kept"},
+        "look": {"function": len, "input": "raw"},
     }
     pipelines = {"main": {"nodes": list(nodes)}}
     return Project.load({"nodes": nodes, "catalog": catalog, "pipelines": pipelines, **more}, folder=folder)
@@ -149,8 +150,14 @@ def test_a_run_counts_what_data_sets_discard(tmp_path: Path) -> None:
         "take": {"raw": 2},
         "give": {"kept": 1},
         "last": {},
+        "look": {"raw": 2},
     }
-    assert [note.side for node in result.nodes.values() for note in node.contracts] == ["load", "save"]
+    assert {name: [note.side for note in node.contracts] for name, node in result.nodes.items()} == {
+        "take": ["load"],
+        "give": ["save"],
+        "last": [],
+        "look": ["load"],
+    }
 
 
 def test_a_run_fails_at_a_frozen_data_set_and_names_the_node(tmp_path: Path) -> None:

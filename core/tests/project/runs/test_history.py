@@ -268,20 +268,24 @@ def test_an_iterator_is_stored_as_it_comes_and_loaded_by_whoever_takes_it(tmp_pa
     def rows() -> Any:
         yield from ({"n": n} for n in range(3))
 
-    whole = {
+    whole: dict[str, Any] = {
         "nodes": {
             "rows": {"function": rows, "output": "rows"},
             "free": {"function": lambda: iter([1, 2]), "output": "free"},
             "count": {"function": lambda one, two: (len(one), len(two)), "input": ["rows", "free"]},
             "again": {"function": lambda one: one[-1], "input": "rows"},
+            "bare": {"function": lambda: iter([3, 4])},
+            "first": {"function": list, "dependencies": "bare"},
+            "second": {"function": list, "dependencies": "bare"},
         },
         "catalog": {"rows": {"path": "rows.jsonl"}},
-        "pipelines": {"main": {"nodes": ["rows", "free", "count", "again"]}},
     }
+    whole["pipelines"] = {"main": {"nodes": list(whole["nodes"])}}
     result = Runner(Project.load(whole, folder=tmp_path)).run("main", keep=True)
     assert result["count"] == (3, 2)
     assert result["again"] == {"n": 2}
     assert result["rows"] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert result["first"] == result["second"] == [3, 4]
 
 
 class Reading(BaseModel):
