@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.errors import PluginIncompatibleError as PluginIncompatibleError
     from pipe_core.kernel.errors import PluginLoadError as PluginLoadError
     from pipe_core.kernel.errors import PluginNotFoundError as PluginNotFoundError
+    from pipe_core.kernel.errors import PositionLostError as PositionLostError
     from pipe_core.kernel.errors import QueueFullError as QueueFullError
     from pipe_core.kernel.errors import RecordsFailedError as RecordsFailedError
     from pipe_core.kernel.errors import RemoteError as RemoteError
@@ -159,8 +160,9 @@ _PLACES = {
         "BackendLost CircuitOpenError CodecError ConfigError ConservationError DeadlockError HookContractError "
         "HookTimeout IllegalTransitionError InsecureAddressError MissingResourcesError "
         "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
-        "PluginIncompatibleError PluginLoadError PluginNotFoundError QueueFullError RecordsFailedError RemoteError "
-        "RunCancelledError RunError RunningError SchemaError SettingsError SinkError SourceError SourceNotFoundError "
+        "PluginIncompatibleError PluginLoadError PluginNotFoundError PositionLostError QueueFullError "
+        "RecordsFailedError RemoteError RunCancelledError RunError RunningError SchemaError SettingsError SinkError "
+        "SourceError SourceNotFoundError "
         "TargetExistsError TaskTimeoutError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError "
         "WorkerKilled"
     ),

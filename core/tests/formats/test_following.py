@@ -11,6 +11,7 @@ import pytest
 
 from pipe_core import SourceError, get_format
 from pipe_core.kernel.contracts import FollowableSource, Followed
+from pipe_core.kernel.errors import PositionLostError
 
 
 def follow(path: Path, since: Any = None, limit: int = 100, until: Any = None, **options: Any) -> Followed:
@@ -72,15 +73,41 @@ def test_an_empty_file_has_nothing_yet(tmp_path: Path) -> None:
     assert list(follow(path, first.position).records) == [{"n": 1}]
 
 
+def test_a_header_that_comes_later_is_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.touch()
+    position, seen = None, []
+    for text in ("", "id,am", "ount\n1,", "2\n3", "4,5\n"):
+        with path.open("a") as file:
+            file.write(text)
+        found = follow(path, position)
+        position = roundtrip(found.position)
+        seen += found.records
+    assert seen == [{"id": "1", "amount": "2"}, {"id": "34", "amount": "5"}]
+
+
+@pytest.mark.parametrize("header", ["", "id,am"])
+def test_a_header_that_comes_while_the_file_is_opened_is_a_header(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(header)
+    source: Any = get_format("csv").source(path)
+    source.open()
+    path.write_text("id,amount\n1,2\n")
+    found = source.follow(None, 10)
+    source.close()
+    assert not found.records
+    assert list(follow(path, roundtrip(found.position)).records) == [{"id": "1", "amount": "2"}]
+
+
 def test_another_file_under_its_name_is_not_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"n":1}\n{"n":2}\n')
     position = follow(path).position
     path.write_text('{"n":1}\n')
-    with pytest.raises(SourceError, match="has 8 bytes, and 16 of it were read before"):
+    with pytest.raises(PositionLostError, match="has 8 bytes, and 16 of it were read before"):
         follow(path, position)
     path.write_text('{"n":9}\n{"n":2}\n{"n":3}\n')
-    with pytest.raises(SourceError, match="begins otherwise"):
+    with pytest.raises(PositionLostError, match="begins otherwise"):
         follow(path, position)
 
 

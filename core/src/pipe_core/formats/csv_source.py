@@ -88,7 +88,8 @@ class CsvSource:
         if not self._file.splittable or self._file.remote is not None or not self._in_splits:
             raise not_followable(self.name)
         quote = self._layout.quotechar.encode(self._layout.encoding) if self._layout.quotechar else None
-        return follow_file(self.name, self._file.path, self._begin, self._between, quote, since, limit, until)
+        size = self._file.size  # of the time when the header was read
+        return follow_file(self.name, self._file.path, self._begin, self._between, quote, since, limit, until, size)
 
     def close(self) -> None:
         """Close the file."""

@@ -7,13 +7,14 @@ file any more, whatever it is called.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final
 
 from pipe_core.formats.byte_range import ByteRange
 from pipe_core.formats.input_file import reading_errors
 from pipe_core.kernel.contracts import Followed
-from pipe_core.kernel.errors import SourceError
+from pipe_core.kernel.errors import PositionLostError, SourceError
 
 _HEAD: Final = 4096
 _BLOCK: Final = 1 << 20
@@ -29,6 +30,7 @@ def follow_file(
     since: Mapping[str, Any] | None,
     limit: int,
     until: Mapping[str, Any] | None,
+    size: int | None = None,
 ) -> Followed:
     """See `FollowableSource.follow`.
 
@@ -41,13 +43,17 @@ def follow_file(
         since: A position.
         limit: The most records.
         until: A position.
+        size: How long it was when *first* was looked for, where that depends on what is there; what is behind it comes
+            next time.
 
     Raises:
-        SourceError: The file is shorter than the position says, or begins otherwise; or a record cannot be read.
+        PositionLostError: The file is shorter than the position says, or begins otherwise.
+        SourceError: A record cannot be read.
     """
     with reading_errors(name), open(path, "rb", buffering=0) as file:
-        begin = first if since is None else _checked(name, file, since)
-        end = _end(file, begin, limit, quote) if until is None else _checked(name, file, until)
+        # It may have been followed when not even its header was there.
+        begin = first if since is None else max(first, _checked(name, file, since))
+        end = _end(file, begin, limit, quote, size) if until is None else _checked(name, file, until)
         records = _read(name, between(begin, end)) if end > begin else []
         return Followed(records, {"bytes": end, "head": _head(file, end)})
 
@@ -74,12 +80,14 @@ def _read(name: str, split: ByteRange[Any]) -> list[Any]:
     return found
 
 
-def _end(file: BinaryIO, begin: int, limit: int, quote: bytes | None) -> int:
-    """The end of the last whole record of at most *limit* from *begin* on."""
+def _end(file: BinaryIO, begin: int, limit: int, quote: bytes | None, size: int | None) -> int:
+    """The end of the last whole record of at most *limit* from *begin* on, and not behind *size*."""
     file.seek(begin)
     end = place = begin
     records, inside, rest = 0, False, b""
-    while records < limit and (block := file.read(_BLOCK)):
+    left = size - begin if size is not None else sys.maxsize
+    while records < limit and left > 0 and (block := file.read(min(_BLOCK, left))):
+        left -= len(block)
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         for line in lines:
@@ -110,7 +118,7 @@ def _checked(name: str, file: BinaryIO, position: Mapping[str, Any]) -> int:
         problem = "it begins otherwise than the file that was read before"
     else:
         return end
-    raise SourceError(
+    raise PositionLostError(
         f"{name!r} cannot be gone on with: {problem}. Was it replaced, or cut? A file that is followed only grows: "
         f"follow the new one under a name of its own, or let the stream begin again.",
         source=name,

@@ -166,6 +166,15 @@ class SourceNotFoundError(SourceError, FileNotFoundError):
     """The source does not exist."""
 
 
+class PositionLostError(SourceError):
+    """A source that was followed cannot be gone on with: it was replaced, or what is behind the position is gone.
+
+    Whoever goes through it begins again, or goes through another one.
+    """
+
+    retryable = False
+
+
 class SinkError(PipeError, OSError):
     """A sink cannot be written. `sink` names it."""
 

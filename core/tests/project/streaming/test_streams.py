@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipe_core.kernel.errors import PositionLostError
 from pipe_core.project.errors import DependencyError, RunFailedError
 from pipe_core.project.project import Project
 from pipe_core.project.runs.runner import Runner
@@ -226,3 +229,47 @@ def test_what_holds_no_records_is_not_read_again(make: Make, tmp_path: Path) -> 
     assert folder.position is not None
     assert folder.position["bytes"] == 2
     folder.close()
+
+
+def test_a_stream_that_cannot_go_on_names_the_folder_to_remove(make: Make, tmp_path: Path) -> None:
+    write(tmp_path, 0, 4)
+    runner = Runner(make(COPY))
+    assert runner.run("live").ok
+    (tmp_path / "log.jsonl").write_text('{"n":7}\n')
+    place = tmp_path / "runs" / "streams" / "live" / "copy"
+    with pytest.raises(RunFailedError, match=re.escape(f"remove the folder '{place}'")) as raised:
+        runner.run("live")
+    assert isinstance(raised.value.__cause__, PositionLostError)
+    assert numbers(tmp_path) == [0, 1, 2, 3]
+    shutil.rmtree(place)
+    assert runner.run("live").ok
+    assert numbers(tmp_path) == [0, 1, 2, 3, 7]
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for_and_that_is_told_once(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = {"copy": {**COPY["copy"], "streaming": {"trigger": 0.01}}}
+    running = Runner(make(nodes)).start("live")
+    assert running.until(lambda: bool(caplog.records))
+    time.sleep(0.2)  # many looks, and one word
+    (record,) = caplog.records
+    assert record.getMessage().startswith("stream 'copy' waits for its source, and goes on when it is there. The data ")
+    assert "log.jsonl" in record.getMessage()
+    write(tmp_path, 0, 2)
+    assert running.until(lambda: numbers(tmp_path) == [0, 1])
+    assert running.stop(5).ok
+
+
+def test_what_cannot_come_is_not_waited_for(make: Make, tmp_path: Path) -> None:
+    nodes = {"copy": {**COPY["copy"], "streaming": {"trigger": 0.01}}}
+    wrong = Runner(make(nodes, log={"path": "nowhere/log.jsonl"}))
+    with pytest.raises(RunFailedError, match="There is no file"):
+        wrong.start("live").wait(10)
+    with pytest.raises(RunFailedError, match="There is no file"):  # it ends with what is there
+        Runner(make(COPY)).run("live")
+    write(tmp_path, 0, 2)
+    assert Runner(make(COPY)).run("live").ok
+    (tmp_path / "log.jsonl").unlink()
+    with pytest.raises(RunFailedError, match="There is no file"):  # it was there
+        Runner(make(nodes)).start("live").wait(10)

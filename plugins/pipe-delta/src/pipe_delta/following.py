@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 
 from pipe_arrow.python_values import batches_of
 from pipe_core.kernel.contracts import Followed
-from pipe_core.kernel.errors import SourceError
+from pipe_core.kernel.errors import PositionLostError, SourceError
 from pipe_delta.place import Place
 from pipe_delta.reading import Piece, Reading
 from pipe_delta.table_files import TableFile, files_of, schema_of
@@ -79,7 +79,8 @@ class Follower:
         """See `FollowableSource.follow`.
 
         Raises:
-            SourceError: Records were changed or taken away, or an entry of the log is gone; or it is another table.
+            PositionLostError: An entry of the log is gone, or it is another table.
+            SourceError: Records were changed or taken away.
         """
         at = self._first if since is None else self._known(since)
         end = None if until is None else self._known(until)
@@ -109,7 +110,7 @@ class Follower:
         except TypeError:
             raise self._refused("the position is none of a Delta table") from None
         if position.table != self._first.table:
-            raise self._refused("it is another table than the one that was read before. Let the stream begin again")
+            raise self._lost("it is another table than the one that was read before. Let the stream begin again")
         return position
 
     def _files(self, at: Position) -> Sequence[TableFile]:
@@ -141,7 +142,7 @@ class Follower:
             with closing(self._place.opened(f"_delta_log/{version:020}.json")) as raw:
                 lines = raw.read().decode().splitlines()
         except FileNotFoundError:
-            raise self._refused(
+            raise self._lost(
                 f"the entry of its version {version:,} was removed from the log. Read it more often than the log is "
                 f"tidied up (delta.logRetentionDuration), and let the stream begin again"
             ) from None
@@ -163,8 +164,13 @@ class Follower:
                 yield from batch.records
 
     def _refused(self, why: str) -> SourceError:
-        text = f"The Delta table {self._place.name!r} cannot be followed: {why}."
-        return SourceError(text, source=self._place.name, position=0)
+        return SourceError(self._told(why), source=self._place.name, position=0)
+
+    def _lost(self, why: str) -> PositionLostError:
+        return PositionLostError(self._told(why), source=self._place.name, position=0)
+
+    def _told(self, why: str) -> str:
+        return f"The Delta table {self._place.name!r} cannot be followed: {why}."
 
 
 def _file(said: Mapping[str, Any], kinds: Mapping[str, pa.DataType]) -> TableFile:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipe_core import SourceError, SourceNotFoundError
+from pipe_core.kernel.errors import PositionLostError
 from pipe_kafka.client import Listener, consumer
 from pipe_kafka.options import KafkaOptions
 from pipe_kafka.place import Place
@@ -139,17 +140,23 @@ class TopicReader:
 
     def refused(self, reason: str) -> SourceError:
         """The topic cannot be read."""
-        end = "" if reason.endswith((".", "?")) else "."
-        return SourceError(f"{self._place.name} cannot be read: {reason}{end}", source=self._place.name)
+        return SourceError(self._told(reason), source=self._place.name)
 
-    def gone(self, partition: int, begin: int, bounds: Bounds) -> SourceError:
+    def _told(self, reason: str) -> str:
+        end = "" if reason.endswith((".", "?")) else "."
+        return f"{self._place.name} cannot be read: {reason}{end}"
+
+    def gone(self, partition: int, begin: int, bounds: Bounds) -> PositionLostError:
         """The messages from *begin* on are not there."""
+        return PositionLostError(self._told(self._why_gone(partition, begin, bounds)), source=self._place.name)
+
+    def _why_gone(self, partition: int, begin: int, bounds: Bounds) -> str:
         if begin > bounds.end:
-            return self.refused(
+            return (
                 f"partition {partition} ends at offset {bounds.end:,}, and offset {begin:,} was noted down or said. "
                 f"Was the topic made anew, or is it another cluster? What is known does not fit it: start afresh"
             )
-        return self.refused(
+        return (
             f"the messages of partition {partition} from offset {begin:,} on are gone, the first one there is "
             f"{bounds.begin:,}: the topic keeps them for a limited time or up to a size (retention). They cannot be "
             f"had back. Start afresh, and let the topic keep them for longer"

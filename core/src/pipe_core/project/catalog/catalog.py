@@ -134,6 +134,17 @@ class Catalog:
         with told_of(dataset):
             return following.follow(dataset, since, limit, until)
 
+    def may_come(self, name: str) -> bool:
+        """Whether the file of the data set *name* can be waited for: the folder that it would be in is there.
+
+        Args:
+            name: A data set that `follow` has not found.
+
+        Raises:
+            UnknownDatasetError: There is no such data set.
+        """
+        return following.may_come(self._found(name))
+
     def save(
         self, name: str, value: Any, window: DateWindow | None = None, *, found: list[Applied] | None = None
     ) -> None:

@@ -117,6 +117,7 @@ class StreamPhase:
             stream_path(runs, self._plan.pipeline.name, part.name),
             follow=lambda since, limit, until: self._around.catalog.follow(part.dataset, since, limit, until),
             process=self._process(part),
+            may_come=lambda: self._around.catalog.may_come(part.dataset),
             trigger=None if trigger == "available_now" else float(trigger),
             batch_size=part.config.batch_size,
             told=lambda batch, records, seconds: self._told(part, batch, records, seconds),

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.scope import CancelToken
-from pipe_core.kernel.errors import RunCancelledError
+from pipe_core.kernel.errors import PositionLostError, RunCancelledError
 from pipe_core.project.streaming.stream_folder import MicroBatch, StreamFolder
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipe_core.project.runs.folder import ProjectRunFolder
 
 logger: Final = logging.getLogger("pipe_core.project")
+news: Final = logging.getLogger("pipe_core.project.streaming")
+"""What people should see also where they do not look at the log."""
 
 PATIENCE: Final = 1.0
 """Seconds that a micro-batch which runs has to end when the stream is stopped. Then it is cancelled."""
@@ -36,6 +38,7 @@ class Stream:
         process: Does with it what the nodes do, and stores what they store.
         trigger: Seconds between two looks at the source; None: it ends when nothing is left.
         batch_size: How many records go together.
+        may_come: Whether a source that is not there yet can be waited for. Default: it cannot.
         told: Is called after each micro-batch, with its number and how many records it had.
 
     Attributes:
@@ -53,6 +56,7 @@ class Stream:
         *,
         trigger: float | None,
         batch_size: int,
+        may_come: Callable[[], bool] = lambda: False,
         told: Callable[[MicroBatch, int, float], None] = lambda batch, records, seconds: None,
     ) -> None:
         self.name = name
@@ -63,7 +67,9 @@ class Stream:
         self._process = process
         self._trigger = trigger
         self._batch_size = batch_size
+        self._may_come = may_come
         self._told = told
+        self._waits = False
         self._stopping = threading.Event()
         self._token = CancelToken()
         self._thread = threading.Thread(target=self._work, name=f"pipe-stream-{name}", daemon=True)
@@ -123,9 +129,15 @@ class Stream:
         began = monotonic()
         batch = folder.pending
         if batch is not None:  # of a process that was killed
-            found = self._follow(batch.since, self._batch_size, batch.until)
+            found = self._followed(batch.since, batch.until)
         else:
-            found = self._follow(folder.position, self._batch_size, None)
+            try:
+                found = self._followed(folder.position, None)
+            except FileNotFoundError as error:
+                if self._trigger is None or folder.position is not None or not self._may_come():
+                    raise
+                self._tell_waiting(error)
+                return self._rest(self._trigger)
             if not found.records:
                 if found.position != folder.position:  # what came is nothing to work on, and need not be read again
                     folder.commit(folder.begin(found.position))
@@ -140,6 +152,25 @@ class Stream:
         if self._trigger is not None and len(found.records) < self._batch_size:
             self._rest(self._trigger - seconds)
         return True
+
+    def _followed(self, since: Mapping[str, Any] | None, until: Mapping[str, Any] | None) -> Followed:
+        try:
+            return self._follow(since, self._batch_size, until)
+        except PositionLostError as error:
+            here = Path.cwd()
+            place = self._path.relative_to(here) if self._path.is_relative_to(here) else self._path
+            text = (
+                f"{error} To let it begin again, remove the folder '{place}': then everything in the source goes "
+                f"through once more, and what was stored before stays."
+            )
+            error.args = (text, *error.args[1:])
+            raise
+
+    def _tell_waiting(self, error: FileNotFoundError) -> None:
+        """Tell once that there is nothing to follow yet."""
+        if not self._waits:
+            self._waits = True
+            news.warning("stream '%s' waits for its source, and goes on when it is there. %s", self.name, error)
 
     def _rest(self, seconds: float) -> bool:
         self._stopping.wait(max(0.0, seconds))
