@@ -39,7 +39,11 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "parameters that are no JSON": ("run daily --hyperparams {depth:6}", 2, "is no JSON"),
     "parameters without a value": ("run daily --hyperparams depth", 2, "--hyperparams 'depth' is not KEY=VALUE"),
     "a switch of record pipes": ("run daily --mode append", 2, "--mode is for files of record pipes"),
-    "a report": ("run daily --report r.html", 2, "--report is for files of record pipes"),
+    "a report": (
+        "run daily --report r.html",
+        2,
+        "a project. Its runs are kept: 'pipe runs' lists them, 'pipe runs RUN' ",
+    ),
     "a switch of pipelines": (
         "run orders.yaml --start-date 2025-01-01",
         2,

@@ -24,6 +24,13 @@ For example:
 _SUFFIXES: Final = (".yaml", ".yml", ".toml", ".json", ".py")
 _OF_RECORDS: Final = ("mode", "limit", "max_errors", "report")
 """Switches that a project's pipeline has not."""
+_INSTEAD: Final = {
+    "--report": (
+        "Its runs are kept: 'pipe runs' lists them, 'pipe runs RUN' shows one, --json gives it as data; and 'pipe "
+        "graph PIPELINE -o FILE.html' draws it."
+    )
+}
+"""What to use in place of such a switch, where there is something."""
 
 
 @click.command(epilog=_EXAMPLE)
@@ -65,7 +72,9 @@ def _given(switches: dict[str, Any], where: Where | None = None) -> dict[str, An
 def _check_kind(said: dict[str, Any], kind: str, other: str) -> None:
     """Refuse switches that are for *other* things than the *kind* of thing that was named. Raises `Mistake`."""
     if said:
-        raise Mistake(f"{next(iter(said))} is for {other}, and this is {kind}. Leave it out.")
+        switch = next(iter(said))
+        instead = _INSTEAD.get(switch, "Leave it out.")
+        raise Mistake(f"{switch} is for {other}, and this is {kind}. {instead}")
 
 
 def _is_file(target: str, where: Where) -> bool:
