@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from pipe_core.cli.errors import Mistake
-from pipe_core.cli.output import HIDDEN, is_secret
+from pipe_core.cli.output import HIDDEN
 
 if TYPE_CHECKING:
     from pipe_core.project.project import Project
@@ -59,12 +59,14 @@ class Where:
     allow_outside: bool = False
 
     def words(self) -> str:
-        """What has to be typed to mean the same project again."""
+        """What has to be typed to mean the same project again, without what may be secret."""
+        from pipe_core.project.runs.overrides import may_be_kept
+
         words = ["--project", self.place] if self.place is not None else []
         words += ["--env", self.env] if self.env is not None else []
         for one in self.settings:
-            key, separator, _ = one.partition("=")
-            words += ["--set", f"{key}={HIDDEN}" if separator and is_secret(key) else one]
+            key, _, value = one.partition("=")
+            words += ["--set", one if may_be_kept(key, _setting(value)) else f"{key}={HIDDEN}"]
         words += ["--allow-outside"] if self.allow_outside else []
         return "".join(f" {shlex.quote(word)}" for word in words)
 
@@ -176,6 +178,13 @@ def _setting(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def in_words(value: Any) -> str:
+    """The VALUE that says *value* of the project's file."""
+    if isinstance(value, str) and _setting(value) == value:
+        return value
+    return json.dumps(value)
 
 
 def _parameter(text: str) -> Any:

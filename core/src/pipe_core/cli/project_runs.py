@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pipe_core.cli.errors import Mistake
-from pipe_core.cli.output import redact, table, write_json
-from pipe_core.cli.project_options import Where, project_switches, typed
+from pipe_core.cli.output import HIDDEN, redact, table, write_json
+from pipe_core.cli.project_options import Where, in_words, project_switches, typed
 from pipe_core.cli.project_running import How, by_contract, drive, public_run, runner_of, running_switches
 from pipe_core.looks.wording import one_line
 
@@ -82,6 +82,7 @@ def _facts(folder: Path, past: PastRun) -> dict[str, Any]:
     return {
         **past.to_dict(),
         **asked,
+        "set": {**past.overrides, **dict.fromkeys(past.left_out, HIDDEN)},
         "nodes": {name: _node(last.get(name), notes.get(name, ())) for name in dict.fromkeys([*names, *last])},
     }
 
@@ -105,6 +106,7 @@ def _as_text(facts: Mapping[str, Any], where: Where) -> str:
     head = [(f"{key}:", facts[key]) for key in (*_HEADER, "env", "executor") if facts.get(key)]
     if dates := _dates(facts):
         head.append(("dates:", dates))
+    head += [("set:", f"{key}={in_words(value)}") for key, value in facts["set"].items()]
     rows = [
         (name, node["status"], node["attempts"], _seconds(node), ", ".join(node["outputs"]), _short(node["error"]))
         for name, node in facts["nodes"].items()
@@ -149,6 +151,19 @@ def _last(folder: Path) -> PastRun:
     return found[-1]
 
 
+def _settings(said: tuple[str, ...], past: PastRun) -> tuple[str, ...]:
+    """What is otherwise in the project's files: as it was for the run, and as is *said* now.
+
+    Raises:
+        Mistake: Something was set of which the journal only has the name, and is not said now.
+    """
+    now = {word.partition("=")[0].strip() for word in said}
+    if missing := [key for key in past.left_out if key not in now]:
+        again = " ".join(f"--set {key}=..." for key in missing)
+        raise Mistake(f"The run {past.run} was given what may be secret and is not written down. Say it again: {again}")
+    return (*(f"{key}={in_words(value)}" for key, value in past.overrides.items() if key not in now), *said)
+
+
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @_EXECUTOR
@@ -170,13 +185,13 @@ def resume(
     """Go on with RUN, which failed, was stopped or was killed: by its id, or the beginning of it; or with the last one.
 
     Nodes that were done do not run again. The environment is the one that the run had; --env says only where to look,
-    if an environment keeps its runs elsewhere.
+    if an environment keeps its runs elsewhere. What was --set for the run still is; --set says a key anew, or another.
     """
     from pipe_core.project.runs.history import past_run
 
     with typed():
         past = _last(runs_of(where)) if run is None else past_run(runs_of(where), run)
-    where = replace(where, env=where.env or past.asked.get("env"))
+    where = replace(where, env=where.env or past.asked.get("env"), settings=_settings(where.settings, past))
     project = where.load()
     with typed(executor=executor), runner_of(project, executor, max_workers) as runner:
         return drive(

@@ -68,6 +68,7 @@ class Project:
         nodes: All nodes by name.
         pipelines: All pipelines by name.
         datasets: What the catalog is made of, by name.
+        overrides: What was otherwise than the files say, as `load` was given it.
     """
 
     def __init__(self, loaded: Loaded, layers: Layers, *, folder: Path, path: Path | None, env: str | None) -> None:
@@ -76,6 +77,7 @@ class Project:
         self.path = path
         self.env = env
         self.environments: tuple[str, ...] = ()
+        self.overrides: Mapping[str, Any] = MappingProxyType({})
         self.settings: ProjectSettings = loaded.settings
         self.nodes: Mapping[str, NodeConfig] = MappingProxyType(dict(loaded.nodes))
         self.pipelines: Mapping[str, PipelineConfig] = MappingProxyType(dict(loaded.pipelines))
@@ -118,6 +120,7 @@ class Project:
         loaded = load_objects(files, problems, allow_outside=allow_outside)
         project = cls(loaded, files.layers, folder=place, path=own, env=env)
         project.environments = files.environments
+        project.overrides = MappingProxyType(dict(overrides or {}))
         return project
 
     @cached_property

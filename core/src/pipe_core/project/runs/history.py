@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipe_core.project.contracts import ContractNote, summed
+from pipe_core.project.runs.overrides import overrides_of
 from pipe_core.runs.folder import find_run, is_running, run_ids
 from pipe_core.runs.journal import last_statuses, read_journal
 
@@ -26,6 +27,8 @@ class PastRun:
         ended: When it ended; None where it has not, or could not tell.
         asked: What was asked for, as plain data.
         nodes: The last status of each node, those that never began without one.
+        overrides: What was set beside the project's files, when it began or was resumed.
+        left_out: The names of what else was set: the journal holds no secrets.
     """
 
     run: str
@@ -35,6 +38,8 @@ class PastRun:
     ended: str | None
     asked: Mapping[str, Any]
     nodes: Mapping[str, str]
+    overrides: Mapping[str, Any]
+    left_out: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The run in a row of a table."""
@@ -86,6 +91,7 @@ def _past(folder: Path) -> PastRun:
     asked: Mapping[str, Any] = events[begins[0]] if begins else {}
     last = events[begins[-1] :] if begins else events
     end = next((event for event in last if event.get("event") == "end"), None)
+    overrides, left_out = overrides_of(events)
     status: Status = end["status"] if end is not None else "running" if is_running(folder) else "killed"
     return PastRun(
         run=folder.name,
@@ -95,4 +101,6 @@ def _past(folder: Path) -> PastRun:
         ended=None if end is None else end["time"],
         asked=asked,
         nodes={name: event["status"] for name, event in last_statuses(events).items()},
+        overrides=overrides,
+        left_out=left_out,
     )

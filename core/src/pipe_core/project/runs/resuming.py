@@ -15,6 +15,7 @@ from pipe_core.project.config.models import PipelineConfig
 from pipe_core.project.contracts.description import described
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.runs.keeping import is_json
+from pipe_core.project.runs.overrides import as_kept
 from pipe_core.project.runs.plan import Asked
 from pipe_core.project.wiring import Choice
 from pipe_core.runs.errors import ResumeError
@@ -55,6 +56,7 @@ def asked_as_data(asked: Asked, project: Project) -> dict[str, Any]:
         "end_date": None if window is None else window.end,
         "model_version": asked.model_version,
         "hyperparams": dict(asked.hyperparams),
+        **as_kept(project.overrides),
     }
 
 
