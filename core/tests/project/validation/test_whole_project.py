@@ -317,6 +317,25 @@ def test_streams_are_looked_at_with_what_they_go_on_from(check: Check, folder: P
     assert check(text % ("events", "same", "hybrid"), format_policy=policy).ok
 
 
+def test_what_a_stream_loads_beside_what_it_follows_may_be_of_any_format(check: Check, folder: Path) -> None:
+    for name in ("log.jsonl", "prices.json"):
+        (folder / name).touch()
+    text = """
+        catalog:
+          log: {path: log.jsonl}
+          prices: {path: prices.json}
+          out: {path: out.jsonl, mode: append}
+        nodes:
+          live: {function: checked_steps.many, input: %s, output: rows, streaming: true}
+          more: {function: checked_steps.many, input: [prices, rows], output: out, streaming: true}
+        pipelines:
+          live: {nodes: [live, more], type: streaming}
+        """
+    assert check(text % "[log, prices]").problems == ()
+    (error,) = check(text % "[prices, log]").errors
+    assert "Streaming node 'live' has the input 'prices' of the format 'json'" in error.text
+
+
 def test_a_project_of_python_has_its_schemas_looked_at(tmp_path: Path) -> None:
     class Plain:
         pass

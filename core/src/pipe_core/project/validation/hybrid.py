@@ -97,7 +97,7 @@ class _Report:
             self.errors.append(str(error))
         for name, config in nodes.items():
             if name in self._streams:
-                self._stream(name, config)
+                self._stream(name, config, (needs or {}).get(name, []))
             else:
                 self._batch(name, config)
             self._meet(name, (needs or {}).get(name, []))
@@ -114,17 +114,21 @@ class _Report:
         for place in places_of(config, "output", self._catalog):
             self._known(f"Batch node '{name}'", "output", place, self.policy.batch_outputs)
 
-    def _stream(self, name: str, config: Any) -> None:
+    def _stream(self, name: str, config: Any, needs: list[str]) -> None:
         who = f"Streaming node '{name}'"
         inputs, outputs = (places_of(config, side, self._catalog) for side in ("input", "output"))
         if not inputs and not (is_declared(config) and get_node_dependencies(config)):
             self.errors.append(f"{who} has no input: a stream reads from a source.")
         if not outputs and not is_declared(config):
             self.errors.append(f"{who} has no output: a stream writes to a sink.")
-        for place in inputs:
+        followed = len(inputs)
+        if is_declared(config):  # it follows the first one, or what another stream hands over; the others are loaded
+            followed = 0 if any(other in self._streams for other in needs) else 1
+        for number, place in enumerate(inputs):
             if place.name is None and place.format is None:
                 self.errors.append(f"{who} has an input without a format.")
-            self._known(who, "input", place, self.policy.streaming_inputs)
+            loaded = frozenset[str]() if number < followed else self.policy.batch_inputs
+            self._known(who, "input", place, self.policy.streaming_inputs | loaded)
             self._checkpoint(who, config, place, [*inputs, *outputs])
         for place in outputs:
             self._known(who, "output", place, self.policy.streaming_outputs)
