@@ -114,6 +114,36 @@ def test_a_run_that_is_stopped_goes_on_later(
     assert json.loads((folder / "shop" / "out" / "best.json").read_text()) == {"product": "tea", "cents": 3}
 
 
+LIVE = """
+catalog: {log: log.csv, seen: {path: seen.jsonl, mode: append}}
+nodes: {copy: {function: live.copy, input: log, output: seen, streaming: {trigger: 0.05}}}
+pipelines: {live: {nodes: [copy], type: streaming}}
+"""
+
+
+def test_a_stream_that_is_stopped_goes_on_later(folder: Path, pipe: Pipe) -> None:
+    (folder / "live.py").write_text("def copy(rows):\n    return rows\n")
+    (folder / "pipe.yaml").write_text(LIVE)
+    log, seen, errors = folder / "log.csv", folder / "seen.jsonl", folder / "errors"
+    command = [sys.executable, "-m", "pipe_core.cli", "run", "live"]
+    with errors.open("w") as told:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=told)
+        wait(lambda: "waits for its source" in errors.read_text())
+        log.write_text("n\n1\n")
+        wait(lambda: seen.exists() and seen.read_text() != "")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == exits.INTERRUPTED
+
+    lines = errors.read_text().splitlines()
+    assert [line.partition(" '")[0] for line in lines[:2]] == ["Warning: stream", "copy: started, in micro-batches"]
+    assert lines[-1].startswith("Stopped. What is done is kept. Go on with: pipe resume ")
+    assert len(lines) == 3
+    log.write_text("n\n1\n2\n")
+    ended = pipe("run", "live", "--set", "nodes.copy.streaming.trigger=available_now")
+    assert ended.exit_code == exits.OK, ended.stderr
+    assert seen.read_text() == '{"n":"1"}\n{"n":"2"}\n'
+
+
 @needs("threads")
 def test_a_second_ctrl_c_ends_what_no_one_can_kill(folder: Path) -> None:
     process = start(folder / "shop", "run", "daily", "-x", "threads", "--no-progress")
