@@ -58,9 +58,15 @@ def one_by_one(schema: Any, records: Sequence[Any]) -> tuple[list[Any], list[tup
         try:
             good.append(adapter.dump_python(adapter.validate_python(record)))
         except ValidationError as error:
-            reasons = [{"loc": [*e["loc"]], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+            reasons = [{"loc": [*e["loc"]], "msg": _without_tag(e), "type": e["type"]} for e in error.errors()]
             bad.append((position, reasons))
     return good, bad
+
+
+def _without_tag(reason: Any) -> str:
+    """What pydantic says, without the value that it says it of."""
+    message: str = reason["msg"]
+    return message.replace(f" '{reason['ctx']['tag']}'", "", 1) if reason["type"] == "union_tag_invalid" else message
 
 
 def piped(schema: Any, records: Sequence[Any], **options: Any) -> tuple[list[Any], list[tuple[int, list[Any]]]]:

@@ -86,7 +86,7 @@ class LineWriter:
         if not isinstance(cell, str) or not cell.startswith(_FORMULA_STARTS):
             return cell
         if self._style.formula == "reject":
-            raise ValueError(f"a spreadsheet would run the cell {cell[:100]!r} as a formula")
+            raise ValueError(f"a cell begins with {cell[0]!r}: a spreadsheet would run it as a formula")
         return f"'{cell}"
 
 

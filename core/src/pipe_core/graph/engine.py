@@ -22,6 +22,7 @@ from pipe_core.graph.scope import CancelToken, Item, OnError, Run, Scope
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import using_layers
+from pipe_core.looks.redaction import public
 from pipe_core.runtime.select import choose_executor
 
 if TYPE_CHECKING:
@@ -398,7 +399,8 @@ class Engine:
 
     def __repr__(self) -> str:
         workers = "" if self.max_workers is None else f", max_workers={self.max_workers}"
-        return f"Engine(node_executor={self.node_executor!r}, map_executor={self.map_executor!r}{workers})"
+        nodes, items = public(self.node_executor), public(self.map_executor)
+        return f"Engine(node_executor={nodes!r}, map_executor={items!r}{workers})"
 
 
 def _check_of_map(on_error: OnError) -> None:

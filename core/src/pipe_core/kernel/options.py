@@ -29,10 +29,11 @@ def validate(entry: PluginEntry, model: type[BaseModel], raw: Mapping[str, Setti
             ".".join(map(str, problem["loc"])): _problem(problem["type"], problem["msg"], problem["loc"], model, raw)
             for problem in error.errors(include_url=False, include_input=False)
         }
-        known = ", ".join(model.model_fields) or "none"
-        who = f"{FAMILIES[entry.family].word} '{entry.name}' ({entry.distribution} {entry.version})"
-        text = " ".join(_sentence(f"{name}: {problem}" if name else problem) for name, problem in problems.items())
-        raise OptionsError(f"Wrong options for the {who}: {text} Its options: {known}.", problems=problems) from None
+    known = ", ".join(model.model_fields) or "none"
+    who = f"{FAMILIES[entry.family].word} '{entry.name}' ({entry.distribution} {entry.version})"
+    text = " ".join(_sentence(f"{name}: {problem}" if name else problem) for name, problem in problems.items())
+    # Not from inside of `except`: pydantic's error holds the values, secrets among them, and would stay in its context.
+    raise OptionsError(f"Wrong options for the {who}: {text} Its options: {known}.", problems=problems)
 
 
 def _problem(

@@ -13,6 +13,8 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _QUERY: Final = re.compile(r"[?](?=[^/]*=|\*{3}$)")
 """A query of any other scheme than the web's. There ``?`` may as well stand for a character, as in ``part-?.csv``."""
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_CHAINED: Final = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.-]+://)")
+"""What stands in front of a URL that another one leads to: ``simplecache::https://host/file``."""
 
 
 def scheme_of(target: str) -> str | None:
@@ -43,7 +45,8 @@ def redacted(target: str) -> str:
     """*target*, a URL without its user, password and query; a path as it is."""
     scheme = scheme_of(target)
     if scheme is None:
-        return target
+        chained = _CHAINED.search(target)
+        return f"{target[: chained.end()]}{redacted(target[chained.end() :])}" if chained else target
     shown = without_query(target)
     query = f"?{HIDDEN}" if len(shown) < len(target) else ""
     begin = len(scheme) + 3

@@ -59,5 +59,6 @@ def public(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: HIDDEN if is_secret(str(key)) and inner else public(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [public(one) for one in value]
+        inner = [public(one) for one in value]
+        return tuple(inner) if type(value) is tuple else inner
     return value

@@ -113,9 +113,26 @@ def _target(given: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def shown(given: Any) -> Any:
-    """What was given as source or sink, without options and without the secrets of a URL: for people to see."""
+    """What was given as source or sink, for people to see: no options, no secrets of a URL, and no records."""
+    target = target_of(given)
+    return (
+        target if isinstance(target, str) or not isinstance(target, Collection) else _Held(f"<{type(target).__name__}>")
+    )
+
+
+def target_of(given: Any) -> Any:
+    """What was given as source or sink, without options and without the secrets of a URL."""
     target, _ = _apart(given)
     return redacted(target) if isinstance(target, str) else target
+
+
+class _Held(str):
+    """What records are held in, which says its type and none of them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _shown(target: Any) -> str:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from pipe_core.kernel.contracts import Encoder
+from pipe_core.kernel.contracts import Encoder, Serializer
 from pipe_core.records.entry import Entry
 from pipe_core.records.program import Program
-from pipe_core.records.schema import ExtendedSerializer, PlainSerializer
+from pipe_core.records.schema import ExtendedSerializer, PlainSerializer, QuietSerializer
 from pipe_core.records.validate import Failed, apply
 from pipe_core.records.views import added_keys, is_view_of
 from pipe_core.records.work import Work
@@ -30,7 +30,9 @@ class Rows:
         self._program = program
         self._schema = schema = program.schema
         self._fields = schema.fields if schema else None
-        serializer = schema or PlainSerializer()
+        serializer: Serializer = schema or PlainSerializer()
+        if schema is not None and program.error_payload != "full":
+            serializer = QuietSerializer(schema)
         self._row = encoder.bind(serializer)
         self._long_row = encoder.bind(ExtendedSerializer(serializer))
         self._plain_row = encoder.bind(PlainSerializer(self._fields))  # the same columns for all rows

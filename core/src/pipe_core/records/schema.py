@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, RootModel, TypeAdapter
@@ -152,6 +152,34 @@ def _required(kind: Any) -> frozenset[str]:
 def _is_typed_dict(kind: Any) -> bool:
     """Also for those of `typing_extensions`, which `typing.is_typeddict` does not know on every Python."""
     return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__required_keys__")
+
+
+class QuietSerializer:
+    """Writes values as their schema says, without the warnings of pydantic, which show values of a wrong type.
+
+    Args:
+        schema: The schema.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.fields = schema.fields
+        self._json: Any = schema.json
+        self._python: Any = schema.python
+
+    @property
+    def json(self) -> Callable[[Any], bytes]:
+        """As `Schema.json`."""
+        return partial(self._json, warnings=False)
+
+    @property
+    def python(self) -> Callable[[Any], Any]:
+        """As `Schema.python`."""
+        return partial(self._python, warnings=False)
+
+    @property
+    def jsonable(self) -> Callable[[Any], Any]:
+        """As `Schema.jsonable`."""
+        return partial(self._python, mode="json", warnings=False)
 
 
 class PlainSerializer:

@@ -6,12 +6,22 @@ fails, and leaves *it* behind the culprit. Every validator runs once for each re
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from pipe_core.kernel.error_text import error_text
+
+_WITHOUT_INPUT: Final = {
+    "import_error": "Invalid python path",
+    "union_tag_invalid": (
+        "Input tag found using {discriminator} does not match any of the expected tags: {expected_tags}"
+    ),
+    "zoneinfo_str": "invalid timezone",
+}
+"""What is said in the place of those messages of pydantic's that hold the input, with what is in their context."""
 
 Failed = list[tuple[int, BaseException]]
 """The indexes of bad values, in order, with what they raised."""
@@ -61,7 +71,12 @@ def reasons(error: BaseException) -> list[dict[str, Any]]:
     """Why a value is invalid: ``{"loc", "msg", "type"}`` for each reason. Holds nothing of the input itself."""
     if isinstance(error, ValidationError):
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        return [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in found]
+        told = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in found]
+        if not _WITHOUT_INPUT.keys().isdisjoint(one["type"] for one in told):
+            for one, whole in zip(told, error.errors(include_url=False, include_input=False), strict=True):
+                if one["type"] in _WITHOUT_INPUT:  # a validator may use the name, and give no context
+                    one["msg"] = _WITHOUT_INPUT[one["type"]].format_map(defaultdict(str, whole.get("ctx", ())))
+        return told
     return [{"loc": [], "msg": error_text(error), "type": type(error).__name__}]
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from typing import Final
 
 from pipe_core import InsecureAddressError, OptionsError
+from pipe_core.kernel.urls import redacted
 
 _PORT: Final = 8786
 _LEADING: Final = {"dask": "tcp"}
@@ -32,18 +33,20 @@ def checked(address: str, *, tls: bool, allow_insecure: bool) -> str:
         protocol = "tls" if tls else "tcp"
     if protocol not in _KNOWN:
         known = ", ".join(f"{one}://" for one in _KNOWN)
-        raise OptionsError(f"The Dask address '{address}' begins with '{protocol}://'. Dask knows {known}.")
+        raise OptionsError(f"The Dask address '{redacted(address)}' begins with '{protocol}://'. Dask knows {known}.")
     if not _host(place):
-        raise OptionsError(f"The Dask address '{address}' names no host. Write tcp://host:{_PORT}.")
+        raise OptionsError(f"The Dask address '{redacted(address)}' names no host. Write tcp://host:{_PORT}.")
     if protocol != "inproc" and not _has_port(place):
         place = f"{place.rstrip('/')}:{_PORT}"
     if protocol != "inproc" and not _is_possible(place):
-        raise OptionsError(f"The Dask address '{address}' is none. Write tcp://host:{_PORT}, or tcp://[::1]:{_PORT}.")
+        raise OptionsError(
+            f"The Dask address '{redacted(address)}' is none. Write tcp://host:{_PORT}, or tcp://[::1]:{_PORT}."
+        )
     if protocol not in _ENCRYPTED and not _is_loopback(_host(place)) and not allow_insecure:
         raise InsecureAddressError(
-            f"The Dask address '{protocol}://{place}' leads to another machine without TLS: whoever is on the way can "
-            "read the records, and whoever answers there is handed your code. Use tls:// with tls_ca, tls_cert and "
-            "tls_key, or, where the network is yours alone, say allow_insecure=True."
+            f"The Dask address '{redacted(f'{protocol}://{place}')}' leads to another machine without TLS: whoever is "
+            "on the way can read the records, and whoever answers there is handed your code. Use tls:// with tls_ca, "
+            "tls_cert and tls_key, or, where the network is yours alone, say allow_insecure=True."
         )
     return f"{protocol}://{place}"
 

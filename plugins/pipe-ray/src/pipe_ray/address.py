@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipe_core import InsecureAddressError, OptionsError
+from pipe_core.kernel.urls import redacted
 
 CLIENT: Final = "ray://"
 _PORT: Final = 10001
@@ -33,14 +34,15 @@ def checked(address: str, *, allow_insecure: bool) -> str:
     host, port = _parts(place)
     if place == address or not host or "/" in place:
         raise OptionsError(
-            f"'{address}' is no address of a Ray cluster. Write ray://host:{_PORT}, or \"auto\" on a machine of the "
-            "cluster."
+            f"'{redacted(address)}' is no address of a Ray cluster. Write ray://host:{_PORT}, or \"auto\" on a machine "
+            "of the cluster."
         )
     if not _is_loopback(host) and not has_token() and not allow_insecure:
         raise InsecureAddressError(
-            f"The Ray address '{address}' leads to another machine, and there is no Ray token: whoever reaches that "
-            "port runs code there, and whoever answers is handed your code and records. Set RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN on both sides, or, where the network is yours alone, say allow_insecure=True."
+            f"The Ray address '{redacted(address)}' leads to another machine, and there is no Ray token: whoever "
+            "reaches that port runs code there, and whoever answers is handed your code and records. Set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN on both sides, or, where the network is yours alone, say "
+            "allow_insecure=True."
         )
     return f"{CLIENT}{place}" if port else f"{CLIENT}{place}:{_PORT}"
 

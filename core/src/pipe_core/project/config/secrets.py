@@ -50,6 +50,24 @@ def hidden(text: str, said: Any) -> str:
     return text
 
 
+def conceal(error: BaseException, said: Any) -> None:
+    """Hide in *error*, and in what it was raised from, every secret that *said*, plain data, refers to."""
+    if not has_secret(said):
+        return
+    seen: set[int] = set()
+    errors: list[BaseException | None] = [error]
+    while errors:
+        one = errors.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(hidden(part, said) if isinstance(part, str) else part for part in one.args)
+        for name, value in vars(one).items():
+            if isinstance(value, str):
+                setattr(one, name, hidden(value, said))
+        errors += [one.__cause__, one.__context__]
+
+
 def _names(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from _REFERENCE.findall(value)

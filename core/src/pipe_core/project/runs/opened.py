@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from pipe_core.looks.redaction import public
 from pipe_core.project.runs.manifest import Commit, write_manifest
 from pipe_core.project.runs.resuming import asked_as_data, digest_of, exact_hyperparams
 from pipe_core.runs.journal import Journal
@@ -53,7 +54,7 @@ class OpenRun:
                 durable=any(node.stored for node in nodes),
                 run=self.folder.run,
                 epoch=self.folder.epoch,
-                executor=None if self._plan.executor is None else str(self._plan.executor),
+                executor=_shown(self._plan.executor),
                 nodes=[node.name for node in nodes],
                 stores={node.name: digest_of(node, self._plan.wiring) for node in nodes if node.stored},
                 restored=[one.name for one in self._plan.restored],
@@ -71,7 +72,7 @@ class OpenRun:
             plan = self._plan
             parameters = {
                 **asked_as_data(plan.asked, self._project),
-                "executor": None if plan.executor is None else str(plan.executor),
+                "executor": _shown(plan.executor),
                 "max_workers": plan.max_workers,
                 "ml": {
                     name: {key: ml[key] for key in ("model_version", "hyperparams")} for name, ml in plan.ml.items()
@@ -85,3 +86,8 @@ class OpenRun:
             self.journal.close()
         if self._lease is not None:
             self._lease.release()
+
+
+def _shown(executor: Any) -> str | None:
+    """An executor as it is written down: what a person typed may hold a token."""
+    return None if executor is None else str(public(executor))

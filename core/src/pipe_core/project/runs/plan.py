@@ -91,6 +91,11 @@ class RunPlan:
         return _ON_ERROR[self.pipeline.on_failure]
 
     @property
+    def executors(self) -> list[Any]:
+        """Where nodes run, as it was said: secrets are only ever names."""
+        return [self.executor, *(selected_executor(one.config.executor) for one in self.wiring.nodes.values())]
+
+    @property
     def wiring(self) -> Wiring:
         """The nodes that run, in order."""
         return self.compiled.wiring

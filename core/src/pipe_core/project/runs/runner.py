@@ -16,7 +16,7 @@ from pipe_core.project.catalog import Catalog
 from pipe_core.project.catalog.installed import check_datasets
 from pipe_core.project.compiler import Compiler
 from pipe_core.project.config.models import NodeConfig, PipelineConfig
-from pipe_core.project.config.secrets import reveal
+from pipe_core.project.config.secrets import conceal, reveal
 from pipe_core.project.dates import DateWindow
 from pipe_core.project.dependencies import unknown_node
 from pipe_core.project.ml_info import MLInfo, prepare_ml_info
@@ -412,7 +412,7 @@ class Runner:
             self.run_id = opened.run
             facts = {"run_id": opened.run, "pipeline": plan.pipeline.name}
             kept = plan.wiring.nodes if keep else ()
-            watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts)
+            watch = Watch(plan.wiring, state, opened.journal, plan.retries, kept, facts, plan.executors)
             catalog = self._catalog(plan)
             taken_by = plan.wiring.consumers() if opened.folder is not None else {}
             handed_on = frozenset(name for name, count in taken_by.items() if count)
@@ -445,6 +445,7 @@ class Runner:
             with plan.compiled.lent(ending, plan.pipeline.name) as graph:
                 self._engine(plan).run(graph.of(around, callbacks), {}, on_error=plan.on_error)
         except Exception as error:
+            conceal(error, plan.executors)
             return error
         return None
 
@@ -466,6 +467,7 @@ class Runner:
         try:
             phase.run()
         except Exception as error:
+            conceal(error, plan.executors)
             return error
         return None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.callbacks import PipelineCallback
+from pipe_core.project.config.secrets import conceal
 from pipe_core.project.runs.result import error_text
 from pipe_core.project.state import NodeStatus
 
@@ -31,6 +32,7 @@ class Watch(PipelineCallback):
         retries: When a node is tried again.
         keep: The nodes whose results are kept to the end.
         facts: What the log says of the run: its id and its pipeline.
+        executors: Where nodes run, as the project says it. No error shows the secrets in it.
 
     Attributes:
         values: The results that are kept, by node.
@@ -44,6 +46,7 @@ class Watch(PipelineCallback):
         retries: Mapping[str, Retry],
         keep: Iterable[str],
         facts: Mapping[str, str],
+        executors: Sequence[Any] = (),
     ) -> None:
         self.values: dict[str, Any] = {}
         self._wiring = wiring
@@ -52,6 +55,7 @@ class Watch(PipelineCallback):
         self._retries = retries
         self._keep = frozenset(keep)
         self._facts = facts
+        self._executors = list(executors)
         self._takers = wiring.consumers()
         self._handed: dict[str, Handed] = {}
 
@@ -68,6 +72,7 @@ class Watch(PipelineCallback):
         """An attempt has failed."""
         if self._state.get_node_status(node_id) is not NodeStatus.RUNNING:
             return  # another one has ended the run, and this one was given up
+        conceal(error, self._executors)
         if not isinstance(error, Exception):  # somebody wants an end
             self._state.cancel_node_execution(node_id, error_text(error) or "")
             self._write(node_id, "cancelled", error=error_text(error))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipe_core.graph.callbacks import PipelineCallback
+from pipe_core.project.config.secrets import conceal
 from pipe_core.project.contracts import Applied, ContractNote, summed
 from pipe_core.project.runs.result import error_text
 from pipe_core.project.runs.step import Handed, output_of
@@ -159,6 +160,7 @@ class StreamPhase:
             if stream.error is None:
                 self._state.complete_node_execution(name, part.nodes[name].stored or None)
             else:
+                conceal(stream.error, self._plan.executors)
                 self._state.fail_node_execution(name, stream.error)
             word = self._state.get_node_status(name).value
             self._write("node", node=name, status=word, records=stream.records, error=error_text(stream.error))

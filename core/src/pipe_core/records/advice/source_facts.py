@@ -17,7 +17,7 @@ from pipe_core.kernel.errors import CodecError
 from pipe_core.records.advice.rules import Facts
 from pipe_core.records.advice.sample import MOST, Sample, SampleFailed, sample_apart
 from pipe_core.records.hooks import BoundHook, bind_hooks
-from pipe_core.records.places import COMPRESSED, as_sink, as_source, shown
+from pipe_core.records.places import COMPRESSED, as_sink, as_source, target_of
 from pipe_core.records.program import Program
 from pipe_core.records.schema import Schema
 from pipe_core.runtime.cores import cores
@@ -91,14 +91,14 @@ def _untouchable(given: Any, source: Source) -> str | None:
         return "the source is an object that only the run opens"
     if source.live:
         return "the input is live"
-    target = shown(given)
+    target = target_of(given)
     if isinstance(target, str | os.PathLike | Sequence | Set):
         return None
     return f"a {type(target).__name__} may not give its records a second time"
 
 
 def _uncounted(facts: Facts, wishes: Wishes, source: Source, reason: str) -> Facts:
-    target = shown(wishes.source)
+    target = target_of(wishes.source)
     known = isinstance(target, Sized) and source is not wishes.source and not source.live
     records = _least(len(target) if known else None, wishes.limit)
     return replace(facts, live=bool(source.live), records=records, unsampled=reason)
@@ -179,7 +179,7 @@ def _count(facts: Facts, piece: Any, found: Sample, wishes: Wishes) -> tuple[int
 
 def _on_disk(given: Any) -> int | None:
     """The bytes of a file that can only be read from its beginning."""
-    target = shown(given)
+    target = target_of(given)
     try:
         return os.path.getsize(target) if isinstance(target, str | os.PathLike) else None
     except OSError:  # no file of this machine
@@ -187,4 +187,4 @@ def _on_disk(given: Any) -> int | None:
 
 
 def _unpacked(given: Any) -> int:
-    return UNPACKED if PurePath(shown(given)).suffix.lower() in COMPRESSED else 1
+    return UNPACKED if PurePath(target_of(given)).suffix.lower() in COMPRESSED else 1
