@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pipe_core import BackendLost, PipeError, VersionMismatchError
+from pipe_core.kernel.urls import redacted
 from pipe_core.runtime.handshake import versions
 from pipe_core.runtime.spool import Spool
 from pipe_ray.address import has_token
@@ -131,7 +132,7 @@ class Link:
         return BackendLost(text)
 
     def _whom(self) -> str:
-        return "The Ray of this machine" if self.address is None else f"The Ray cluster at '{self.address}'"
+        return "The Ray of this machine" if self.address is None else f"The Ray cluster at '{redacted(self.address)}'"
 
     def _last_words(self) -> str:
         try:
