@@ -32,10 +32,15 @@ def check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
     Raises:
         PluginDependencyError: A module is not installed; names the data set.
     """
+    known: set[tuple[str | None, ...]] = set()
     for name, config in datasets.items():
+        alike = config.format, config.load_as, *_ends(config.path)
+        if alike in known:
+            continue
         dataset = Dataset(name, config, Path())
         if dataset.is_raw or (config.format is None and has_secret(config.path)):
             continue
+        known.add(alike)
         try:
             check_installed(dataset.format)
         except PluginDependencyError as error:
@@ -48,3 +53,9 @@ def check_datasets(datasets: Mapping[str, DatasetConfig]) -> None:
             ) from error
         except PipeError:
             continue
+
+
+def _ends(path: str) -> tuple[str, str]:
+    """The parts of a path or URL that tell the format, as they are written: data sets that share them are of one."""
+    scheme, is_url, _ = path.partition("://")
+    return scheme if is_url else "", path.rstrip("/").rpartition("/")[2].partition(".")[2]
