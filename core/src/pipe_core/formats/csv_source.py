@@ -15,8 +15,9 @@ from pipe_core.formats.group import GROUP, limited, regrouped
 from pipe_core.formats.input_file import InputFile, reading_errors
 from pipe_core.formats.line_feed import LineFeed, LongLine
 from pipe_core.formats.options import CsvOptions
+from pipe_core.formats.rejections import record_too_large
 from pipe_core.formats.rows_chunk import RowsChunk
-from pipe_core.kernel.contracts import Followed, SizeNow
+from pipe_core.kernel.contracts import Extent, Followed, Rejection, SizeNow
 from pipe_core.kernel.errors import SourceError
 
 
@@ -67,6 +68,16 @@ class CsvSource:
         """Byte ranges of about ``size()`` bytes; None for what can only be read from the beginning."""
         return self._ranges(size) if self._in_splits else None
 
+    def splits_behind(self, extent: Extent, size: SizeNow) -> Iterator[CsvSplit] | None:
+        """See `SeekableSource`: from where *extent* ends on."""
+        if not self._in_splits or extent.of != self._file.path:
+            return None
+        return self._ranges(size, extent.end)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: size, time and a hash of the first 64 KiB."""
+        return self._file.fingerprint()
+
     def chunks(self, size: SizeNow) -> Iterator[RowsChunk]:
         """Chunks of ``size()`` rows. A live source gives what has arrived."""
         if self._feed is None:
@@ -102,9 +113,10 @@ class CsvSource:
     def _in_splits(self) -> bool:
         return self._file.splittable and self._options.escapechar is None and self._options.max_rows is None
 
-    def _ranges(self, size: SizeNow) -> Iterator[CsvSplit]:
-        for begin, end in ranges(self._begin, self._file.size, size):
-            exact, remote = begin == self._begin, self._file.remote
+    def _ranges(self, size: SizeNow, first: int | None = None) -> Iterator[CsvSplit]:
+        first = self._begin if first is None else first
+        for begin, end in ranges(first, self._file.size, size):
+            exact, remote = begin == first, self._file.remote
             yield CsvSplit(self._file.path, begin, end, self._layout, exact=exact, remote=remote)
 
     def _start(self) -> None:
@@ -112,33 +124,46 @@ class CsvSource:
         for _ in range(self._options.skip_rows):
             feed.skip_line()
         names = self._names(feed)
+        self._check_width(names)
         self._layout = self._layout_of(names)
         self._feed, self._begin = feed, feed.offset
 
     def _names(self, feed: LineFeed) -> tuple[str, ...]:
         given = self._options.fieldnames
         policy = self._options.header or ("first" if given is None else "none")
-        if policy == "first":
-            header = self._first_row(feed)
-            return given if given and header else self._checked(header)
+        if policy == "none":
+            return given or tuple(f"column_{i + 1}" for i in range(self._width(feed)))
+        row, rejection = self._first_row(feed)
         if given is not None:
-            return given
-        block = feed.take()
-        feed.push_back(block)
-        peek = LineFeed(io.BytesIO(block), longest=self._options.max_record_bytes, carriage=True)
-        return tuple(f"column_{i + 1}" for i in range(len(self._first_row(peek))))
-
-    def _first_row(self, feed: LineFeed) -> list[str]:
-        try:
-            found = CsvRows(feed, self._layout_of(())).first()
-        except LongLine as error:
-            raise self._bad_header(f"it has {error.length:,} bytes") from None
-        if found is None:
-            return []
-        row, rejection = found
+            return given if row or rejection else ()
         if rejection is not None:
             raise self._bad_header(rejection.message)
-        return row
+        return self._checked(row)
+
+    def _width(self, feed: LineFeed) -> int:
+        """How many cells the first record has, which is read again as a record."""
+        longest = self._options.max_record_bytes
+        try:
+            data = feed.take()
+        except LongLine as error:
+            raise self._bad_header(_too_large(error, longest).message, "first record") from None
+        while True:
+            row, rejection = self._first_row(LineFeed(io.BytesIO(data), longest=longest, carriage=True))
+            is_open = rejection is not None and rejection.type == "OpenQuote" and len(data) <= longest
+            if not (is_open or (not row and rejection is None)) or not (more := feed.more(len(data) or 1)):
+                break
+            data = data + more if is_open else more  # blank lines are over, a record may be longer than a block
+        feed.push_back(data)
+        if rejection is not None:
+            raise self._bad_header(rejection.message, "first record")
+        return len(row)
+
+    def _first_row(self, feed: LineFeed) -> tuple[list[str], Rejection | None]:
+        """The cells of the first row, or why it cannot be used; neither where there is none."""
+        try:
+            return CsvRows(feed, self._layout_of(())).first() or ([], None)
+        except LongLine as error:
+            return [], _too_large(error, self._options.max_record_bytes)
 
     def _checked(self, header: list[str]) -> tuple[str, ...]:
         names = [name.strip() for name in header] if self._options.strip else header
@@ -147,13 +172,20 @@ class CsvSource:
             raise self._bad_header("it is empty")
         if twice:
             raise self._bad_header(f"it names {', '.join(map(repr, twice))} more than once")
-        if len(names) > self._options.max_fields:
-            raise self._bad_header(f"it has {len(names):,} names, max_fields is {self._options.max_fields:,}")
         return tuple(names)
 
-    def _bad_header(self, problem: str) -> SourceError:
-        text = f"The header of {self.name!r} cannot be used: {problem}. Name the fields with fieldnames=[...] "
-        return SourceError(f"{text}(and header='first' to read over the header).", source=self.name, position=0)
+    def _bad_header(self, problem: str, what: str = "header") -> SourceError:
+        text = (
+            f"The {what} of {self.name!r} cannot be used: {problem.rstrip('.')}. Name the fields with fieldnames=[...]"
+        )
+        over = " (and header='first' to read over the header)" if what == "header" else ""
+        return SourceError(f"{text}{over}.", source=self.name, position=0)
+
+    def _check_width(self, names: tuple[str, ...]) -> None:
+        if len(names) > self._options.max_fields:
+            most = self._options.max_fields
+            text = f"{self.name!r} has {len(names):,} fields, max_fields is {most:,}. Is the delimiter right? If so, "
+            raise SourceError(f"{text}raise max_fields.", source=self.name, position=0)
 
     def _layout_of(self, fields: tuple[str, ...]) -> CsvLayout:
         options = self._options
@@ -167,3 +199,7 @@ class CsvSource:
             strip=options.strip,
             longest=options.max_record_bytes,
         )
+
+
+def _too_large(error: LongLine, limit: int) -> Rejection:
+    return record_too_large(error.length, limit, error.head)

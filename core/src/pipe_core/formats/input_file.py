@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from pipe_core.formats.compression import Decompressed, compression_of
 from pipe_core.formats.encodings import BOM, UTF8, Transcoded, Unmarked, cuts_anywhere, plain_name
 from pipe_core.formats.line_feed import ByteStream, LineFeed
 from pipe_core.formats.paths import path_of, remote_file
+from pipe_core.formats.text_start import Started, check_start
 from pipe_core.kernel.errors import OptionsError, SourceError, SourceNotFoundError
 
 if TYPE_CHECKING:
     from pipe_core.formats.remote_file import RemoteVersion
     from pipe_core.formats.remote_reader import ForwardReader, RangeReader
+
+_HEAD: Final = 16
+"""Bytes that tell whether a file is text."""
+
+_PRINTED: Final = 64 * 1024
+"""Bytes of a file that its fingerprint is made of."""
 
 
 class InputFile:
@@ -84,8 +92,20 @@ class InputFile:
             if self._regular:
                 open(self.path, "rb").close()
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells whether the file is still the one it was: size, time, and the beginning. Nothing of a live one."""
+        if self.live:
+            return {}
+        if self._remote is not None:
+            remote = self.remote
+            return {} if remote is None else {"size": remote.size, "version": remote.stamp}
+        with reading_errors(self.name), open(self.path, "rb") as file:
+            status = os.fstat(file.fileno())
+            head = hashlib.sha256(file.read(_PRINTED)).hexdigest()
+        return {"size": status.st_size, "modified": status.st_mtime_ns, "head": head}
+
     def feed(self, longest: int, carriage: bool) -> LineFeed:
-        """The file from its beginning, behind a byte order mark."""
+        """The file from its beginning, behind a byte order mark. Raises OSError where it is no text."""
         patient = not self.live
         feed = LineFeed(self._stream(), longest=longest, carriage=carriage, patient=patient)
         if self.read_encoding == UTF8:
@@ -97,20 +117,33 @@ class InputFile:
         return self._opened()
 
     def utf8(self) -> ByteStream:
-        """The file from its beginning as UTF-8, whatever it is encoded in, behind a byte order mark."""
-        stream: ByteStream = sys.stdin.buffer if self.is_stdin else self._opened()
+        """The file from its beginning as UTF-8, whatever it is encoded in, behind a byte order mark.
+
+        Raises OSError where it is no text.
+        """
+        stream = self._text()
         return Unmarked(stream if self.encoding == UTF8 else Transcoded(stream, self.encoding))
 
     def text_begin(self) -> int:
-        """Where the text of a file that can be read in splits begins: behind a byte order mark."""
-        if self.encoding != UTF8:
-            return 0
+        """Where the text of a file that can be read in splits begins: behind a byte order mark.
+
+        Raises:
+            SourceError: It is no text.
+        """
         with reading_errors(self.name), self._raw() as file:
-            return len(BOM) if file.read(len(BOM)) == BOM else 0
+            head = file.read(_HEAD) or b""
+            check_start(head, self.encoding)
+            return len(BOM) if self.encoding == UTF8 and head.startswith(BOM) else 0
 
     def _stream(self) -> ByteStream:
-        stream: ByteStream = sys.stdin.buffer if self.is_stdin else self._opened()
+        stream = self._text()
         return stream if self._cuttable else Transcoded(stream, self.encoding)
+
+    def _text(self) -> ByteStream:
+        stream = Started(sys.stdin.buffer if self.is_stdin else self._opened(), self.encoding)
+        if not self.live:  # what is read in splits is read from here no further than its header
+            stream.look()
+        return stream
 
     def _opened(self) -> ByteStream:
         with reading_errors(self.name):
@@ -146,7 +179,9 @@ def reading_errors(name: str, position: Callable[[], int] = lambda: 0) -> Iterat
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"There is no file {name!r}. Is the path right?", source=name, position=0) from error
     except UnicodeError as error:
-        text = f"{name!r} is not in the encoding given: {error}. Give another one, for example encoding='cp1252'."
+        # All but errors of decoding are about the order of bytes.
+        other = "encoding='cp1252'" if isinstance(error, UnicodeDecodeError) else "'utf-16-le' or 'utf-16-be'"
+        text = f"{name!r} is not in the encoding given: {error}. Give another one, for example {other}."
         raise SourceError(text, source=name, position=position()) from error
     except OSError as error:
         reason = error.strerror or str(error)

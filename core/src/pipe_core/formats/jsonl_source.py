@@ -14,7 +14,7 @@ from pipe_core.formats.input_file import InputFile, reading_errors
 from pipe_core.formats.json_values import JsonLayout, LinesChunk, values_batch
 from pipe_core.formats.line_feed import LineFeed, LongLine
 from pipe_core.formats.options import JsonlOptions
-from pipe_core.kernel.contracts import Batch, Followed, SizeNow
+from pipe_core.kernel.contracts import Batch, Extent, Followed, Rejection, SizeNow
 
 
 class JsonlSplit(ByteRange[JsonLayout]):
@@ -72,6 +72,16 @@ class JsonlSource:
         """Byte ranges of about ``size()`` bytes; None for what can only be read from the beginning."""
         return self._ranges(size) if self._file.splittable else None
 
+    def splits_behind(self, extent: Extent, size: SizeNow) -> Iterator[JsonlSplit] | None:
+        """See `SeekableSource`: from where *extent* ends on."""
+        if not self._file.splittable or extent.of != self._file.path:
+            return None
+        return self._ranges(size, extent.end)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: size, time and a hash of the first 64 KiB."""
+        return self._file.fingerprint()
+
     def chunks(self, size: SizeNow) -> Iterator[LinesChunk]:
         """Chunks of ``size()`` lines. A live source gives what has arrived."""
         count = 0
@@ -100,8 +110,8 @@ class JsonlSource:
     def _between(self, begin: int, end: int) -> JsonlSplit:
         return JsonlSplit(self._file.path, begin, end, self._layout, exact=True)
 
-    def _ranges(self, size: SizeNow) -> Iterator[JsonlSplit]:
-        first = self._file.text_begin()
+    def _ranges(self, size: SizeNow, first: int | None = None) -> Iterator[JsonlSplit]:
+        first = self._file.text_begin() if first is None else first
         for begin, end in ranges(first, self._file.size, size):
             exact, remote = begin == first, self._file.remote
             yield JsonlSplit(self._file.path, begin, end, self._layout, exact=exact, remote=remote)
@@ -117,8 +127,22 @@ def line_groups(feed: LineFeed, layout: JsonLayout, size: int) -> Iterator[Group
             continue
         if not block:
             return
-        if layout.encoding != UTF8:
-            # What is no text stays as it is: a byte that is no UTF-8 either, for which its line will be rejected.
-            block = block.decode(layout.encoding, "surrogateescape").encode(UTF8, "surrogateescape")
+        yield from _lines(block, layout.encoding).pieces(size)
+
+
+def _lines(block: bytes, encoding: str) -> Group[bytes]:
+    """The lines of *block* that are not blank, as UTF-8."""
+    rejected: dict[int, Rejection] = {}
+    if encoding == UTF8:
+        return Group(list(filter(bytes.strip, block.split(b"\n"))))
+    try:
+        return _lines(block.decode(encoding).encode(UTF8), UTF8)
+    except UnicodeError:
         lines = list(filter(bytes.strip, block.split(b"\n")))
-        yield from Group(lines).pieces(size)
+    for i, line in enumerate(lines):
+        try:
+            lines[i] = line.decode(encoding).encode(UTF8)
+        except UnicodeError:
+            # Two bytes that are no text here may be a character in UTF-8, so they must not get as far as the parser.
+            lines[i], rejected[i] = b"", rejections.bad_encoding(encoding, rejections.shown(line))
+    return Group(lines, rejected)

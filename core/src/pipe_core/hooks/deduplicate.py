@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 from pipe_core.hooks.fields import read, record_of
 from pipe_core.hooks.functions import check_word
-from pipe_core.hooks.identity import digest
+from pipe_core.hooks.identity import DIGEST_BYTES, digest
 from pipe_core.hooks.options import OnDuplicate
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.records.entry import Entry
@@ -47,7 +48,8 @@ class DeduplicateHook(BaseHook):
         self._keys = (keys,) if isinstance(keys, str) else None if keys is None else tuple(keys)
         self.may_fail = on_duplicate == "fail"
         self._on_duplicate = on_duplicate
-        self._seen: set[bytes] = set()
+        self._seen: dict[bytes, None] = {}  # in the order in which they came
+        self._kept = 0
         if self._keys == ():
             raise OptionsError("DeduplicateHook: keys is empty. Name fields, or leave it out to compare whole records.")
         check_word(on_duplicate, OnDuplicate, "DeduplicateHook: on_duplicate")
@@ -55,6 +57,7 @@ class DeduplicateHook(BaseHook):
     def begin(self) -> None:
         """Forget the run before."""
         self._seen.clear()
+        self._kept = 0
 
     def value(self, entry: Entry, store: HookStore) -> bytes:
         """The digest of the entry's key."""
@@ -67,9 +70,20 @@ class DeduplicateHook(BaseHook):
         """Keep the first."""
         if value in self._seen:
             return self._on_duplicate
-        self._seen.add(value)
+        self._seen[value] = None
         return "keep"
+
+    def checkpoint(self) -> bytes | None:
+        """The digests that came since the last call, one behind the other."""
+        news = b"".join(islice(self._seen, self._kept, None))
+        self._kept = len(self._seen)
+        return news or None
+
+    def restore(self, news: bytes) -> None:
+        """Remember them."""
+        self._seen.update(dict.fromkeys(news[at : at + DIGEST_BYTES] for at in range(0, len(news), DIGEST_BYTES)))
+        self._kept = len(self._seen)
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to other processes: not what was seen."""
-        return {**vars(self), "_seen": set()}
+        return {**vars(self), "_seen": {}}

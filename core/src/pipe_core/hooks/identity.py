@@ -25,6 +25,9 @@ _TEXTS: Final = (UUID, Decimal, Fraction, complex, timedelta, IPv4Address, IPv6A
 """Types whose text says their whole value."""
 
 
+DIGEST_BYTES: Final = 16
+
+
 def digest(values: tuple[Any, ...]) -> bytes:
     """16 bytes that are the same for the same values, in every process.
 
@@ -35,7 +38,7 @@ def digest(values: tuple[Any, ...]) -> bytes:
         FieldError: A value is of a type that cannot be compared this way.
     """
     plain = values if _ATOMS.issuperset(map(type, values)) else tuple(map(_plain, values))
-    return hashlib.blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 def _plain(value: Any) -> Any:

@@ -35,6 +35,7 @@ KINDS: Final[Mapping[str, str]] = {
     "max_bytes_inflight": "size",
     "concurrency": "count",
     "hook_timeout": "seconds",
+    "checkpoint_seconds": "seconds",
     "compression": "text",
     "on_error": "text",
     "max_errors": "number",

@@ -12,12 +12,15 @@ from pipe_core.records.control import Control
 from pipe_core.records.plan import Wishes
 from pipe_core.records.planning import make_plan
 from pipe_core.records.report import FlowReport, FlowStatus
+from pipe_core.records.resuming.ending import end_kept, make_visible
 from pipe_core.records.run import Run
 from pipe_core.runtime.interrupt import interruptible
 from pipe_core.runtime.run_loop import RunLoop
 
 if TYPE_CHECKING:
     import asyncio
+
+    from pipe_core.records.resuming.kept_run import KeptRun
 
 T = TypeVar("T")
 
@@ -33,6 +36,8 @@ class Attempt:
         loop: The running event loop, where there is one, for everything of the run that is async.
         streams: Whether somebody wants the entries.
         blocks: Whether the calling thread waits for the run.
+        kept: Where it is kept how far the run comes.
+        force: Go on also where what is asked for is not what it was.
     """
 
     def __init__(
@@ -43,19 +48,37 @@ class Attempt:
         *,
         streams: bool = False,
         blocks: bool = False,
+        kept: KeptRun | None = None,
+        force: bool = False,
     ) -> None:
         self.control = Control()
         self.report = FlowReport(name, control=self.control)
         self._wishes = wishes
         self._loop = RunLoop(loop, stopping=self.control.stopping, blocks=blocks)
         self._streams = streams
+        self._kept = kept
+        self._force = force
         self._run: Run | None = None
 
     def prepare(self) -> None:
         """Find whatever is wrong before anything runs."""
         self.report._start()
+        begun = self._kept.begun if self._kept is not None else None
         try:
-            plan = make_plan(self._wishes, self.report, self.control, self._loop, streams=self._streams)
+            if begun is not None:
+                self.report._restore(begun.report)
+            if self._kept is not None and begun is not None and begun.final:
+                make_visible(self._wishes, self._kept, begun, self.report, self._loop)
+                return
+            plan = make_plan(
+                self._wishes,
+                self.report,
+                self.control,
+                self._loop,
+                streams=self._streams,
+                kept=self._kept,
+                force=self._force,
+            )
             if plan is not None:
                 self._run = Run(plan, self.report, self.control)
             else:
@@ -122,6 +145,8 @@ class Attempt:
                 len(self.report.first_failures),
             )
         self.report._settle(status, error)
+        if self._kept is not None:
+            end_kept(self._kept, self.report, error)
         if self._run is not None:
             self._run.news.finished()
         self.report._end()

@@ -15,6 +15,7 @@ from pipe_core.records.limits import Limits
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
 from pipe_core.records.result import Failure, Pending, Phase, Result
+from pipe_core.runtime.failpoints import failpoint
 
 APPEND_SECONDS: Final = 2.0
 """How often a sink in mode ``append`` is made durable."""
@@ -36,6 +37,10 @@ class Again(Exception):  # no error: what the commit asks of the run
 
 class Commit:
     """Takes results in order.
+
+    Attributes:
+        extent: Where the last result ended, where its source is read in splits.
+        is_whole: Whether both sinks and the counts have the same records: not where one of them failed in between.
 
     Args:
         program: The run's program.
@@ -63,6 +68,8 @@ class Commit:
         self._tell = tell
         self._deciders = tuple(hook for hook in program.hooks if hook.kind == "run")
         self._end: Extent | None = None
+        self.extent: Extent | None = None
+        self.is_whole = True
         self.entries: list[Any] = []
 
     def take(self, result: Result, position: int | None = None) -> None:
@@ -79,13 +86,22 @@ class Commit:
         base = self._report.read if position is None else position
         failures = result.failures if result.pending is None else self._decide(result, result.pending, base)
         self._end = result.extent or self._end
+        self.is_whole = False
+        failpoint("commit.errors.before")
         self._reject(failures, base)
+        failpoint("commit.sink.before")
         self._accept(result, base)
         self._count(result, failures, base)
+        self.extent, self.is_whole = result.extent, True
+        failpoint("commit.after")
         self._report._spend({**result.seconds, "write": time.perf_counter() - started})
         if result.fatal is not None:
             raise result.fatal
         self._limits.check(self._report)
+
+    def go_on(self, extent: Extent | None) -> None:
+        """The next result is the one behind *extent*, which was committed by another process."""
+        self._end = self.extent = extent
 
     def _check_border(self, result: Result) -> None:
         extent, before = result.extent, self._end

@@ -16,6 +16,7 @@ from pipe_core.records.feed import Feed
 from pipe_core.records.flight import Flight
 from pipe_core.records.plan import Plan
 from pipe_core.records.report import FlowReport
+from pipe_core.runtime.failpoints import failpoint
 
 GRACE: Final = 1.25
 """Seconds that workers have to end what they do when a run ends before its time. More than a Ctrl-C allows: when that
@@ -136,20 +137,33 @@ class Ending:
         error = error or problem
         try:
             if error is None:
-                for sink in self._commit.sinks():
-                    sink.commit()
+                self._commit_sinks()
             else:
                 self._leave_targets(error)
         finally:
             for sink in self._commit.sinks():
                 sink.close()
 
+    def _commit_sinks(self) -> None:
+        if self._plan.checkpoints is not None:
+            self._plan.checkpoints.keep(self._report, self._commit, final=True)
+        for sink, word in ((self._plan.errors, "errors"), (self._plan.sink, "sink")):  # the reasons first
+            if sink is not None:
+                failpoint(f"{word}.commit.before")
+                sink.commit()
+                failpoint(f"{word}.commit.after")
+
     def _leave_targets(self, error: BaseException) -> None:
         """Leave the targets as they were.
 
         What a broken source gave before it broke is kept beside them; the reasons of a run that was stopped for its
-        errors are kept for good.
+        errors are kept for good. What a run can go on with is kept where it is hidden.
         """
+        if self._plan.checkpoints is not None:
+            note = self._plan.checkpoints.leave(self._report, self._commit, error)
+            if note is not None:
+                self._report.notes.append(note)
+                return
         stopped = isinstance(error, TooManyErrorsError)
         for sink in self._commit.sinks():
             if stopped and sink is self._plan.errors:

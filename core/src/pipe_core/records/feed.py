@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipe_core.kernel.contracts import Chunk, Readable, Source, Split
+from pipe_core.kernel.contracts import Chunk, Extent, Readable, SeekableSource, Source, Split
 from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import SourceError
-from pipe_core.records.reader import IDLE_SECONDS, Reader, source_error
+from pipe_core.records.reader import IDLE_SECONDS, Reader, chunks_behind, source_error
 from pipe_core.records.result import Result
+from pipe_core.runtime.failpoints import failpoint
 
 FIRST_BYTES: Final = 2 * 1024
 """The first splits, of which nobody knows how long they take: a few records, or some hundreds of tiny ones."""
@@ -62,6 +63,8 @@ class Feed:
         workers: How many work on the pieces.
         least: How many records a piece has at least, where it may adapt: those that one worker works on at once.
         wake: Called from the reading thread of a live source when there is something to take.
+        skip: How many records from the first are not wanted: another process was done with them.
+        behind: Where the last of them ended, if the source was read in splits.
     """
 
     def __init__(
@@ -73,25 +76,36 @@ class Feed:
         workers: int = 1,
         least: int = 1,
         wake: Callable[[], None],
+        skip: int = 0,
+        behind: Extent | None = None,
     ) -> None:
         self._source = source
         self._least = least
         self._records = exact or max(least, min(FIRST_CHUNK, FIRST_RECORDS // workers))
         self._bytes = max(FIRST_BYTES, min(READ_BYTES, (exact or least) * RECORD_BYTES))
         self._exact = exact
-        self._position = 0
+        self._position = skip
         self.done = False
         self.failure: SourceError | None = None
         splits = source.splits(lambda: self._bytes)
         self._countable = splits is None
+        if skip:
+            splits = self._splits_behind(behind)
         self._splits = None if whole else splits
         self._chunks: Iterator[Chunk] | None = None
         self._reader: Reader | None = None
         if self._splits is None:
             if source.live:
-                self._reader = Reader(source, self._records, wake, idle=math.inf if whole and exact else IDLE_SECONDS)
+                idle = math.inf if whole and exact else IDLE_SECONDS
+                self._reader = Reader(source, self._records, wake, idle=idle, skip=skip)
             else:
-                self._chunks = source.chunks(lambda: self._records)
+                self._chunks = chunks_behind(source, skip, lambda: self._records)
+
+    def _splits_behind(self, behind: Extent | None) -> Iterator[Split] | None:
+        """The splits behind that place. None where the records before it must be read to be left out."""
+        if behind is None or not isinstance(self._source, SeekableSource):
+            return None
+        return self._source.splits_behind(behind, lambda: self._bytes)
 
     @property
     def splitting(self) -> bool:
@@ -119,6 +133,7 @@ class Feed:
         if self.done:
             return None
         try:
+            failpoint("source.take.before")
             piece = self._next()
         except SourceError as error:
             self.failure, self.done = error, True

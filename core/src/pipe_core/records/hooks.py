@@ -72,6 +72,16 @@ class BaseHook:
         """With ``scope = "run"``: what becomes of the entry at *position*. Called on the driver, in order."""
         return "keep"
 
+    def checkpoint(self) -> Any:
+        """With ``scope = "run"``, in a run that can be resumed: what `decide` has learnt since the last call.
+
+        Plain data of msgpack's types, or None for nothing new. Without memory there is nothing to write here.
+        """
+        return None
+
+    def restore(self, news: Any) -> None:
+        """Behind `begin`: learn again what `checkpoint` gave, call by call in their order."""
+
     def teardown(self, store: HookStore) -> Any:
         """Called once in every worker that ends in order. May be async."""
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from pipe_core.kernel.contracts import Batch, Chunk, Extent, SizeNow, Source, Split
+from pipe_core.kernel.contracts import (
+    Batch,
+    Chunk,
+    Extent,
+    FingerprintedSource,
+    SeekableSource,
+    SizeNow,
+    Source,
+    Split,
+)
 from pipe_core.kernel.errors import SourceError, SourceNotFoundError
 from pipe_core.kernel.urls import redacted
 
@@ -78,13 +89,32 @@ class ManySources:
 
     def splits(self, size: SizeNow) -> Iterator[Split]:
         """Splits of the files, in order; a file that cannot be split is one."""
-        for path in self._paths:
+        return self._splits(self._paths, size)
+
+    def _splits(self, paths: Sequence[str], size: SizeNow) -> Iterator[Split]:
+        for path in paths:
             with self._opened(path) as source:
                 splits = source.splits(size)
                 if splits is not None:
                     yield from splits
                     continue
             yield WholeFile(self._open_one, path, self._size_of(path))
+
+    def splits_behind(self, extent: Extent, size: SizeNow) -> Iterator[Split] | None:
+        """See `SeekableSource`: in the file that *extent* names, and the files behind it."""
+        for number, path in enumerate(self._paths):
+            with self._opened(path) as source:
+                if isinstance(source, SeekableSource) and (splits := source.splits_behind(extent, size)) is not None:
+                    return itertools.chain(splits, self._splits(self._paths[number + 1 :], size))
+        return None
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: of every file by its name, where its format can tell."""
+        found = {}
+        for path in self._paths:
+            with self._opened(path) as source:
+                found[redacted(path)] = dict(source.fingerprint()) if isinstance(source, FingerprintedSource) else {}
+        return found
 
     def chunks(self, size: SizeNow) -> Iterator[Chunk]:
         """Chunks of the files, in order."""

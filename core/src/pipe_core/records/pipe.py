@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipe_core.kernel.contracts import Mode
@@ -19,6 +20,7 @@ from pipe_core.records.attempt import Attempt
 from pipe_core.records.places import shown
 from pipe_core.records.plan import Wishes
 from pipe_core.records.report import FlowReport
+from pipe_core.records.resuming.kept_run import KeptRun, last_resumable
 from pipe_core.runtime.interrupt import interruptible
 
 if TYPE_CHECKING:
@@ -57,8 +59,11 @@ class Pipe:
         concurrency: Calls of an async hook in flight. Default 10.
         error_payload: What the error sink shows of a record: ``"full"``, ``"redacted"`` (field names) or ``"hash"``.
         limit: Read at most so many records.
+        checkpoint: The folder in which each run keeps how far it has come, so that `resume` goes on with one that
+            was killed; True for ``"runs"``. Default: nothing is kept.
+        checkpoint_seconds: How often that is kept. Default 2.
         observers: Names of observers, or objects with `hookimpl` methods.
-        name: What run ids begin with. Default ``"run"``.
+        name: What run ids begin with, default ``"run"``; those of runs that are kept begin with the time.
 
     Raises:
         PipeError: A parameter is wrong; most are checked when a run starts, and nothing runs then.
@@ -89,6 +94,8 @@ class Pipe:
         concurrency: int | None = None,
         error_payload: Literal["full", "redacted", "hash"] | None = None,
         limit: int | None = None,
+        checkpoint: bool | str | os.PathLike[str] | None = None,
+        checkpoint_seconds: float | None = None,
         observers: Sequence[Any] | None = None,
         name: str | None = None,
     ) -> None:
@@ -118,7 +125,9 @@ class Pipe:
                 hook_timeout=hook_timeout,
                 concurrency=concurrency,
                 error_payload=error_payload,
+                checkpoint_seconds=checkpoint_seconds,
             ),
+            checkpoint=_runs_folder(checkpoint),
         )
         self.name = name
         self._lock = threading.Lock()
@@ -144,6 +153,29 @@ class Pipe:
             PipeError: The run failed, or could not start.
         """
         attempt = self._attempt(blocks=True)
+        with interruptible(attempt.control.abort, terminate=handle_sigterm):
+            attempt.prepare()
+            attempt.drain()
+        return attempt.report
+
+    def resume(self, run: str | None = None, *, force: bool = False, handle_sigterm: bool = False) -> FlowReport:
+        """Go on with a run that failed, was stopped or was killed, at its last checkpoint. On any executor.
+
+        What it has written stays, and is cut off behind the checkpoint; nothing becomes visible before the end. Sinks
+        that can do so have every record once (`FlowReport.delivery`). Hooks may see some records twice.
+
+        Args:
+            run: Its id, or the beginning of it; default: the last one that can be resumed.
+            force: Go on also where the source, the targets, the schema or the hooks are not what they were.
+            handle_sigterm: As in `run`.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            RunLockedError: It goes on in another process.
+            ResumeError: It is complete, or what it is to do is not what it was.
+            PipeError: The run failed again, or could not start.
+        """
+        attempt = self._resumed(run, force=force)
         with interruptible(attempt.control.abort, terminate=handle_sigterm):
             attempt.prepare()
             attempt.drain()
@@ -221,15 +253,42 @@ class Pipe:
         self, loop: asyncio.AbstractEventLoop | None = None, *, streams: bool = False, blocks: bool = False
     ) -> Attempt:
         with self._lock:
-            if self._report is not None and not self._report.is_finished:
-                raise RunningError("The pipe is running already. Wait for its report, or make another pipe.")
+            self._check_idle()
+            kept = KeptRun.new(self._wishes.checkpoint) if self._wishes.checkpoint is not None else None
             name = f"{self.name or 'run'}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid():x}-{next(_numbers)}"
-            attempt = Attempt(self._wishes, name, loop, streams=streams, blocks=blocks)
+            name = name if kept is None else kept.run
+            attempt = Attempt(self._wishes, name, loop, streams=streams, blocks=blocks, kept=kept)
             self._report = attempt.report
             return attempt
 
+    def _resumed(self, run: str | None, *, force: bool) -> Attempt:
+        with self._lock:
+            self._check_idle()
+            runs = self._wishes.checkpoint
+            if runs is None:
+                raise OptionsError("A pipe without checkpoint= keeps nothing of its runs: there is none to resume.")
+            kept = KeptRun.take_up(runs, run if run is not None else last_resumable(runs))
+            attempt = Attempt(self._wishes, kept.run, None, blocks=True, kept=kept, force=force)
+            self._report = attempt.report
+            return attempt
+
+    def _check_idle(self) -> None:
+        if self._report is not None and not self._report.is_finished:
+            raise RunningError("The pipe is running already. Wait for its report, or make another pipe.")
+
     def __repr__(self) -> str:
         return f"<Pipe {shown(self._wishes.source)!r} -> {shown(self._wishes.sink)!r}>"
+
+
+def _runs_folder(given: bool | str | os.PathLike[str] | None) -> Path | None:
+    if given is None or given is False:
+        return None
+    if given is True:
+        return Path("runs")
+    try:
+        return Path(given or [])  # type: ignore[arg-type]  # an empty text is a mistake, as whatever is no path
+    except TypeError:
+        raise OptionsError(f"checkpoint wants a folder for what is kept of runs, or True; not {given!r}.") from None
 
 
 def _hooks(name: str, given: Any) -> tuple[Any, ...]:

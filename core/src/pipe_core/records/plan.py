@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pipe_core.kernel.contracts import Mode, Sink, Source
@@ -14,6 +15,7 @@ from pipe_core.kernel.settings import Setting
 from pipe_core.records.dispatch import Dispatch
 from pipe_core.records.limits import Limits
 from pipe_core.records.program import Program
+from pipe_core.records.resuming.checkpoints import Checkpoints
 from pipe_core.runtime.executor import Executor
 
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -23,12 +25,19 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "on_error": "collect",
     "error_payload": "full",
     "max_poison": 100,
+    "checkpoint_seconds": 2.0,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person said when they made the pipe. `settings` holds what the settings may fill in."""
+    """What a person said when they made the pipe.
+
+    Attributes:
+        settings: What the settings may fill in.
+        checkpoint: The folder in which runs are kept; None to keep nothing.
+        origin: How the pipe was made, for whoever has to make it again; plain data.
+    """
 
     source: Any
     sink: Any
@@ -43,6 +52,8 @@ class Wishes:
     limit: int | None
     observers: Sequence[Any] | None
     settings: Mapping[str, Any]
+    checkpoint: Path | None = None
+    origin: Mapping[str, Any] | None = None
 
     def setting(self, name: str, executor: Executor | None = None) -> Setting:
         """The value of a setting: the call's own, then the executor's, then what the settings say, then the default."""
@@ -62,6 +73,7 @@ class Plan:
         whole: Whether a source that could be read in splits is cut into chunks.
         unit: How many records must stay together even where one of them kills its worker.
         least: How many records a piece has at least.
+        checkpoints: How far the run comes is kept there; None where nobody asked for it.
     """
 
     program: Program
@@ -80,6 +92,7 @@ class Plan:
     max_bytes_inflight: int
     unit: int
     least: int
+    checkpoints: Checkpoints | None = None
 
     def begin(self) -> Dispatch:
         """The way to the workers. Where the user's code keeps it from travelling, what the plan took is given back."""
@@ -87,7 +100,10 @@ class Plan:
             for hook in self.program.hooks:
                 if hook.kind == "run" and hasattr(hook.source, "begin"):
                     hook.source.begin()  # before it travels, so that workers get it without an earlier run's memory
-            return Dispatch(self.executor, self.program)
+            dispatch = Dispatch(self.executor, self.program)
+            if self.checkpoints is not None:
+                self.checkpoints.restore()
+            return dispatch
         except BaseException:
             with contextlib.ExitStack() as held:
                 for sink in (self.sink, self.errors):

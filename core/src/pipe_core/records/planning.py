@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core.kernel.contracts import Mode, Sink, Source
+from pipe_core.kernel.contracts import Mode, ResumableSink, Sink, Source
 from pipe_core.kernel.errors import OptionsError, SourceError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import Setting
@@ -19,6 +19,10 @@ from pipe_core.records.places import as_sink, as_source, check_places
 from pipe_core.records.plan import DEFAULTS, Plan, Wishes
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
+from pipe_core.records.resuming.asked import asked_of, check_same
+from pipe_core.records.resuming.checkpoint import Checkpoint
+from pipe_core.records.resuming.checkpoints import Checkpoints, check_hooks
+from pipe_core.records.resuming.kept_run import KIND, KeptRun
 from pipe_core.records.schema import ErrorSerializer, Schema
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.run_loop import RunLoop
@@ -48,8 +52,26 @@ class Ends:
     errors: Sink | None
 
 
-def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoop, *, streams: bool) -> Plan | None:
+def make_plan(
+    wishes: Wishes,
+    report: FlowReport,
+    control: Control,
+    loop: RunLoop,
+    *,
+    streams: bool,
+    kept: KeptRun | None = None,
+    force: bool = False,
+) -> Plan | None:
     """The plan for one run, with its source and sinks opened; None where ``mode="ignore"`` leaves nothing to do.
+
+    Args:
+        wishes: What a person said.
+        report: Where it is described.
+        control: Whether it shall stop.
+        loop: The run's event loop.
+        streams: Whether somebody wants the entries.
+        kept: Where it is kept how far the run comes, and from where on it goes on.
+        force: Go on also where what is asked for is not what it was.
 
     Raises:
         PipeError: Something is wrong; whatever was opened is closed again.
@@ -74,9 +96,25 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
         exact = _chunk_size(pre + post, values["chunk_size"])
         _check_order(pre + post, wishes.ordered)
         check_places(ends.source, ends.sink, ends.errors)
-        if wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
+        if kept is not None:
+            _check_kept(wishes, pre + post)
+        begun = None if kept is None else kept.begun
+        if begun is None and wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
             return None
-        _open(opened, ends, schema, pre, wishes.mode)
+        _open_source(opened, ends.source, schema, pre)
+        if kept is not None:
+            asked = asked_of(
+                wishes,
+                ends.source,
+                ends.sink,
+                ends.errors,
+                schema,
+                pre + post,
+                exact=exact,
+                error_payload=values["error_payload"],
+            )
+            report.notes += _begin(kept, asked, executor.name, wishes, force=force)
+        _open_sinks(opened, ends, schema, wishes.mode, begun, keeps=kept is not None)
         carrier = _carrier(wishes, executor, schema, ends.source)
         hard = executor.capabilities.hard_timeout and carrier is not None
         plan = Plan(
@@ -96,6 +134,7 @@ def make_plan(wishes: Wishes, report: FlowReport, control: Control, loop: RunLoo
             max_bytes_inflight=int(values["max_bytes_inflight"]),
             unit=_unit(pre + post, exact),
             least=values["concurrency"] if any(hook.is_async for hook in pre + post) else 1,
+            checkpoints=None if kept is None else _checkpoints(kept, values, ends, pre + post),
         )
         _describe(report, plan, wishes)
         opened.pop_all()
@@ -118,17 +157,65 @@ def _bound(wishes: Wishes, ends: Ends) -> tuple[tuple[BoundHook, ...], tuple[Bou
     return pre, post
 
 
-def _open(
-    opened: contextlib.ExitStack, ends: Ends, schema: Schema | None, pre: Sequence[BoundHook], mode: Mode
+def _open_source(opened: contextlib.ExitStack, source: Source, schema: Schema | None, pre: Sequence[BoundHook]) -> None:
+    opened.callback(source.close)
+    source.open()
+    _check_header(source, schema, pre)
+
+
+def _open_sinks(
+    opened: contextlib.ExitStack,
+    ends: Ends,
+    schema: Schema | None,
+    mode: Mode,
+    begun: Checkpoint | None,
+    *,
+    keeps: bool,
 ) -> None:
-    opened.callback(ends.source.close)
-    ends.source.open()
-    _check_header(ends.source, schema, pre)
-    for sink, fields in ((ends.errors, ErrorSerializer.fields), (ends.sink, schema.fields if schema else None)):
-        if sink is not None:
-            sink.open("overwrite" if mode == "ignore" else mode, fields)
+    mode = "overwrite" if mode == "ignore" else mode
+    for sink, fields, state in (
+        (ends.errors, ErrorSerializer.fields, None if begun is None else begun.errors),
+        (ends.sink, schema.fields if schema else None, None if begun is None else begun.sink),
+    ):
+        if sink is None:
+            continue
+        if state is not None and isinstance(sink, ResumableSink):
+            sink.resume(state, mode, fields)
             opened.callback(sink.close)
-            opened.callback(sink.abort)
+            continue
+        if keeps and hasattr(sink, "expect_checkpoints"):
+            sink.expect_checkpoints()
+        sink.open(mode if begun is None else "append", fields)
+        opened.callback(sink.close)
+        opened.callback(sink.abort)
+
+
+# --- runs that are kept ---
+
+
+def _check_kept(wishes: Wishes, hooks: Sequence[BoundHook]) -> None:
+    """Refuse what a run cannot go on with. Raises `OptionsError`."""
+    check_hooks([hook for hook in hooks if hook.kind == "run"])
+    if not wishes.ordered:
+        raise OptionsError(
+            "A run with checkpoint= keeps the order of its source, so that it is known what is done: leave "
+            "ordered=False out."
+        )
+
+
+def _begin(kept: KeptRun, asked: dict[str, Any], executor: str, wishes: Wishes, *, force: bool) -> list[str]:
+    """Write down that the run begins, or that it goes on. What a reader of its report should know."""
+    if kept.began is None:
+        kept.note("run", kind=KIND, **asked, executor=executor, origin=wishes.origin)
+        return []
+    notes = check_same(kept.began, asked, kept.run, force=force)
+    kept.note("resumed", executor=executor, read=kept.begun.read if kept.begun is not None else 0)
+    return notes
+
+
+def _checkpoints(kept: KeptRun, values: Mapping[str, Any], ends: Ends, hooks: Sequence[BoundHook]) -> Checkpoints:
+    deciding = [hook for hook in hooks if hook.kind == "run"]
+    return Checkpoints(kept, values["checkpoint_seconds"], ends.sink, ends.errors, deciding)
 
 
 def _program(

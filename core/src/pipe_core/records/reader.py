@@ -9,8 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
-from pipe_core.kernel.contracts import Chunk, Source
+from pipe_core.kernel.contracts import Chunk, SizeNow, Source
 from pipe_core.kernel.errors import SourceError
+
+_NOTHING: Final = object()
+_SKIPPED: Final = 10_000
+"""How many records are read at a time to be left out."""
 
 IDLE_SECONDS: Final = 0.05
 """A chunk is closed when its first record has waited so long."""
@@ -30,13 +34,17 @@ class Reader:
         size: Records in a full chunk.
         wake: Called when there may be something to take.
         idle: Seconds after which a chunk is closed that is not full; `math.inf` where its size must hold.
+        skip: How many records from the first are not wanted.
     """
 
-    def __init__(self, source: Source, size: int, wake: Callable[[], None], *, idle: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self, source: Source, size: int, wake: Callable[[], None], *, idle: float = IDLE_SECONDS, skip: int = 0
+    ) -> None:
         self._source = source
         self._size = size
         self._wake = wake
         self._idle = idle
+        self._skip = skip
         self._ready: deque[Chunk] = deque()
         self._items: deque[Any] = deque()
         self._since = 0.0
@@ -107,6 +115,11 @@ class Reader:
     def _read_items(self, records: Iterator[Any]) -> None:
         # On the way of every record of a generator.
         items = self._items
+        for _ in range(self._skip):
+            if next(records, _NOTHING) is _NOTHING:
+                raise too_short(self._source, self._skip)
+            if self._stopped:
+                return
         for record in records:
             items.append(record)
             waiting = len(items)  # looked at behind the append: whoever took everything before it is woken again
@@ -123,7 +136,7 @@ class Reader:
             records.close()
 
     def _read_chunks(self) -> None:
-        for chunk in self._source.chunks(lambda: self._size):
+        for chunk in chunks_behind(self._source, self._skip, lambda: self._size):
             self._ready.append(chunk)
             self._wake()
             self._wait(lambda: len(self._ready) >= 2)
@@ -134,6 +147,31 @@ class Reader:
         with self._room:
             while full() and not self._stopped:
                 self._room.wait()
+
+
+def chunks_behind(source: Source, skip: int, size: SizeNow) -> Iterator[Chunk]:
+    """The chunks of *source* behind its first *skip* records, which are read and left out.
+
+    Raises:
+        SourceError: It has not so many.
+    """
+    left = skip
+    chunks = source.chunks(lambda: min(left, _SKIPPED) if left else size())
+    while left:
+        chunk = next(chunks, None)
+        if chunk is None:
+            raise too_short(source, skip)
+        left -= len(chunk)
+    yield from chunks
+
+
+def too_short(source: Source, skip: int) -> SourceError:
+    """The error of a run that goes on behind the end of its source."""
+    return SourceError(
+        f"The source {source.name} has ended before its record {skip:,}, behind which the run was to go on. Is it the "
+        f"one that the run began with? Run the pipe anew.",
+        source=source.name,
+    )
 
 
 def source_error(source: Source, error: BaseException) -> SourceError:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pipe_core.kernel.errors import RecordsFailedError
 from pipe_core.records.control import Control
@@ -21,6 +21,10 @@ EXAMPLES: Final = 3
 """Examples kept for each kind of error."""
 FIRST_FAILURES: Final = 10
 """Failures kept whole, from the first."""
+
+_KEPT: Final = (
+    "read", "valid", "failed", "dropped", "expanded", "bytes_read", "chunks", "worker_deaths", "poisoned"
+)  # fmt: skip
 
 
 class FlowStatus(enum.Enum):
@@ -64,6 +68,8 @@ class FlowReport:
             seconds that compressing took.
         delivery: ``"exactly-once"`` or ``"at-least-once"``: what the sinks allow.
         sink, errors: Where the records went, and where the rejected ones went.
+        resumed_at: How many records were done when the run was resumed the last time; None if it never was. The counts
+            and errors are those of the whole run, times and workers those since then.
         exception: Why the run failed, else None.
         notes: What a reader should know: settings without use here, teardowns that failed, partial files.
     """
@@ -85,6 +91,7 @@ class FlowReport:
         self.workers = 0
         self.codec: str | None = None
         self.delivery = "exactly-once"
+        self.resumed_at: int | None = None
         self.exception: BaseException | None = None
         self.notes: list[str] = []
         self.started: datetime | None = None
@@ -121,7 +128,7 @@ class FlowReport:
     @property
     def records_per_second(self) -> float:
         """Records read for each second of the run."""
-        return self.read / self.duration if self.duration > 0 else 0.0
+        return (self.read - (self.resumed_at or 0)) / self.duration if self.duration > 0 else 0.0
 
     @property
     def total_processed(self) -> int:
@@ -256,6 +263,24 @@ class FlowReport:
         if self._finished.is_set():
             listener()
 
+    # --- kept at checkpoints ---
+
+    def _state(self) -> dict[str, Any]:
+        """What a resumed run must know, as plain data."""
+        kept = {name: getattr(self, name) for name in _KEPT}
+        kinds = [[kind.phase, kind.type, kind.location, kind.count, kind.examples] for kind in self._kinds.values()]
+        state = {**kept, "phases": self.phases, "first_failures": self.first_failures, "kinds": kinds}
+        return cast("dict[str, Any]", json.loads(json.dumps(state, default=str)))
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Go on counting where a run stopped whose state that was."""
+        for name in _KEPT:
+            setattr(self, name, state[name])
+        self.phases, self.first_failures = dict(state["phases"]), list(state["first_failures"])
+        kinds = [ErrorKind(*kind) for kind in state["kinds"]]
+        self._kinds = {(kind.phase, kind.type, kind.location): kind for kind in kinds}
+        self.resumed_at = self.read
+
     # --- written down ---
 
     def to_dict(self) -> dict[str, Any]:
@@ -295,6 +320,7 @@ class FlowReport:
             "transport": self.transport,
             "delivery": self.delivery,
             "chunks": self.chunks,
+            "resumed_at": self.resumed_at,
             "exception": _described(self.exception),
             "notes": list(self.notes),
         }

@@ -27,6 +27,7 @@ from pipe_core.records.report import FlowReport
 from pipe_core.records.result import Result
 from pipe_core.records.stalls import Stall, Stalls
 from pipe_core.records.suspects import Part, Suspect
+from pipe_core.runtime.failpoints import failpoint
 from pipe_core.runtime.run_loop import LoopLeft
 from pipe_core.runtime.window import Window
 
@@ -52,6 +53,8 @@ class Run:
         self._dispatch = plan.begin()
         self._flight = Flight(self._dispatch, report.run)
         self._stalls = Stalls(plan.program, plan.executor)
+        self._checkpoints = plan.checkpoints
+        begun = self._checkpoints.kept.begun if self._checkpoints is not None else None
         self._feed = Feed(
             plan.source,
             exact=plan.exact,
@@ -59,6 +62,8 @@ class Run:
             workers=plan.executor.slots,
             least=plan.least,
             wake=self._flight.wake,
+            skip=begun.read if begun is not None else 0,
+            behind=begun.extent if begun is not None else None,
         )
         # Splits are committed in order whatever was asked for: their borders are checked against their neighbours.
         ordered = plan.ordered or self._feed.splitting
@@ -66,6 +71,8 @@ class Run:
         self._committed = time.monotonic()
         self.news = News(plan, report, self._feed.total, self._flight.context)
         self._commit = Commit(plan.program, plan.sink, plan.errors, report, plan.limits, self.news.of_failure)
+        if begun is not None and self._feed.splitting:
+            self._commit.go_on(begun.extent)
         self._ending = Ending(
             plan,
             report,
@@ -94,6 +101,7 @@ class Run:
             PipeError: The run failed or was aborted.
         """
         self.news.started()
+        failpoint("run.planned")
         while not self._over():
             if self._submit():
                 self._collect()
@@ -131,7 +139,9 @@ class Run:
 
     def _wait(self) -> None:
         due = self._feed.due() if self._window.fits(self._feed.next_size) else None
-        if self._plan.mode == "append":
+        if self._checkpoints is not None:
+            due = _sooner(due, self._checkpoints.due(self.report))
+        elif self._plan.mode == "append":
             due = _sooner(due, max(0.0, self._committed + APPEND_SECONDS - time.monotonic()))
         if not self._collect(_sooner(due, self._stalls.due)):
             self._look_for_stalls()
@@ -207,7 +217,7 @@ class Run:
                 yield entries
             if self._plan.limits.reached(self.report):
                 return
-        self._commit_append()
+        self._keep()
         self.news.progress()
 
     def _result(self, future: Future[Any]) -> Result:
@@ -248,6 +258,13 @@ class Run:
             return self._go_on(number, suspect)
         self._hand_over(number, piece, again.most)
         return None
+
+    def _keep(self) -> None:
+        """Make durable what was committed, where it is time for that."""
+        if self._checkpoints is not None:
+            self._checkpoints.keep_if_due(self.report, self._commit)
+        else:
+            self._commit_append()
 
     def _commit_append(self) -> None:
         now = time.monotonic()

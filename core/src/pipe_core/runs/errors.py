@@ -19,3 +19,7 @@ class RunSupersededError(PipeError, RuntimeError):
 
 class ResumeError(PipeError, ValueError):
     """A run cannot be resumed as it is: what it reads, or what it does, is not what it was."""
+
+
+class CheckpointError(PipeError, OSError):
+    """How far a run has come cannot be kept, or not be read again."""

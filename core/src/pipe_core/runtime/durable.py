@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from pipe_core.runtime.failpoints import failpoint
+
 
 def sync_folder(folder: str) -> None:
     """Make the names in *folder* durable."""
@@ -27,9 +29,11 @@ def write_whole(path: Path, data: bytes, *, durable: bool) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+        failpoint("file.written")
         os.replace(staged, path)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
+    failpoint("file.replaced")
     if durable:
         sync_folder(str(path.parent))

@@ -14,6 +14,7 @@ from pipe_core.kernel.contracts.formats import Batch as Batch
 from pipe_core.kernel.contracts.formats import Chunk as Chunk
 from pipe_core.kernel.contracts.formats import Encoder as Encoder
 from pipe_core.kernel.contracts.formats import Extent as Extent
+from pipe_core.kernel.contracts.formats import FingerprintedSource as FingerprintedSource
 from pipe_core.kernel.contracts.formats import FollowableSource as FollowableSource
 from pipe_core.kernel.contracts.formats import Followed as Followed
 from pipe_core.kernel.contracts.formats import Format as Format
@@ -23,6 +24,7 @@ from pipe_core.kernel.contracts.formats import Readable as Readable
 from pipe_core.kernel.contracts.formats import Rejection as Rejection
 from pipe_core.kernel.contracts.formats import ResumableSink as ResumableSink
 from pipe_core.kernel.contracts.formats import Row as Row
+from pipe_core.kernel.contracts.formats import SeekableSource as SeekableSource
 from pipe_core.kernel.contracts.formats import Serializer as Serializer
 from pipe_core.kernel.contracts.formats import Sink as Sink
 from pipe_core.kernel.contracts.formats import SizeNow as SizeNow

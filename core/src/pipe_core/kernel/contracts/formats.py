@@ -154,6 +154,25 @@ class FollowableSource(Source, Protocol):
         """
 
 
+@runtime_checkable
+class FingerprintedSource(Source, Protocol):
+    """A source that can tell whether it is still what it was."""
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """After `open`: plain data that JSON can say, which is the same as long as the records are the same.
+
+        Cheap: size, time and a part of the contents, not all of them. Without secrets.
+        """
+
+
+@runtime_checkable
+class SeekableSource(Source, Protocol):
+    """A source whose splits can begin anywhere behind a record."""
+
+    def splits_behind(self, extent: Extent, size: SizeNow) -> Iterator[Split] | None:
+        """As `splits`, from where *extent* ends on, at which a record begins. None where it cannot begin there."""
+
+
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
@@ -247,7 +266,8 @@ class ResumableSink(Sink, Protocol):
     The states are plain data that JSON can say. Who keeps one on stable storage loses nothing of what came before it.
     What was checkpointed stays when the sink is closed without a commit; `abort` removes it. Who wants every row once
     commits final states only. A sink that cannot do that everywhere says so by an attribute ``resumable``, which is
-    False then. One that must know before `open` that there will be checkpoints has a method ``expect_checkpoints()``.
+    False then. One with a state at its end only, such as one file of columns, has an attribute ``only_final``, which is
+    True then. One that must know before `open` that there will be checkpoints has ``expect_checkpoints()``.
     """
 
     def checkpoint(self, final: bool = False) -> Mapping[str, Any]:

@@ -1,0 +1,1 @@
+"""Checkpoints of a run, and going on at one in another process."""
