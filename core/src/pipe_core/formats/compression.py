@@ -68,7 +68,9 @@ def compressing(raw: BinaryIO, suffix: str) -> BinaryIO:
         import lz4.frame
 
         return cast("BinaryIO", _Even(lz4.frame.LZ4FrameFile(raw, mode="wb", content_checksum=True)))
-    return cast("BinaryIO", _Even(_zstd().ZstdFile(raw, mode="wb")))
+    zstd = _zstd()
+    checked = {zstd.CompressionParameter.checksum_flag: 1}  # else a damaged file would be read as other text
+    return cast("BinaryIO", _Even(zstd.ZstdFile(raw, mode="wb", options=checked)))
 
 
 class _Even(io.RawIOBase):

@@ -88,9 +88,10 @@ class CsvRows:
     def first(self) -> tuple[Cells, Rejection | None] | None:
         """The next row that is not blank, or why it is rejected; None when there is none."""
         while block := self._feed.take():
-            [row], suspect, rejection = self._finish(block)
-            if row or rejection is not None:
-                return row, rejection or (self._fault(row) if suspect else None)
+            if rows := block.lstrip(b"\r\n"):  # what is read one by one below costs a block each
+                [row], suspect, rejection = self._finish(rows)
+                if row or rejection is not None:
+                    return row, rejection or (self._fault(row) if suspect else None)
         return None
 
     def _block(self, block: bytes, size: int) -> Generator[Group[Cells], None, bytes]:
@@ -194,7 +195,7 @@ class CsvRows:
             yield Group(rows, {0: rejection})
             return
         rejected: dict[int, Rejection] = {}
-        if suspect or set(map(len, rows)) != {self._width}:
+        if suspect or not self._width or set(map(len, rows)) != {self._width}:
             rows = [row for row in rows if row]
             rejected = self._judge(rows)
         if self._cleans:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -11,6 +12,8 @@ from pipe_core.kernel.errors import OptionsError
 
 BOM: Final = codecs.BOM_UTF8
 UTF8: Final = "utf-8"
+_TURNED: Final = re.compile("[\ufffe\u0a00]")
+"""No characters, but a byte order mark and a newline with their two bytes turned. Else a whole file is one odd line."""
 
 
 @lru_cache
@@ -53,6 +56,7 @@ class Transcoded:
         self._read = getattr(stream, "read1", stream.read)
         self._decoder = codecs.getincrementaldecoder(encoding)("strict")
         self._failure: UnicodeError | None = None
+        self._in_first_line = encoding.startswith("utf-16")
 
     def read(self, size: int, /) -> bytes:
         """About *size* bytes; none at the end."""
@@ -65,14 +69,22 @@ class Transcoded:
         raise self._failure
 
     def _decoded(self, data: bytes) -> str:
+        _, state = self._decoder.getstate()
         try:
-            return self._decoder.decode(data, final=not data)
+            text = self._decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
             self._failure = error
-            return error.object[: error.start].decode(error.encoding)
+            self._decoder.setstate((b"", state))  # such as the alphabet that an earlier read has switched to
+            return self._decoder.decode(error.object[: error.start])
         except UnicodeError as error:  # UTF-16 without its byte order mark
             self._failure = error
             return ""
+        if self._in_first_line:
+            self._in_first_line = "\n" not in text
+            if self._in_first_line and _TURNED.search(text):
+                self._failure = UnicodeError("the two bytes of each character are in the other order")
+                return ""
+        return text
 
 
 class Unmarked:

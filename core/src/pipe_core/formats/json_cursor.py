@@ -87,6 +87,11 @@ class JsonCursor:
         """The place in the stream, in bytes."""
         return self._passed + self.at
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is held of what follows. Behind a number this is the end of the stream."""
+        return self.at == len(self.data)
+
     def peek(self) -> bytes:
         """The next byte that is no white space; nothing at the end."""
         while True:

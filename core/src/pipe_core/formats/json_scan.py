@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from pipe_core.formats.group import Group
 from pipe_core.formats.json_cursor import STRING, JsonCursor
-from pipe_core.formats.rejections import record_too_large
+from pipe_core.formats.rejections import record_too_large, shown
 from pipe_core.kernel.contracts import Rejection
 
 
@@ -52,9 +52,9 @@ class JsonScan:
             self._cursor.at += 1
             yield from self._elements()
         else:
-            yield self._one()
-        for _ in self._prefix:
-            self._leave()
+            yield self._whole() if self._prefix else self._one()
+        for name in reversed(self._prefix):
+            self._leave(name)
         if self._cursor.peek():
             raise self._cursor.broken("something follows the end. JSON lines have the format jsonl. It is")
 
@@ -67,7 +67,7 @@ class JsonScan:
             if found.items:
                 yield found
             if not last:
-                yield self._one() if cursor.peek() not in (b",", b"]") else Group([b""], {0: _NOTHING})
+                yield self._whole() if cursor.peek() not in (b",", b"]") else Group([b""], {0: _NOTHING})
                 last = cursor.peek() == b"]"
                 cursor.expect(b"]" if last else b",")
 
@@ -84,6 +84,13 @@ class JsonScan:
         cursor.at = at
         return Group(found), last
 
+    def _whole(self) -> Group[bytes]:
+        """A value behind which something must come: a number that the file ends with is half of one."""
+        one = self._one()
+        if self._cursor.ended and one.items[0][-1:] not in (b"}", b"]", b'"', b""):
+            raise self._cursor.broken("a value does not end")
+        return one
+
     def _one(self) -> Group[bytes]:
         value, length = self._cursor.value(self._longest)
         if length <= self._longest:
@@ -93,29 +100,34 @@ class JsonScan:
     def _enter(self, name: str) -> None:
         """Goes to the value of *name* in the object that begins here."""
         self._cursor.expect(b"{")
-        while self._cursor.peek() != b"}":
-            if self._key() == name:
+        if self._cursor.peek() != b"}":
+            while self._key() != name:
+                self._cursor.value(0)
+                if self._cursor.peek() == b"}":
+                    break
+                self._cursor.expect(b",")
+            else:
                 return
-            self._cursor.value(0)
-            if self._cursor.peek() == b",":
-                self._cursor.at += 1
         raise self._cursor.broken(f"the object has no {name!r}, which the prefix names, and ends")
 
-    def _leave(self) -> None:
-        """Goes behind the object that we are in."""
+    def _leave(self, name: str) -> None:
+        """Goes behind the object that we are in, out of the value of *name*."""
         while self._cursor.peek() == b",":
             self._cursor.at += 1
-            self._key()
+            if self._key() == name:  # what it holds would be lost
+                raise self._cursor.broken(f"the prefix names {name!r}, which is there twice. The second one ends")
             self._cursor.value(0)
         self._cursor.expect(b"}")
 
-    def _key(self) -> object:
+    def _key(self) -> str:
         value, length = self._cursor.value(self._longest)
         if length > self._longest:
             raise self._cursor.broken("a key is too long")
         try:
             key: object = from_json(value)
         except ValueError:
-            raise self._cursor.broken(f"{value[:100]!r} is no key") from None
+            key = None
+        if not isinstance(key, str):
+            raise self._cursor.broken(f"{shown(value[:100])!r} is no key. It ends")
         self._cursor.expect(b":")
         return key
