@@ -1,12 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 ORDERS = """
 from os import system
+from pickle import loads
+import functools
 import os as machine
 from pydantic import BaseModel
 
@@ -27,7 +32,34 @@ class Chunky:
         return entries
 
 NUMBER = 3
+partial = functools.partial(system, "touch canary")
+bound = machine.environ.get
 """
+RUNNING = frozenset(
+    {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn"}
+    | {"subprocess.Popen", "pickle.find_class", "shutil.rmtree", "os.remove", "os.rename"}
+    | {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request", "ftplib.connect"}
+)
+"""What Python tells its auditors when something runs, is deleted or is asked of a network."""
+_heard: list[str] | None = None
+_hears = False
+
+
+def _hear(event: str, arguments: object) -> None:
+    if _heard is not None and event in RUNNING:
+        _heard.append(f"{event} {arguments}")
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """What has run meanwhile, or was asked of a network."""
+    global _heard, _hears
+    if not _hears:  # an auditor stays for good
+        sys.addaudithook(_hear)
+        _hears = True
+    _heard = []
+    yield _heard
+    _heard = None
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ anything is imported.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
@@ -154,6 +155,8 @@ def _check_origin(reference: str, found: Any) -> None:
     """A file may hold ``from os import system``; a configuration file still does not reach it."""
     if inspect.ismodule(found):
         raise not_found(reference, f"{reference} is a module, nothing that a configuration file may name.")
+    while isinstance(found, functools.partial):
+        found = found.func
     if not (inspect.isroutine(found) or inspect.isclass(found)):
         return
     home = str(getattr(found, "__module__", None) or "builtins").partition(".")[0]
