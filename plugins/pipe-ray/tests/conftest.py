@@ -38,10 +38,11 @@ def free_port() -> int:
 
 @dataclass
 class Head:
-    """The head of a cluster with two CPUs."""
+    """The head of a cluster."""
 
     env: dict[str, str] = field(default_factory=dict)
     client: bool = False
+    cpus: int = 2
 
     def __post_init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="ph-", dir="/tmp")
@@ -51,7 +52,7 @@ class Head:
         self.process = subprocess.Popen(
             [
                 Path(sys.executable).parent / "ray",
-                *("start", "--head", "--block", "--num-cpus=2", f"--temp-dir={self.folder}", *ports),
+                *("start", "--head", "--block", f"--num-cpus={self.cpus}", f"--temp-dir={self.folder}", *ports),
                 *("--include-dashboard=false", "--no-monitor", "--include-log-monitor=false", "--disable-usage-stats"),
                 "--object-store-memory=100000000",
             ],

@@ -14,7 +14,8 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from pipe_core.runtime.beat import AT, HOOK, STARTED, WIDTH, Board
 from pipe_ray.messages import ANSWER, DOWN, KILLED, REFUSED, UNSTARTED, UP
-from pipe_ray.slots import HopelessError, Slot
+from pipe_ray.slots import Slot
+from pipe_ray.watch import HopelessError
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -68,8 +68,10 @@ class DaskBackend(SubmittingBackend):
 
     def _connection(self, client: Client) -> Connection:
         timeout = self._options.timeout
-        patience = max(timeout, START) if self._is_own else timeout
-        return Connection(client, ours=self._options.client is None, timeout=timeout, without_workers=patience)
+        if self._cluster is not None:
+            patience, further = max(timeout, START), self._cluster.further
+            return Connection(client, ours=True, timeout=timeout, without_workers=patience, further=further)
+        return Connection(client, ours=self._options.client is None, timeout=timeout, without_workers=timeout)
 
     def _reach(self, connection: Connection) -> None:
         try:

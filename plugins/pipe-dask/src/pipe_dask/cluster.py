@@ -21,6 +21,8 @@ START: Final = 60.0
 """Seconds that a cluster may take to come up, and that it may be without any worker: a new one takes as long."""
 _PATIENCE: Final = 4.0
 """Seconds that it has to end in order."""
+_SOON: Final = 0.5
+"""Seconds within which a process that has lost its connections has ended, if it has."""
 _QUIET: Final = {"distributed": logging.CRITICAL + 1, "distributed.nanny.memory": "warning"}
 """What Dask logs there. Deaths are told to those who wait; that a worker needs too much memory is the reason of one."""
 _CODE: Final = (
@@ -77,6 +79,18 @@ class OwnCluster:
         if self._process.poll() is None:
             return f"Its {self._workers} workers were not there after {START:g} seconds."
         return f"The process that was to hold it ended with exit code {self._process.poll()}."
+
+    def further(self) -> str:
+        """What is known of it once it is lost, and what to do."""
+        try:
+            code: int | None = self._process.wait(_SOON)
+        except subprocess.TimeoutExpired:
+            code = None
+        known = f"The process that holds it ({self._process.pid}) is there and hangs."
+        if code is not None:
+            perhaps = ", perhaps for want of memory (`dmesg` says so)" if code == -signal.SIGKILL else ""
+            known = f"The process that held it ({self._process.pid}) ended with exit code {code}{perhaps}."
+        return f"{known} A new executor starts another one: run again, with fewer workers where memory is short."
 
     def running(self) -> dict[int, tuple[int | None, int | None]]:
         """What its workers run, or ran when they died: what `WorkerKilled` has in ``at`` and ``hook``, by call."""

@@ -36,6 +36,10 @@ _LOGGERS: Final = ("distributed.client", "distributed.batched")
 """Where Dask's client logs."""
 _EXPECTED: Final = ("Failed to reconnect to scheduler", "Couldn't gather", "Batched Comm Closed")
 """How messages of it begin about what we tell or mend."""
+_FURTHER: Final = (
+    "The logs of its scheduler and its workers may say why. Start it again, or name another executor, and run again."
+)
+"""What to do about a lost cluster of somebody else's."""
 
 
 class Connection:
@@ -47,9 +51,18 @@ class Connection:
         ours: Whether it is closed at the end.
         timeout: Seconds of silence after which the scheduler counts as lost.
         without_workers: Seconds that the cluster may be without any worker.
+        further: What is known of a lost cluster beside that it is lost, and what to do.
     """
 
-    def __init__(self, client: Any, *, ours: bool, timeout: float, without_workers: float) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        ours: bool,
+        timeout: float,
+        without_workers: float,
+        further: Callable[[], str] = lambda: _FURTHER,
+    ) -> None:
         self.lost: BackendLost | None = None
         self.threads = 0  # of all workers, as they were a moment ago
         self.results = Results(client)
@@ -58,6 +71,7 @@ class Connection:
         self._ours = ours
         self._timeout = timeout
         self._without_workers = without_workers
+        self._further = further
         self._loop: asyncio.AbstractEventLoop = self._client.loop.asyncio_loop
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -168,7 +182,8 @@ class Connection:
     def gone(self, why: str) -> BackendLost:
         """The cluster is lost: let nobody wait for it. Returns the error for one who did."""
         if self.lost is None:
-            self.lost = BackendLost(f"The Dask cluster at {_place(self._client)} is lost: {why}.")
+            further = "" if self._closing else f" {self._further()}"
+            self.lost = BackendLost(f"The Dask cluster at {_place(self._client)} is lost: {why}.{further}")
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._cancel)
         return BackendLost(str(self.lost))

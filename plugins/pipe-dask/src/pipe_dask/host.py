@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -18,6 +19,8 @@ from typing import Any, Final
 
 _OFTEN: Final = 0.2
 """Seconds between two looks whether the driver is there."""
+_QUIET: Final = "ignore::UserWarning:multiprocessing.resource_tracker"
+"""Python's keeper of semaphores outlives this process when that is killed, and would say so in the user's terminal."""
 
 
 def main(settings: dict[str, Any]) -> None:
@@ -28,6 +31,7 @@ def main(settings: dict[str, Any]) -> None:
             ``resources``, what each of them has.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business; workers inherit it
+    sys.warnoptions.append(_QUIET)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     folder = Path(settings["folder"])

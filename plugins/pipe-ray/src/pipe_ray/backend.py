@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import queue
@@ -147,7 +148,7 @@ class RayBackend(SubmittingBackend):
                     deadline = min(deadline, time.monotonic() + _GATHER)
             workers = dict(self._workers)
             if self._lost is not None:
-                raise self._lost
+                raise copy.copy(self._lost)
         if not workers:
             raise BackendLost(
                 f"No worker of 'ray' came up in {self._options.timeout:g} seconds. Each needs one CPU of the cluster; "
@@ -170,7 +171,7 @@ class RayBackend(SubmittingBackend):
     def _ask(self, kind: bytes, slot: int | None, body: bytes, then: Ended) -> None:
         with self._lock:
             if self._lost is not None:
-                raise self._lost
+                raise copy.copy(self._lost)
             number = next(self._numbers)
             self._pending[number] = _Pending(slot, then)
         self._tell(kind, number, body)
@@ -234,12 +235,12 @@ class RayBackend(SubmittingBackend):
     def _lose(self, link: Link, failure: bytes | None) -> None:
         """The host is gone. Tell everybody who waits."""
         with self._changed:
-            self._lost = self._mismatch or link.failure(failure)
+            self._lost = self._mismatch or (link.loss if self._gathered else link.failure)(failure)
             pending, self._pending = list(self._pending.values()), {}
             self._changed.notify_all()
         at_work: set[int] = set()
         for one in pending:
-            outcome = Outcome(error=self._lost)
+            outcome = Outcome(error=copy.copy(self._lost))  # each its own: they get tracebacks and notes
             if self._killed and one.slot is not None:
                 outcome = Outcome(unstarted=True)
                 if one.slot not in at_work:

@@ -24,6 +24,7 @@ from pipe_ray.messages import (
     CALL,
     COSTS,
     KILL,
+    KILLED,
     NEED,
     PUT,
     READY,
@@ -35,7 +36,16 @@ from pipe_ray.messages import (
     needs_of,
     slot_of,
 )
-from pipe_ray.watch import end, end_without_driver, fail, wait_for, watch_cluster, watch_driver, watch_head
+from pipe_ray.watch import (
+    Holders,
+    end,
+    end_without_driver,
+    fail,
+    wait_for,
+    watch_cluster,
+    watch_driver,
+    watch_head,
+)
 
 if TYPE_CHECKING:
     from pipe_ray.needing import Needing
@@ -61,9 +71,11 @@ def main(settings: dict[str, Any]) -> None:
     threading.Thread(target=watch_driver, args=(settings["driver"], settings["folder"]), daemon=True).start()
     try:
         _connect(settings)
-        host = Host(settings, line)
-        watch = watch_head if settings["address"] is None else watch_cluster
-        threading.Thread(target=watch, args=(line,), daemon=True).start()
+        is_own = settings["address"] is None
+        holders = Holders.of_own() if is_own else Holders.of_others()
+        host = Host(settings, line, holders)
+        watch = watch_head if is_own else watch_cluster
+        threading.Thread(target=watch, args=(line, holders), daemon=True).start()
         host.serve()
     except BaseException as error:
         fail(line, error)
@@ -94,15 +106,16 @@ class Host:
     Args:
         settings: As `main`.
         line: To the driver.
+        holders: What must live for any worker to.
     """
 
-    def __init__(self, settings: dict[str, Any], line: Line) -> None:
+    def __init__(self, settings: dict[str, Any], line: Line, holders: Holders) -> None:
         import ray
 
         from pipe_ray.worker import worker_class
 
         self._ray: Any = ray  # not annotated throughout
-        self._settings, self._line = settings, line
+        self._settings, self._line, self._holders = settings, line, holders
         options = {"max_restarts": 0, "max_task_retries": 0, "enable_task_events": False}
         self._worker = self._ray.remote(worker_class()).options
         self._options = options
@@ -202,6 +215,8 @@ class Host:
         self._say(ANSWER, number, b"")
 
     def _say(self, kind: bytes, number: int, body: bytes) -> None:
+        if kind == KILLED:
+            self._holders.check()  # else the worker died because the cluster did, and its call is not to blame
         try:
             self._line.send(kind, number, body)
         except OSError:

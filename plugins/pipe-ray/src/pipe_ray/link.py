@@ -35,10 +35,11 @@ _QUIET: Final = {
 }
 """What a cluster of our own does not do."""
 _SOON: Final = {
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "10",
 }
-"""Seconds until a lost head counts as lost, unless the user says otherwise."""
+"""Seconds until Ray gives a lost head up, unless the user says otherwise. It ends the host then and says little of why,
+so the host's own watch is to be the first."""
 _CODE: Final = (
     "import json, sys; settings = json.loads(sys.argv[1]); sys.path[:] = settings['path']; "
     "from pipe_ray.host import main; main(settings)"
@@ -118,8 +119,8 @@ class Link:
         raise BackendLost(f"{self._whom()} did not answer in {seconds:g} seconds.")
 
     def failure(self, body: bytes | None = None) -> PipeError:
-        """Why all is lost. *body* is of the message `FAILED`, where there was one."""
-        told = json.loads(body) if body else {"type": "", "text": self._last_words()}
+        """Why there is no cluster. *body* is of the message `FAILED`, where there was one."""
+        told = self._told(body)
         text = f"{self._whom()} is lost. {told['text']}"
         if "ersion mismatch" in text:
             return VersionMismatchError(text, executor="ray", workers={})
@@ -130,6 +131,27 @@ class Link:
         elif self.address is not None:
             text += " Does it run (`ray status`), and does the address lead there?"
         return BackendLost(text)
+
+    def loss(self, body: bytes | None = None) -> PipeError:
+        """Why the cluster, which was there, is there no more. *body* as for `failure`."""
+        told = self._told(body)
+        if told["type"] == "HopelessError":
+            return self.failure(body)
+        what = f": {told['text']}." if told["type"] == "LostError" else f". {told['text']}"
+        if self.address is None:
+            further = (
+                "Perhaps the system ended it for want of memory (`dmesg` says so). A new executor starts another one: "
+                "run again, with fewer workers where memory is short."
+            )
+        else:
+            further = "Does it run (`ray status`)? Start it again, or name another executor, and run again."
+        return BackendLost(f"{self._whom()} is lost{what} {further}")
+
+    def _told(self, body: bytes | None) -> dict[str, str]:
+        if body is None:
+            return {"type": "", "text": self._last_words()}
+        told: dict[str, str] = json.loads(body)
+        return told
 
     def _whom(self) -> str:
         return "The Ray of this machine" if self.address is None else f"The Ray cluster at '{redacted(self.address)}'"

@@ -18,6 +18,7 @@ from ray.exceptions import RayTaskError
 from pipe_core.runtime.beat import AT, HOOK, STARTED, Board
 from pipe_ray.messages import ANSWER, DOWN, KILLED, REFUSED, UNSTARTED, UP
 from pipe_ray.near import Door, Near
+from pipe_ray.watch import HopelessError
 
 _STARTS: Final = 3
 """How often in a row a worker may die before its first call begins."""
@@ -28,10 +29,6 @@ Say = Callable[[bytes, int, bytes], None]
 """``say(kind, number, body)``: a message for the driver."""
 Events = queue.SimpleQueue[Callable[[], None] | None]
 """What has happened, each as something to call in the one thread that has the slots."""
-
-
-class HopelessError(Exception):
-    """No worker comes up."""
 
 
 class GoneError(Exception):

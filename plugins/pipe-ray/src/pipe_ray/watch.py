@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 import psutil
@@ -21,6 +21,7 @@ _SILENCE: Final = 12.0
 """Seconds without a word from a cluster of somebody else's after which it counts as lost."""
 _HEAD: Final = ("gcs_server", "raylet")
 """The processes that hold a cluster of our own."""
+_ENDED: Final = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 _alone: Final = threading.Lock()
 """Whoever ends this process first ends it."""
@@ -38,24 +39,70 @@ def watch_driver(driver: int, folder: str) -> None:
     end_without_driver(folder)
 
 
-def watch_head(line: Line) -> None:
+class HopelessError(Exception):
+    """No worker comes up."""
+
+
+class LostError(Exception):
+    """The cluster is gone."""
+
+
+class Holders:
+    """The processes of this machine without which the cluster is lost.
+
+    Args:
+        processes: There may be none: what holds the cluster may be elsewhere.
+    """
+
+    def __init__(self, processes: Sequence[psutil.Process]) -> None:
+        self._names = {process: process.name() for process in processes}
+
+    @classmethod
+    def of_own(cls) -> Holders:
+        """Those of a cluster of our own, which is there."""
+        return cls([child for child in psutil.Process().children() if child.name() in _HEAD])
+
+    @classmethod
+    def of_others(cls) -> Holders:
+        """The raylet that connects this process to a cluster of somebody else's. Its head may be started again."""
+        import ray
+
+        its: Any = ray  # not annotated throughout
+        node = getattr(its._private.worker, "_global_node", None)
+        if node is None or its.util.client.ray.is_connected():
+            return cls([])
+        word = f"--raylet_socket_name={node.raylet_socket_name}"
+        return cls([one for one in psutil.process_iter() if one.name() == "raylet" and word in _words(one)])
+
+    def check(self) -> None:
+        """Raises `LostError` when one of them has ended."""
+        for process, name in self._names.items():
+            if not _lives(process):
+                raise LostError(f"{name} (process {process.pid}), which holds it on this machine, ended")
+
+
+def watch_head(line: Line, holders: Holders) -> None:
     """End when a cluster of our own is lost. Ray itself takes up to a minute to notice."""
-    processes = [child for child in psutil.Process().children() if child.name() in _HEAD]
-    while all(_lives(one) for one in processes):
-        time.sleep(_OFTEN)
-    fail(line, RuntimeError(f"{' or '.join(_HEAD)}, which hold the cluster of this machine, ended."))
-    end(1)
+    _watch(line, holders, lambda: False)
 
 
-def watch_cluster(line: Line) -> None:
+def watch_cluster(line: Line, holders: Holders) -> None:
     """End when the cluster of somebody else's is lost. Ray itself may never say that it is gone."""
     heard = [time.monotonic()]
     gone = threading.Event()
     threading.Thread(target=_ask_cluster, args=(heard, gone), daemon=True).start()
-    while time.monotonic() - heard[0] < _SILENCE and not gone.wait(1.0):
-        pass
-    fail(line, RuntimeError("Its head, or the part of it on this machine, does not answer any more."))
-    end(1)
+    _watch(line, holders, lambda: gone.is_set() or time.monotonic() - heard[0] >= _SILENCE)
+
+
+def _watch(line: Line, holders: Holders, is_lost: Callable[[], bool]) -> NoReturn:
+    try:
+        while not is_lost():
+            holders.check()
+            time.sleep(_OFTEN)
+        raise LostError("its head, or the part of it on this machine, does not answer any more")
+    except LostError as error:
+        fail(line, error)
+        end(1)
 
 
 def _ask_cluster(heard: list[float], gone: threading.Event) -> None:
@@ -78,9 +125,16 @@ def _ask_cluster(heard: list[float], gone: threading.Event) -> None:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return process.status() not in _ENDED
     except psutil.NoSuchProcess:
         return False
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended, or nobody may look
+        return []
 
 
 def wait_for(pids: Sequence[int], seconds: float) -> None:
@@ -92,7 +146,9 @@ def wait_for(pids: Sequence[int], seconds: float) -> None:
 
 def fail(line: Line, error: BaseException) -> None:
     """Tell the driver that all is lost."""
-    text = "".join(traceback.format_exception_only(error)).strip()
+    text = str(error)
+    if not isinstance(error, HopelessError | LostError):
+        text = "".join(traceback.format_exception_only(error)).strip()
     try:
         line.send(FAILED, 0, json.dumps({"type": type(error).__name__, "text": text}).encode())
     except OSError:

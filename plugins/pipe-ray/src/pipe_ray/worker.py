@@ -87,10 +87,10 @@ def begin(settings: dict[str, Any]) -> bool:
     """
     global _host  # one a process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_raylet()
     if settings["path"] is not None:
         sys.path[:] = settings["path"]
         os.chdir(settings["folder"])
-        _die_with_parent()
     elif not machine() or machine() != settings["machine"]:
         return False
     try:
@@ -139,7 +139,8 @@ def machine() -> str:
         return ""
 
 
-def _die_with_parent() -> None:
+def _die_with_raylet() -> None:
+    """It is the parent. Without it nobody else ends a worker that is in the middle of a call."""
     if sys.platform == "linux":
         import ctypes
 
