@@ -14,6 +14,11 @@ WINDOW = "--start-date 2025-01-01 --end-date"
 
 MISTAKES: dict[str, tuple[str, int, str]] = {
     "unknown pipeline": ("run dayly", 2, "There is no pipeline 'dayly' in the project dated. Did you mean 'daily'?"),
+    "a node in place of a pipeline": (
+        "run total",
+        2,
+        "is a node, and no pipeline. Run it with: pipe run daily --node total",
+    ),
     "unknown node": ("run daily --node totl", 2, "There is no node 'totl'. Did you mean 'total'?"),
     "unknown node to begin from": ("run daily --from nowhere", 2, "There is no node 'nowhere'. Nodes that there are: "),
     "unknown tag": ("run daily --tags sumary", 2, "No node has the tag 'sumary'. Did you mean 'summary'?"),
@@ -190,7 +195,8 @@ def test_what_is_wrong_with_data_is_told_once(pipe: Pipe, shop: Path) -> None:
     assert "The data set 'orders': the record at position 0 is no Order: the field 'paid' is 'treu': " in told
     assert "caused by" not in wrong.stderr
     assert missing.stderr.count("Is the path right?") == 1
-    assert "caused by FileNotFoundError" in missing.stderr
+    assert missing.stderr.count("orders.csv") == 1  # what the system says has nothing new
+    assert "pipe.yaml:20: catalog.orders.path: warning: node 'keep_paid' reads " in pipe("check").stdout
     assert (wrong.exit_code, missing.exit_code) == (4, 4)
 
 
@@ -209,3 +215,13 @@ def test_a_date_that_cannot_be_read_is_told(pipe: Pipe, dated: Path) -> None:
     assert "position 3 is no Order: the field 'day' is '2025-01-0x'" in refused.stderr
     assert warned.exit_code == 0
     assert warned.stderr.count("is no date in 1 of the records, which are in no window") == 1
+
+
+def test_a_node_that_was_left_out_of_the_pipeline_is_told_where_it_is_missed(pipe: Pipe, shop: Path) -> None:
+    file = shop / "pipe.yaml"
+    file.write_text(file.read_text().replace("[keep_paid, total, ", "[keep_paid, "))
+
+    checked = pipe("check")
+
+    assert "reads 'out/totals.jsonl', which only node 'total' makes, in no pipeline, and nothing is" in checked.stdout
+    assert "'total' is a node, and in no pipeline." in pipe("run", "total").stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from pipe_core.cli import exits
+from pipe_core.kernel.errors import PipeError
 from pipe_core.looks.wording import one_line
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def _told(error: BaseException | str | None) -> str:
 def _causes(error: BaseException) -> Iterator[str]:
     """What led to *error*, the nearest first, without what was told already."""
     if getattr(error, "reasons", ()):  # it says in its own words what a schema says in many lines
+        return
+    if isinstance(error, PipeError) and isinstance(error, FileNotFoundError):  # or what the system says with a number
         return
     said = str(error)
     for cause, text in _chain(error):

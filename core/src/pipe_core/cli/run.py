@@ -192,6 +192,7 @@ def _run_pipeline(
     wanted = Said(**said)
     arguments = wanted.arguments()
     project = _project(name, where)
+    _check_name(name, project)
     with typed(executor=executor, choice=wanted.chooses), runner_of(project, executor, max_workers) as runner:
         if dry_run:
             from pipe_core.cli.project_plan import show_plan
@@ -204,6 +205,16 @@ def _run_pipeline(
             where,
             how,
         )
+
+
+def _check_name(name: str, project: Any) -> None:
+    """Tell somebody who names a node how to run one. Raises `Mistake`."""
+    if name in project.pipelines or name not in project.nodes:
+        return
+    around = next((one.name for one in project.pipelines.values() if name in one.nodes), None)
+    if around is None:
+        raise Mistake(f"'{name}' is a node, and in no pipeline. Add it to the nodes of one, and run that.")
+    raise Mistake(f"'{name}' is a node, and no pipeline. Run it with: pipe run {around} --node {name}")
 
 
 def _project(name: str, where: Where) -> Any:

@@ -1,4 +1,4 @@
-"""Data sets that nodes read, that no node makes, and at whose place there is nothing. They may come yet."""
+"""Data sets that nodes read, that no node of a pipeline makes, and that are not there. They may come yet."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ Key = tuple[str | int, ...]
 
 def check_data(project: Project, findings: Findings) -> None:
     """Look whether there are the files and folders that nodes read and do not make."""
-    made = [path for _, _, dataset in _used(project, "output") if (path := _path(dataset)) is not None]
+    made = {path: node for node, _, dataset in _used(project, "output") if (path := _path(dataset)) is not None}
+    running = {name for pipeline in project.pipelines.values() for name in pipeline.nodes}
+    lasting = [path for path, node in made.items() if node in running]
     told = set()
     for node, key, dataset in _used(project, "input"):
         path = _path(dataset)
-        if path is None or key in told or os.path.exists(path) or _is_made(path, made):
+        if path is None or key in told or os.path.exists(path) or _is_made(path, lasting):
             continue
         told.add(key)
-        if is_pattern(path) and next(glob.iglob(path, recursive=True), None) is not None:
+        if is_pattern(path) and glob.glob(path, recursive=True):
             continue
+        maker = f"only node '{made[path]}' makes, in no pipeline" if path in made else "no node makes"
         findings.warning(
-            f"node '{node}' reads '{dataset.shown}', which no node makes, and nothing is there: is the path right? If "
-            f"it comes later, all is well",
+            f"node '{node}' reads '{dataset.shown}', which {maker}, and nothing is there: is the path right? If it "
+            f"comes later, all is well",
             *key,
         )
 
