@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipe_arrow.file_checksum import check
 from pipe_arrow.reading import reading_errors
 from pipe_arrow.table_source import found_files
-from pipe_core.kernel.contracts import Batch, SizeNow
+from pipe_core.kernel.contracts import Batch, Rejection, SizeNow
 from pipe_core.kernel.copies import detached
 from pipe_core.kernel.errors import SourceError
 
@@ -29,8 +29,23 @@ class RecordsChunk:
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches of at most *size* records, which are copies."""
         for start in range(0, len(self.records), size):
-            items = self.records[start : start + size]
-            yield Batch(list(map(detached, items)), items.__getitem__)
+            yield _copied(self.records[start : start + size])
+
+
+def _copied(items: list[Any]) -> Batch:
+    try:
+        return Batch(list(map(detached, items)), items.__getitem__)
+    except RecursionError:
+        pass
+    records: list[Any] = []
+    rejected: dict[int, Rejection] = {}
+    for i, item in enumerate(items):
+        try:
+            records.append(detached(item))
+        except RecursionError:
+            records.append(None)
+            rejected[i] = Rejection("TooDeep", "The record is nested deeper than Python can follow.", "")
+    return Batch(records, lambda i: rejected[i].raw if i in rejected else items[i], rejected)
 
 
 class AvroSource:
@@ -116,7 +131,7 @@ class AvroSource:
         """Files are open only while they are read."""
 
     def _records(self) -> Iterator[Any]:
-        import fastavro
+        from pipe_arrow.avro_depth import avro_records
 
         count = 0
 
@@ -125,6 +140,6 @@ class AvroSource:
 
         for path in self._files:
             with reading_errors(os.path.abspath(path), position), open(path, "rb") as file:
-                for record in fastavro.reader(file):
+                for record in avro_records(file):
                     yield record
                     count += 1
