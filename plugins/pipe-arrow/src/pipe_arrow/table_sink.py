@@ -61,6 +61,11 @@ class TableSink:
         """Exactly once: files and folders appear whole."""
         return "exactly-once"
 
+    @property
+    def only_final(self) -> bool:
+        """Whether it has a checkpoint at its end only: one file, which says at its end what is in it."""
+        return not (self._path.endswith(("/", os.sep)) or os.path.isdir(self._path))
+
     def exists(self) -> bool:
         """Whether there is something already. What a killed run had taken away is put back before."""
         place = self._place()
