@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("pipe_core.cli.project_check:check", "Check a project. Nothing runs."),
     "list": ("pipe_core.cli.project_list:list_pipelines", "List the pipelines of a project."),
     "info": ("pipe_core.cli.project_list:info", "Show a project, or a pipeline, node or data set of it."),
-    "runs": ("pipe_core.cli.project_runs:runs", "List the runs of a project, or show one."),
+    "runs": ("pipe_core.cli.project_runs:runs", "List the runs that were kept, or show one."),
     "resume": ("pipe_core.cli.project_runs:resume", "Go on with a run that failed or was stopped."),
     "backfill": ("pipe_core.cli.project_backfill:backfill", "Run a pipeline for each piece of a window of dates."),
     "demo": ("pipe_core.cli.demo:demo", "Make sample data, run a pipe over it and show the result."),
@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> NoReturn:
         """Run, and exit with one of the codes in `pipe_core.cli.exits`."""
         words = list(sys.argv[1:] if args is None else args)
-        extra["standalone_mode"] = False
+        extra |= {"standalone_mode": False, "obj": words}  # whoever keeps a run keeps how to make it again
         sys.exit(errors.guarded(lambda: super(LazyGroup, self).main(words, *more, **extra), words))
 
 

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from pipe_core.cli import records_runs
 from pipe_core.cli.errors import Mistake
-from pipe_core.cli.output import HIDDEN, redact, table, write_json
-from pipe_core.cli.project_options import Where, in_words, project_switches, typed
+from pipe_core.cli.output import HIDDEN, public, redact, table, write_json
+from pipe_core.cli.project_options import NoProject, Where, in_words, project_switches, typed
 from pipe_core.cli.project_running import How, by_contract, drive, public_run, runner_of, running_switches
+from pipe_core.cli.running import RUNS
 from pipe_core.looks.wording import one_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipe_core.project.contracts import ContractNote
     from pipe_core.project.runs.history import PastRun
 
 _EXECUTOR: Final = click.option(
     "-x", "--executor", metavar="SPEC", help="Where it runs now.  [default: as the project says]"
 )
+_RUNS: Final = click.option(
+    "--runs", "kept_in", metavar="DIR", help="Where runs are kept.  [default: the project's runs, else runs]"
+)
 _HEADER: Final = ("run", "pipeline", "status", "started", "ended")
 
 
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
+@_RUNS
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @project_switches(settings=False)
-def runs(run: str | None, where: Where, as_json: bool) -> None:
-    """List the runs that were kept, the oldest first; or show RUN, by its id or the beginning of it."""
+def runs(run: str | None, kept_in: str | None, where: Where, as_json: bool) -> None:
+    """List the runs that were kept, the oldest first; or show RUN, by its id or the beginning of it.
+
+    Those of the project around the working folder, and those of records with --checkpoint in the same folder.
+    """
     from pipe_core.project.runs.history import past_run, past_runs
 
-    folder = runs_of(where)
+    folder = runs_of(where, kept_in)
     if run is None:
         found = list(past_runs(folder))
         if as_json:
@@ -43,11 +52,21 @@ def runs(run: str | None, where: Where, as_json: bool) -> None:
             click.echo(_listed(found) if found else f"No runs in {folder} yet.")
         return
     with typed():
-        facts = public_run(_facts(folder, past_run(folder, run)))
+        past = past_run(folder, run)
+    if past.is_of_records:
+        facts = public(records_runs.facts_of(folder, past))
+        text = "" if as_json else records_runs.as_text(facts, _words(kept_in))
+    else:
+        facts = public_run(_facts(folder, past))
+        text = "" if as_json else _as_text(facts, where)
     if as_json:
         write_json(facts)
     else:
-        click.echo(redact(_as_text(facts, where)))
+        click.echo(redact(text))
+
+
+def _words(kept_in: str | None) -> str:
+    return f" --runs {shlex.quote(kept_in)}" if kept_in is not None else ""
 
 
 def _listed(found: list[PastRun]) -> str:
@@ -63,9 +82,22 @@ def _dates(asked: Mapping[str, Any]) -> str:
     return f"{asked['start_date']}..{asked['end_date']}" if asked.get("start_date") else ""
 
 
-def runs_of(where: Where) -> Path:
-    """The folder of the project's runs."""
-    project = where.load()
+def runs_of(where: Where, kept_in: str | None) -> Path:
+    """The folder that was named; the one of the project's runs; without a project ``runs`` in the working folder.
+
+    Raises:
+        Mistake: There is none of them.
+    """
+    if kept_in is not None:
+        if not Path(kept_in).is_dir():
+            raise Mistake(f"There is no folder '{kept_in}'. It is what --checkpoint or 'checkpoint:' named.")
+        return Path(kept_in)
+    try:
+        project = where.load()
+    except NoProject:
+        if where.place is None and Path(RUNS).is_dir():
+            return Path(RUNS)
+        raise
     return project.folder / project.settings.runs
 
 
@@ -167,13 +199,15 @@ def _settings(said: tuple[str, ...], past: PastRun) -> tuple[str, ...]:
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @_EXECUTOR
-@click.option("--force", is_flag=True, help="Go on also where settings of what is done have changed since.")
+@_RUNS
+@click.option("--force", is_flag=True, help="Go on also where what is read or done has changed since.")
 @running_switches
 @click.option("--no-progress", is_flag=True, help="Show no progress on standard error.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @project_switches()
 def resume(
     run: str | None,
+    kept_in: str | None,
     where: Where,
     executor: str | None,
     force: bool,
@@ -190,7 +224,10 @@ def resume(
     from pipe_core.project.runs.history import past_run
 
     with typed():
-        past = _last(runs_of(where)) if run is None else past_run(runs_of(where), run)
+        folder = runs_of(where, kept_in)
+        past = _last(folder) if run is None else past_run(folder, run)
+    if past.is_of_records:
+        records_runs.go_on(past, executor=executor, force=force, no_progress=no_progress, as_json=as_json)
     where = replace(where, env=where.env or past.asked.get("env"), settings=_settings(where.settings, past))
     project = where.load()
     with typed(executor=executor), runner_of(project, executor, max_workers) as runner:

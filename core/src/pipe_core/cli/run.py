@@ -13,7 +13,7 @@ import click
 from pipe_core.cli.errors import Mistake
 from pipe_core.cli.project_options import Where, project_switches
 from pipe_core.cli.project_running import How, Said, choice_switches, running_switches
-from pipe_core.cli.running import check_report_path, execute, observers, overrides, run_switches
+from pipe_core.cli.running import check_report_path, check_resumed, execute, observers, overrides, run_switches
 
 _EXAMPLE: Final = """\b
 For example:
@@ -22,7 +22,7 @@ For example:
   pipe run orders.yaml --mode overwrite
 """
 _SUFFIXES: Final = (".yaml", ".yml", ".toml", ".json", ".py")
-_OF_RECORDS: Final = ("mode", "limit", "max_errors", "report")
+_OF_RECORDS: Final = ("mode", "limit", "max_errors", "report", "checkpoint", "resumed", "force")
 """Switches that a project's pipeline has not."""
 _INSTEAD: Final = {
     "--report": (
@@ -61,7 +61,7 @@ def run(target: str, where: Where, no_progress: bool, as_json: bool, executor: s
 
 def _given(switches: dict[str, Any], where: Where | None = None) -> dict[str, Any]:
     """Those of the switches that were given, as they are typed."""
-    names = {"nodes": "--node", "start_from": "--from", "up_to": "--to"}
+    names = {"nodes": "--node", "start_from": "--from", "up_to": "--to", "resumed": "--resume"}
     found = {names.get(key, f"--{key.replace('_', '-')}"): value for key, value in switches.items() if value}
     if where is not None:
         found |= {"--env": where.env} if where.env is not None else {}
@@ -127,6 +127,8 @@ def _run_file(
     no_progress: bool,
     as_json: bool,
     report: str | None,
+    resumed: str | None,
+    force: bool,
     **switches: Any,
 ) -> int:
     from pipe_core.project.pipe_file import load_pipe_file
@@ -134,6 +136,7 @@ def _run_file(
     path = _file(target)
     check_report_path(report)
     file = load_pipe_file(path, allow_outside=allow_outside)
+    check_resumed(switches, resumed, force=force, in_file=bool(file.parameters.get("checkpoint")))
     given = overrides(**switches)
     if "observers" not in file.parameters:
         given["observers"] = observers(progress=not (no_progress or as_json))
@@ -141,7 +144,8 @@ def _run_file(
     if as_json and to_standard:
         raise Mistake("--json and records would mix on standard output. Write the report to a file: --report r.json.")
     with _explained(path, typed="executor" in given):
-        return execute(file.pipe(**given), as_json=as_json, report=report, results=not to_standard)
+        pipe = file.pipe(**given)
+        return execute(pipe, as_json=as_json, report=report, results=not to_standard, resumed=resumed, force=force)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+LAST: Final = "last"
+RUNS: Final = "runs"
+"""Where runs are kept when nobody says where."""
 MODES: Final = ("error", "overwrite", "append", "ignore")
 
 _SWITCHES: Final = (
@@ -26,6 +31,9 @@ _SWITCHES: Final = (
     click.option("--mode", type=click.Choice(MODES), help="What to do when a target exists.  [default: error]"),
     click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read at most so many records."),
     click.option("--max-errors", type=click.IntRange(min=1), metavar="N", help="Stop when more records fail."),
+    click.option("--checkpoint", metavar="DIR", help="Keep in DIR how far it comes, for 'pipe resume'."),
+    click.option("--resume", "resumed", metavar="RUN", help="Go on with RUN, which was kept: its id or 'last'."),
+    click.option("--force", is_flag=True, help="With --resume: also where the input or the pipe has changed."),
     click.option("--no-progress", is_flag=True, help="Show no progress on standard error."),
     click.option("--report", type=click.Path(), metavar="FILE", help="Write the report: .html a page, .json data."),
     click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
@@ -40,9 +48,11 @@ def run_switches(command: Command) -> Command:
     return command
 
 
-def overrides(executor: str | None, mode: str | None, limit: int | None, max_errors: int | None) -> dict[str, Any]:
+def overrides(
+    executor: str | None, mode: str | None, limit: int | None, max_errors: int | None, checkpoint: str | None
+) -> dict[str, Any]:
     """Parameters of `Pipe` for the switches that were given."""
-    given = {"executor": executor, "mode": mode, "limit": limit, "max_errors": max_errors}
+    given = {"executor": executor, "mode": mode, "limit": limit, "max_errors": max_errors, "checkpoint": checkpoint}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -58,6 +68,18 @@ def check_report_path(path: str | None) -> None:
         raise Mistake(f"The report '{path}' must end in .html for a page or .json for data.")
     if not Path(path).absolute().parent.is_dir():
         raise Mistake(f"The folder of the report '{path}' does not exist. Make it first.")
+
+
+def check_resumed(switches: dict[str, Any], resumed: str | None, *, force: bool, in_file: bool = False) -> None:
+    """A run that is resumed is kept in ``runs`` where nobody says otherwise.
+
+    Raises:
+        Mistake: ``--force`` without ``--resume``.
+    """
+    if force and resumed is None:
+        raise Mistake("--force is for --resume RUN: it goes on with a run although the input or the pipe has changed.")
+    if resumed is not None and switches["checkpoint"] is None and not in_file:
+        switches["checkpoint"] = RUNS
 
 
 def observers(*, progress: bool) -> list[Any] | None:
@@ -79,11 +101,21 @@ def observers(*, progress: bool) -> list[Any] | None:
     return wanted if "progress" in wanted else [*wanted, "progress"]
 
 
-def execute(pipe: Pipe, *, as_json: bool, report: str | None, results: bool = True) -> int:
-    """Run *pipe*, show what became of it, and give the exit code.
+def execute(
+    pipe: Pipe,
+    *,
+    as_json: bool,
+    report: str | None,
+    results: bool = True,
+    resumed: str | None = None,
+    force: bool = False,
+) -> int:
+    """Run *pipe*, or go on with a run of it, show what became of it, and give the exit code.
 
     Args:
         pipe: What to run.
+        resumed: The run to go on with, or ``"last"``.
+        force: Go on with it also where it is not what it was.
         as_json: Show the report as JSON.
         report: Also write it to this file.
         results: Whether standard output is free for results; else they go to standard error.
@@ -91,15 +123,59 @@ def execute(pipe: Pipe, *, as_json: bool, report: str | None, results: bool = Tr
     Raises:
         PipeError: The run failed; what there is of its report was shown.
     """
+    pipe.origin = origin()
     try:
-        with warnings_shown():
-            flow = pipe.run(handle_sigterm=True)
-    except Exception as error:
-        if pipe.report is not None and pipe.report.read and not is_broken_pipe(error):
+        with warnings_shown(), resuming_errors():
+            if resumed is None:
+                flow = pipe.run(handle_sigterm=True)
+            else:
+                flow = pipe.resume(None if resumed == LAST else resumed, force=force, handle_sigterm=True)
+    except BaseException as error:
+        stopped = not isinstance(error, Exception)
+        if pipe.report is not None and pipe.report.read and not stopped and not is_broken_pipe(error):
             _show(pipe.report, as_json=as_json, report=report, results=results)
+        _tell_how_to_go_on(pipe)
         raise
     _show(flow, as_json=as_json, report=report, results=results)
     return exits.RECORDS_FAILED if flow.failed else exits.OK
+
+
+def origin() -> dict[str, Any] | None:
+    """The words of this command and where it was typed, for `pipe resume`; None where one may hold a secret."""
+    from pipe_core.project.runs.overrides import may_be_kept
+
+    context = click.get_current_context(silent=True)
+    words = None if context is None else context.find_root().obj
+    if not words:
+        return None
+    said = [part for word in words for part in word.removeprefix("-").partition("=")]
+    if not all(may_be_kept(key, key) for key in said if key):
+        return None
+    return {"words": words, "folder": os.getcwd()}
+
+
+@contextmanager
+def resuming_errors() -> Iterator[None]:
+    """A run that cannot be resumed as it was typed is a mistake of typing.
+
+    Raises:
+        Mistake: In place of an error about the run that was named.
+    """
+    from pipe_core.runs import errors as kinds
+
+    try:
+        yield
+    except (kinds.RunNotFoundError, kinds.RunLockedError, kinds.ResumeError) as error:
+        raise Mistake(str(error).replace("resume with force", "add --force")) from error
+
+
+def _tell_how_to_go_on(pipe: Pipe) -> None:
+    report = pipe.report
+    if report is None or report.resumable_at is None:
+        return
+    place = "" if pipe.checkpoint == Path(RUNS) else f" --runs {shlex.quote(str(pipe.checkpoint))}"
+    done = f"{report.resumable_at:,} records are done and kept." if report.resumable_at else "Nothing is done yet."
+    click.echo(f"{done} Go on with: pipe resume {report.run}{place}", err=True)
 
 
 def _show(flow: FlowReport, *, as_json: bool, report: str | None, results: bool) -> None:
@@ -126,7 +202,8 @@ def summary(flow: FlowReport) -> str:
     counts = [(name, facts[name]) for name in ("read", "valid", "failed", "dropped", "expanded")]
     kept = [(name, count) for name, count in counts if count or name in ("read", "valid", "failed")]
     rate = f"{facts['records_per_second']:,.0f} records/s on {facts['executor']}"
-    lines = [f"{facts['status']} in {facts['duration']:.2f} s, {rate}", table(kept, indent="  ")]
+    resumed = f", resumed behind record {flow.resumed_at:,}" if flow.resumed_at else ""
+    lines = [f"{facts['status']} in {facts['duration']:.2f} s, {rate}{resumed}", table(kept, indent="  ")]
     if facts["histogram"]:
         lines += ["Why records failed:", _reasons(facts["histogram"])]
     return "\n".join([*lines, *_places(flow), *(f"note: {note}" for note in facts["notes"])])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pipe_core.cli.errors import Mistake
-from pipe_core.cli.running import check_report_path, execute, observers, overrides, run_switches
+from pipe_core.cli.running import check_report_path, check_resumed, execute, observers, overrides, run_switches
 
 if TYPE_CHECKING:
     from pipe_core.kernel.errors import OptionsError
@@ -26,6 +26,7 @@ _EXAMPLES: Final = """\b
 Examples:
   pipe validate orders.csv --schema orders.py:Order
   pipe validate orders.csv --schema orders.py:Order --to good.jsonl --errors bad.jsonl -x loky
+  pipe validate bad.jsonl --replay --schema orders.py:Order --to more.jsonl --errors still_bad.jsonl
   pipe validate export.csv --schema orders.py:Order -o delimiter=';' -o encoding=cp1252
 """
 
@@ -37,10 +38,12 @@ Examples:
 @click.option("--errors", metavar="SINK", help="Where rejected records go, with the reasons.")
 @click.option("--format", "format_name", metavar="NAME", help="The format of SOURCE.  [default: by its suffix]")
 @click.option("-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="For the format of SOURCE.")
+@click.option("--replay", is_flag=True, help="SOURCE is what --errors wrote: try its records again.")
 @run_switches
 def validate(
     source: str,
     schema: str,
+    replay: bool,
     sink: str | None,
     errors: str | None,
     format_name: str | None,
@@ -48,23 +51,29 @@ def validate(
     no_progress: bool,
     report: str | None,
     as_json: bool,
+    resumed: str | None,
+    force: bool,
     **switches: Any,
 ) -> int:
     """Check the records of SOURCE, a path, a URL or - for standard input, against a schema."""
     from pipe_core.records import Pipe
+    from pipe_core.records.replay import Replay
 
     _check_places(source, sink, errors, format_name, as_json=as_json)
     check_report_path(report)
+    check_resumed(switches, resumed, force=force)
     with _typed(switches["executor"]):
+        given = {**parse_options(options), **_format(format_name), "path": source}
         pipe = Pipe(
-            {**parse_options(options), **_format(format_name), "path": source},
+            Replay(given) if replay else given,
             sink,
             schema=_schema(schema),
             errors=errors,
             observers=observers(progress=not (no_progress or as_json)),
             **overrides(**switches),
         )
-        return execute(pipe, as_json=as_json, report=report, results=STANDARD not in (sink, errors))
+        results = STANDARD not in (sink, errors)
+        return execute(pipe, as_json=as_json, report=report, results=results, resumed=resumed, force=force)
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

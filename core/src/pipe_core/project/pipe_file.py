@@ -116,6 +116,7 @@ class _Reader:
             "limit": self._count,
             "mode": self._mode,
             "name": self._text,
+            "checkpoint": self._runs,
         }
         return readers.get(name, self._setting)(name, value)
 
@@ -233,6 +234,14 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         raise self._wrong(f"it must be a number of records, not {value!r}.", name)
+
+    def _runs(self, name: str, value: Any) -> str | None:
+        """The folder of runs that are kept: a path, or true for the one called ``runs``."""
+        if isinstance(value, bool):
+            return str(self._folder / "runs") if value else None
+        if not isinstance(value, str) or not value or "://" in value or "\0" in value:
+            raise self._wrong(f"{value!r} is no folder: checkpoint: runs, or checkpoint: true.", name)
+        return str(self._folder / self._checked(name, value))
 
     def _mode(self, name: str, value: Any) -> str:
         if value in _MODES:

@@ -145,10 +145,11 @@ class Ending:
                 sink.close()
 
     def _commit_sinks(self) -> None:
-        if self._plan.checkpoints is not None:
-            self._plan.checkpoints.keep(self._report, self._commit, final=True)
+        kept = self._plan.checkpoints
+        if kept is not None:
+            kept.keep(self._report, self._commit, final=True)
         for sink, word in ((self._plan.errors, "errors"), (self._plan.sink, "sink")):  # the reasons first
-            if sink is not None:
+            if sink is not None and not (kept is not None and kept.commits(sink)):
                 failpoint(f"{word}.commit.before")
                 sink.commit()
                 failpoint(f"{word}.commit.after")
@@ -159,11 +160,11 @@ class Ending:
         What a broken source gave before it broke is kept beside them; the reasons of a run that was stopped for its
         errors are kept for good. What a run can go on with is kept where it is hidden.
         """
-        if self._plan.checkpoints is not None:
-            note = self._plan.checkpoints.leave(self._report, self._commit, error)
-            if note is not None:
-                self._report.notes.append(note)
-                return
+        kept = self._plan.checkpoints
+        if kept is not None and kept.leave(self._report, self._commit, error):
+            done = f"{self._report.resumable_at:,} records are done and kept"
+            error.add_note(f"{done}: Pipe.resume({self._report.run!r}) goes on behind them.")
+            return
         stopped = isinstance(error, TooManyErrorsError)
         for sink in self._commit.sinks():
             if stopped and sink is self._plan.errors:

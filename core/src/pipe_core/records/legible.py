@@ -31,14 +31,18 @@ def legible(value: Any, depth: int = 0) -> Any:
         return _text(value)
 
 
+NOTHING_SHOWN: Final = "…"
+"""In the place of what is not shown."""
+
+
 def names_only(value: Any) -> Any:
     """The legible field names of *value*, each with ``"…"``, or that alone where it has none. Never fails."""
     try:
-        return {_text(key): "…" for key in value} if isinstance(value, Mapping) else "…"
+        return {_text(key): NOTHING_SHOWN for key in value} if isinstance(value, Mapping) else NOTHING_SHOWN
     except BaseException as error:  # a class of mappings may have code of its own
         if is_ctrl_c(error):
             raise
-        return "…"
+        return NOTHING_SHOWN
 
 
 def _legible(value: Any, depth: int) -> Any:

@@ -7,8 +7,9 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -132,6 +133,20 @@ class Pipe:
         self.name = name
         self._lock = threading.Lock()
         self._report: FlowReport | None = None
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The folder in which its runs are kept; None where they are not."""
+        return self._wishes.checkpoint
+
+    @property
+    def origin(self) -> Mapping[str, Any] | None:
+        """How the pipe was made, as plain data: kept with its runs, for whoever has to make it again to resume one."""
+        return self._wishes.origin
+
+    @origin.setter
+    def origin(self, origin: Mapping[str, Any] | None) -> None:
+        self._wishes = replace(self._wishes, origin=origin)
 
     @property
     def report(self) -> FlowReport | None:

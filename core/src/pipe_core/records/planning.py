@@ -22,7 +22,8 @@ from pipe_core.records.report import FlowReport
 from pipe_core.records.resuming.asked import asked_of, check_same
 from pipe_core.records.resuming.checkpoint import Checkpoint
 from pipe_core.records.resuming.checkpoints import Checkpoints, check_hooks
-from pipe_core.records.resuming.kept_run import KIND, KeptRun
+from pipe_core.records.resuming.kept_run import KeptRun
+from pipe_core.records.resuming.promises import delivery_of, notes_on
 from pipe_core.records.schema import ErrorSerializer, Schema
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.run_loop import RunLoop
@@ -113,8 +114,11 @@ def make_plan(
                 exact=exact,
                 error_payload=values["error_payload"],
             )
-            report.notes += _begin(kept, asked, executor.name, wishes, force=force)
+            if kept.began is not None:
+                report.notes += check_same(kept.began, asked, kept.run, force=force)
         _open_sinks(opened, ends, schema, wishes.mode, begun, keeps=kept is not None)
+        if kept is not None:
+            kept.begin(asked, executor.name, wishes.origin)
         carrier = _carrier(wishes, executor, schema, ends.source)
         hard = executor.capabilities.hard_timeout and carrier is not None
         plan = Plan(
@@ -201,16 +205,6 @@ def _check_kept(wishes: Wishes, hooks: Sequence[BoundHook]) -> None:
             "A run with checkpoint= keeps the order of its source, so that it is known what is done: leave "
             "ordered=False out."
         )
-
-
-def _begin(kept: KeptRun, asked: dict[str, Any], executor: str, wishes: Wishes, *, force: bool) -> list[str]:
-    """Write down that the run begins, or that it goes on. What a reader of its report should know."""
-    if kept.began is None:
-        kept.note("run", kind=KIND, **asked, executor=executor, origin=wishes.origin)
-        return []
-    notes = check_same(kept.began, asked, kept.run, force=force)
-    kept.note("resumed", executor=executor, read=kept.begun.read if kept.begun is not None else 0)
-    return notes
 
 
 def _checkpoints(kept: KeptRun, values: Mapping[str, Any], ends: Ends, hooks: Sequence[BoundHook]) -> Checkpoints:
@@ -345,8 +339,10 @@ def _describe(report: FlowReport, plan: Plan, wishes: Wishes) -> None:
     report.errors = plan.errors.name if plan.errors is not None else None
     report.executor = executor.name
     report.workers = executor.slots
-    weak = [one for one in (plan.sink, plan.errors) if one is not None and one.delivery != "exactly-once"]
-    report.delivery = "at-least-once" if weak else "exactly-once"
+    sinks = [one for one in (plan.sink, plan.errors) if one is not None]
+    report.delivery = delivery_of(sinks, plan.mode, kept=plan.checkpoints is not None)
+    if plan.checkpoints is not None:
+        report.notes += notes_on(sinks)
     _note_unused(report, executor, wishes)
 
 

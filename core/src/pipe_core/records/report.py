@@ -23,7 +23,8 @@ FIRST_FAILURES: Final = 10
 """Failures kept whole, from the first."""
 
 _KEPT: Final = (
-    "read", "valid", "failed", "dropped", "expanded", "bytes_read", "chunks", "worker_deaths", "poisoned"
+    "read", "valid", "failed", "dropped", "expanded", "bytes_read", "chunks", "worker_deaths", "poisoned",
+    "delivery",
 )  # fmt: skip
 
 
@@ -70,6 +71,8 @@ class FlowReport:
         sink, errors: Where the records went, and where the rejected ones went.
         resumed_at: How many records were done when the run was resumed the last time; None if it never was. The counts
             and errors are those of the whole run, times and workers those since then.
+        resumable_at: How many records are done of a run that was kept and has not completed; `Pipe.resume` goes on
+            behind them. None where nobody can go on.
         exception: Why the run failed, else None.
         notes: What a reader should know: settings without use here, teardowns that failed, partial files.
     """
@@ -92,6 +95,7 @@ class FlowReport:
         self.codec: str | None = None
         self.delivery = "exactly-once"
         self.resumed_at: int | None = None
+        self.resumable_at: int | None = None
         self.exception: BaseException | None = None
         self.notes: list[str] = []
         self.started: datetime | None = None
@@ -321,6 +325,7 @@ class FlowReport:
             "delivery": self.delivery,
             "chunks": self.chunks,
             "resumed_at": self.resumed_at,
+            "resumable_at": self.resumable_at,
             "exception": _described(self.exception),
             "notes": list(self.notes),
         }

@@ -21,7 +21,8 @@ class PastRun:
 
     Attributes:
         run: Its id.
-        pipeline: The name of the pipeline; empty where it was killed before it could say.
+        pipeline: The name of the pipeline, or the source and the sink of a record pipe; empty where it was killed
+            before it could say.
         status: How it ended; ``running`` where it goes on, ``killed`` where its process did not come to tell.
         started: When it began, as ISO 8601, UTC; None alike.
         ended: When it ended; None where it has not, or could not tell.
@@ -40,6 +41,11 @@ class PastRun:
     nodes: Mapping[str, str]
     overrides: Mapping[str, Any]
     left_out: tuple[str, ...]
+
+    @property
+    def is_of_records(self) -> bool:
+        """Whether it is the run of a record pipe, which has a source and sinks instead of nodes."""
+        return self.asked.get("kind") == "records"
 
     def to_dict(self) -> dict[str, Any]:
         """The run in a row of a table."""
@@ -62,6 +68,13 @@ def _age(past: PastRun) -> tuple[str, str]:
     day, time = past.run[:8], past.run[9:15]
     second = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}"
     return past.started or second, past.run
+
+
+def _what(asked: Mapping[str, Any]) -> str:
+    """What a run is called."""
+    if asked.get("kind") == "records":
+        return f"{asked['source']} -> {asked['sink'] or asked['errors'] or 'counts'}"
+    return str(asked.get("pipeline", ""))
 
 
 def past_run(runs: Path, run: str) -> PastRun:
@@ -87,7 +100,7 @@ def contract_notes(events: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Contr
 
 def _past(folder: Path) -> PastRun:
     events = read_journal(folder / "journal.jsonl")
-    begins = [place for place, event in enumerate(events) if event.get("event") == "run"]
+    begins = [place for place, event in enumerate(events) if event.get("event") in ("run", "resumed")]
     asked: Mapping[str, Any] = events[begins[0]] if begins else {}
     last = events[begins[-1] :] if begins else events
     end = next((event for event in last if event.get("event") == "end"), None)
@@ -95,7 +108,7 @@ def _past(folder: Path) -> PastRun:
     status: Status = end["status"] if end is not None else "running" if is_running(folder) else "killed"
     return PastRun(
         run=folder.name,
-        pipeline=asked.get("pipeline", ""),
+        pipeline=_what(asked),
         status=status,
         started=asked.get("time"),
         ended=None if end is None else end["time"],

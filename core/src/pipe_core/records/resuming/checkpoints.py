@@ -14,6 +14,7 @@ from pipe_core.kernel.contracts import ResumableSink, Sink
 from pipe_core.kernel.errors import OptionsError, SinkError, TooManyErrorsError
 from pipe_core.records.hooks import BaseHook
 from pipe_core.records.resuming.checkpoint import Checkpoint
+from pipe_core.records.resuming.promises import can_stop_anywhere, is_resumable
 from pipe_core.runtime.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -89,26 +90,43 @@ class Checkpoints:
         failpoint("checkpoint.sink.after")
         self._memories = tuple(self._remembered(number, hook) for number, hook in enumerate(self._hooks))
         failpoint("checkpoint.hooks.after")
+        if final:
+            self._commit_for_good()
         state = report._state()
         self.kept.keep(Checkpoint(final, state, commit.extent, sink, errors, self._memories))
         failpoint("checkpoint.kept")
         self._last, self._read, self._failed = time.monotonic(), report.read, False
 
-    def leave(self, report: FlowReport, commit: Commit, error: BaseException) -> str | None:
-        """The run has failed with *error*: keep as much of it as possible. What tells how it goes on, if it does.
+    def leave(self, report: FlowReport, commit: Commit, error: BaseException) -> bool:
+        """The run has failed with *error*: keep as much of it as possible. Whether somebody can go on with it.
 
         What a sink that failed has written of its last rows, nobody knows: the checkpoint of before holds then.
         """
         if not can_go_on(error):
             self.kept.forget()
-            return None
+            return False
         sound = commit.is_whole and not self._failed and not isinstance(error, SinkError)
         if sound and self._between and report.read != self._read:
             try:
                 self.keep(report, commit)
             except Exception as problem:
                 error.add_note(f"and then, while keeping how far it came: {type(problem).__name__}: {problem}")
-        return f"{self._read if self._read > 0 else 0:,} records are done: resume the run {self.kept.run} to go on"
+        for one in commit.sinks():
+            if self.commits(one):
+                one.abort()
+        report.resumable_at = max(0, self._read)
+        return True
+
+    def commits(self, sink: Sink) -> bool:
+        """Whether *sink* is committed with the final checkpoint, because nobody could do so behind it."""
+        return not is_resumable(sink)
+
+    def _commit_for_good(self) -> None:
+        for sink, word in ((self._errors, "errors"), (self._sink, "sink")):
+            if sink is not None and self.commits(sink):
+                failpoint(f"{word}.commit.before")
+                sink.commit()
+                failpoint(f"{word}.commit.after")
 
     def _remembered(self, number: int, hook: BoundHook) -> int:
         news = hook.source.checkpoint()
@@ -120,18 +138,6 @@ def can_go_on(error: BaseException) -> bool:
     from pipe_core.kernel.errors import ConservationError
 
     return not isinstance(error, TooManyErrorsError | ConservationError)
-
-
-def is_resumable(sink: Sink) -> bool:
-    """Whether a later process can go on with what *sink* was given."""
-    return isinstance(sink, ResumableSink) and bool(getattr(sink, "resumable", True))
-
-
-def can_stop_anywhere(sink: Sink) -> bool:
-    """Whether there can be checkpoints before the end. A sink that keeps nothing back is told to commit."""
-    if is_resumable(sink):
-        return not getattr(sink, "only_final", False)
-    return sink.delivery == "at-least-once"
 
 
 def check_hooks(hooks: Sequence[BoundHook]) -> None:

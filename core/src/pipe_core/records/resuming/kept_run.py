@@ -95,6 +95,13 @@ class KeptRun:
             journal.write(event, durable=True, **facts)
         self.is_noted = True
 
+    def begin(self, asked: Mapping[str, Any], executor: str, origin: Mapping[str, Any] | None) -> None:
+        """Write down that the run begins, or that it goes on. Raises `CheckpointError`."""
+        if self.began is None:
+            self.note("run", kind=KIND, **asked, executor=executor, origin=origin)
+        else:
+            self.note("resumed", executor=executor, read=self.begun.read if self.begun is not None else 0)
+
     # --- checkpoints ---
 
     def keep(self, checkpoint: Checkpoint) -> None:
