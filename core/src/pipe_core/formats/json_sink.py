@@ -40,6 +40,11 @@ class JsonSink(FileSink):
         self._names = options.names
         self._is_empty = True
 
+    @property
+    def only_final(self) -> bool:
+        """Whether all of it must be written before it is durable: in a stream, where a `commit` ends the array."""
+        return not self.resumable
+
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Begin. Refuses ``append``: the array has an end."""
         if mode == "append":

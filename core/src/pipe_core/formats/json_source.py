@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pipe_core.formats.encodings import UTF8
@@ -71,6 +71,10 @@ class JsonSource:
             except BrokenJson as error:
                 text = f"{self.name!r} is broken behind {count:,} records: {error}"
                 raise SourceError(text, source=self.name, position=count) from error
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: size, time and a hash of the first 64 KiB."""
+        return self._file.fingerprint()
 
     def close(self) -> None:
         """Close the file."""

@@ -46,6 +46,7 @@ class MemorySink:
         self._target = target
         self._committed = 0
         self._open = False
+        self._is_new = False
         self._is_list = isinstance(target, list)
         put = getattr(target, "put", None)
         if self._is_list:
@@ -84,6 +85,7 @@ class MemorySink:
 
     def write(self, payload: Sequence[Any], count: int) -> None:
         """Hand over the records, one by one. What a function or queue raises becomes a `SinkError`."""
+        self._is_new = True
         if self._is_list:
             self._target.extend(payload)
             return
@@ -96,13 +98,16 @@ class MemorySink:
 
     def commit(self) -> None:
         """Keep what was written."""
+        self._is_new = False
         self._committed = len(self._target) if self._is_list else 0
 
     def abort(self, keep: bool = False) -> None:
         """Take out of a list what was not committed, unless it is to be kept."""
         if self._is_list and self._open and not keep:
             del self._target[self._committed :]
-        self._open = False
+        self._open = self._is_new = False
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """What was neither committed nor aborted is aborted."""
+        if self._is_new:
+            self.abort()

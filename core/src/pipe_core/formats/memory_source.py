@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import queue
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from pipe_core.kernel.copies import fresh
 from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import CodecError, OptionsError, SourceError
 
+_PRINTED: Final = 100
+"""Records that a fingerprint is made of."""
 _GLANCE: Final = 0.1
 """Seconds after which a read of an empty queue looks whether it is still wanted."""
 
@@ -131,6 +135,12 @@ class MemorySource:
         """A chunk of what `items` gave."""
         return RecordsChunk(items)
 
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: of lists and the like their length, and a hash of the first records."""
+        if not isinstance(self._target, list | tuple | set | frozenset):
+            return {}  # to look at it could be to take something out of it
+        return {"length": len(self._target), "head": _digest(list(islice(self._target, _PRINTED)))}
+
     def close(self) -> None:
         """Close a generator, so that its clean-up runs now."""
         close = getattr(self._target, "close", None)
@@ -155,6 +165,15 @@ class MemorySource:
 
     def _ends(self, item: Any) -> bool:
         return type(item) is type(self._sentinel) and bool(item == self._sentinel)
+
+
+def _digest(records: list[Any]) -> str:
+    """A hash of what JSON can say of *records*, which is the same in every process."""
+    try:
+        text = json.dumps(records, default=lambda one: type(one).__name__, skipkeys=True)
+    except (ValueError, RecursionError):  # in circles, or deep
+        return ""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _batch(items: list[Any]) -> Batch:
