@@ -41,7 +41,7 @@ def as_source(given: Any, loop: RunLoop) -> Source:
     if callable(getattr(given, "chunks", None)) and hasattr(given, "open"):
         return cast(Source, given)
     target, options = _target(given)
-    if _is_place(target):
+    if is_place(target):
         path = os.fspath(target)
         if parts := _parts(path, options):
             return ManySources(path, partial(_source, options), parts)
@@ -93,7 +93,7 @@ def as_sink(given: Any, loop: RunLoop, *, hostile: bool = False) -> Sink | None:
     if callable(getattr(given, "encoder", None)) and hasattr(given, "commit"):
         return cast(Sink, given)
     target, options = _target(given)
-    if _is_place(target):
+    if is_place(target):
         return _format(target, options, hostile=hostile).sink(target)
     if is_async_callable(getattr(target, "put", None)):
         target = target.put
@@ -135,6 +135,11 @@ class _Held(str):
         return str(self)
 
 
+def without_options(given: Any) -> Any:
+    """What was given as source or sink, without options."""
+    return _target(given)[0]
+
+
 def _shown(target: Any) -> str:
     """What was given instead of a place. Without what it holds: a pair that went wrong may hold a password."""
     return f"a {type(target).__name__}" if isinstance(target, tuple | list | Mapping) else repr(target)
@@ -149,7 +154,8 @@ def _apart(given: Any) -> tuple[Any, dict[str, Any]]:
     return given, {}
 
 
-def _is_place(target: Any) -> bool:
+def is_place(target: Any) -> bool:
+    """Whether *target* says where something is: a path or a URL."""
     return isinstance(target, str | PurePath | os.PathLike)
 
 

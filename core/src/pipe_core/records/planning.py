@@ -19,6 +19,7 @@ from pipe_core.records.places import as_sink, as_source, check_places
 from pipe_core.records.plan import DEFAULTS, Plan, Wishes
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
+from pipe_core.records.resuming.again import check_again
 from pipe_core.records.resuming.asked import asked_of, check_same
 from pipe_core.records.resuming.checkpoint import Checkpoint
 from pipe_core.records.resuming.checkpoints import Checkpoints, check_hooks
@@ -99,6 +100,7 @@ def make_plan(
         check_places(ends.source, ends.sink, ends.errors)
         if kept is not None:
             _check_kept(wishes, pre + post)
+            check_again(wishes.source, ends.source, resumed=kept.began is not None)
         begun = None if kept is None else kept.begun
         if begun is None and wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
             return None

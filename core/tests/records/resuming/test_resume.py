@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import queue
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -155,15 +157,20 @@ def test_splits_and_chunks_go_on_behind_the_last_record(
 
 
 def test_a_run_is_resumed_again_and_again(armed: Callable[[str], None]) -> None:
-    expected, whole = undisturbed(pipe)
+    records = [{"n": n if n % 100 else "bad"} for n in range(RECORDS)]
+
+    def make() -> Pipe:
+        return pipe(source=records)
+
+    expected, whole = undisturbed(make)
     armed("checkpoint.kept=error@2")
     with broken():
-        pipe().run()
+        make().run()
     done = []
     for _ in range(3):
         armed("commit.after=error@1")
         with broken():
-            pipe().resume()
+            make().resume()
         armed("")
         done.append(
             json.loads(json.loads(Path("runs").glob("*/checkpoint.json").__next__().read_text())["state"])["report"][
@@ -171,7 +178,7 @@ def test_a_run_is_resumed_again_and_again(armed: Callable[[str], None]) -> None:
             ]
         )
     assert done == sorted(set(done)), "each time it comes further"
-    report = pipe().resume()
+    report = make().resume()
 
     assert counts(report) == counts(whole)
     assert left() == expected
@@ -201,8 +208,36 @@ def test_an_iterable_that_became_shorter_is_no_end_of_the_run(armed: Callable[[s
         pipe(source=records).run()
     armed("")
     with pytest.raises(PipeError, match="ended before its record 7,500"):
-        pipe(source=iter(records[:3_000])).resume(force=True)
+        pipe(source=records[:3_000]).resume(force=True)
     assert not Path("out.jsonl").exists()
+
+
+async def _numbers() -> AsyncIterator[dict[str, int]]:
+    for n in range(RECORDS):
+        yield {"n": n}
+
+
+@pytest.mark.parametrize("kind", [lambda: ({"n": n} for n in range(RECORDS)), _numbers], ids=["sync", "async"])
+def test_a_generator_that_was_begun_is_not_read_on(kind: Callable[[], Any], armed: Callable[[str], None]) -> None:
+    begun = pipe(source=kind())
+    armed("checkpoint.kept=error@3")
+    with broken():
+        begun.run()
+    armed("")
+    with pytest.raises(ResumeError, match="has been begun already"):
+        begun.resume()
+    assert pipe(source=kind()).resume().valid == RECORDS
+
+
+@pytest.mark.parametrize(
+    "source",
+    [queue.Queue, asyncio.Queue, lambda: iter([{"n": 1}]), lambda: map(dict, []), lambda: "-"],
+    ids=["queue", "asyncio", "iterator", "map", "stdin"],
+)
+def test_what_gives_its_records_once_is_refused(source: Callable[[], Any]) -> None:
+    with pytest.raises(OptionsError, match="is resumed by reading its source again"):
+        pipe(source=source()).run()
+    assert list(Path("runs").iterdir()) == []
 
 
 def test_several_files_go_on_in_the_one_that_was_read(armed: Callable[[str], None]) -> None:
