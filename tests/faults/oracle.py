@@ -1,19 +1,13 @@
-"""The oracle: integers from 0 on go in, and each must come out once, in order, as itself or with a reason."""
+"""The oracle of `pipe_core.testing.faults`, for tests that name the numbers which must be rejected."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
-from pydantic import BaseModel
-
 from pipe_core import FlowReport
-
-
-class Number(BaseModel):
-    n: int
+from pipe_core.testing.faults import Number as Number
+from pipe_core.testing.faults import Oracle
 
 
 def numbers(count: int) -> list[dict[str, int]]:
@@ -22,15 +16,14 @@ def numbers(count: int) -> list[dict[str, int]]:
 
 def verdict(good: Sequence[int], count: int, missing: Collection[int] = ()) -> dict[str, list[int]]:
     """What is wrong with *good*, which should hold the numbers up to *count* but for the *missing* ones."""
-    wanted = set(range(count)) - set(missing)
-    times = Counter(good)
-    found = {
-        "lost": sorted(wanted - set(good)),
-        "duplicated": sorted(n for n, often in times.items() if often > 1),
-        "wrong": sorted(set(good) - wanted),
-        "out of order": [b for a, b in pairwise(good) if b < a],
+    found = _oracle(count, missing).findings(good, missing).sink
+    kinds = {
+        "lost": found.lost,
+        "duplicated": found.duplicated,
+        "wrong": found.wrong,
+        "out of order": found.out_of_order,
     }
-    return {name: members[:20] for name, members in found.items() if members}
+    return {name: list(members[:20]) for name, members in kinds.items() if members}
 
 
 def check(
@@ -41,8 +34,9 @@ def check(
     report: FlowReport | None = None,
 ) -> None:
     """Nothing is lost, doubled, wrong or out of order, and exactly the *culprits* were rejected."""
-    rejected = [row["position"] for row in bad]
-    assert (verdict([row["n"] for row in good], count, culprits), rejected) == ({}, sorted(culprits))
-    if report is not None:
-        assert (report.read, report.valid, report.failed) == (count, count - len(culprits), len(culprits))
-        assert report.conserved
+    _oracle(count, culprits).check(good, bad, report)
+    assert report is None or report.conserved
+
+
+def _oracle(count: int, rejected: Collection[int]) -> Oracle:
+    return Oracle(count, invalid=frozenset(rejected).__contains__)
