@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+import pytest
 
 from pipe_core.codecs.codec import MsgpackCodec
 from pipe_core.codecs.options import MEBIBYTE, MsgpackOptions
@@ -14,6 +15,8 @@ from pipe_core.codecs.samples import SAMPLE_TYPES, SAMPLES, TYPED_SAMPLES, diffe
 from pipe_core.kernel.errors import CodecError
 
 COUNT = 10_000
+MANY = [COUNT, pytest.param(5_000_000, marks=[pytest.mark.chaos, pytest.mark.timeout(3600)])]
+"""In every run, and on demand."""
 SMALL = [value for value in SAMPLES.values() if len(repr(value)) < 5_000]
 VALUES: list[Any] = [*SMALL, list(TYPED_SAMPLES.values()), orders(20), {"orders": orders(3), "all": [orders(2)] * 3}]
 CODECS = [MsgpackCodec(MsgpackOptions(compression=compression), SAMPLE_TYPES) for compression in (None, "lz4")]
@@ -56,8 +59,8 @@ def header(chance: random.Random, data: bytes) -> bytes:
 MUTATIONS: list[Callable[[random.Random, bytes], bytes]] = [flip, cut, splice, noise, header]
 
 
-def mutants(chance: random.Random, originals: list[bytes]) -> Iterator[tuple[int, bytes]]:
-    for _ in range(COUNT):
+def mutants(chance: random.Random, originals: list[bytes], count: int = COUNT) -> Iterator[tuple[int, bytes]]:
+    for _ in range(count):
         i = chance.randrange(len(originals))
         yield i, chance.choice(MUTATIONS)(chance, originals[i])
 
@@ -66,13 +69,14 @@ def grown(before: int) -> int:
     return int(psutil.Process().memory_info().rss) - before
 
 
-def test_damaged_frames_are_refused() -> None:
+@pytest.mark.parametrize("count", MANY)
+def test_damaged_frames_are_refused(count: int) -> None:
     chance = random.Random(20_240_229)
     codec = CODECS[0]
     frames = [codec.encode(value) for codec in CODECS for value in VALUES]
     before = psutil.Process().memory_info().rss
     refused = 0
-    for i, damaged in mutants(chance, frames):
+    for i, damaged in mutants(chance, frames, count):
         try:
             result = codec.decode(damaged)
         except CodecError:
@@ -80,22 +84,23 @@ def test_damaged_frames_are_refused() -> None:
         else:
             assert damaged == frames[i]
             assert difference(VALUES[i % len(VALUES)], result) is None
-    assert refused > COUNT * 0.98
+    assert refused > count * 0.98
     assert grown(before) < 32 * MEBIBYTE
 
 
-def test_hostile_payloads_are_refused_or_are_some_value(forger: Any) -> None:
+@pytest.mark.parametrize("count", MANY)
+def test_hostile_payloads_are_refused_or_are_some_value(forger: Any, count: int) -> None:
     chance = random.Random(20_240_301)
     codec = CODECS[0]
     payloads = [forger.payload(codec.encode(value)) for value in VALUES]
     before = psutil.Process().memory_info().rss
     refused = 0
-    for _, damaged in mutants(chance, payloads):
+    for _, damaged in mutants(chance, payloads, count):
         try:
             codec.decode(forger.frame(damaged))
         except CodecError:
             refused += 1
-    assert refused > COUNT * 0.5
+    assert refused > count * 0.5
     assert grown(before) < 32 * MEBIBYTE
 
 

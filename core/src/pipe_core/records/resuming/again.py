@@ -37,7 +37,8 @@ def check_again(given: Any, source: Source, *, resumed: bool) -> None:
         if resumed and _has_begun(target):
             raise ResumeError(
                 "The generator that this pipe reads has been begun already: what a resumed run left out would be "
-                "records that nobody has seen. Make the pipe with a new generator, or with an object whose __iter__ gives one."
+                "records that nobody has seen. Make the pipe with a new one, or with an object "
+                "whose __iter__ gives one."
             )
     elif isinstance(target, Iterator | AsyncIterator):
         raise _once(f"A {type(target).__name__} can be read once")
