@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipe_arrow.file_checksum import check
+from pipe_arrow.fingerprints import fingerprint_of
 from pipe_arrow.reading import reading_errors
 from pipe_arrow.table_source import found_files
 from pipe_core.kernel.contracts import Batch, Rejection, SizeNow
@@ -126,6 +127,10 @@ class AvroSource:
             if records:
                 return pa.Table.from_pylist(records)
             return pa.schema([(name, pa.null()) for name in self._fields or ()]).empty_table()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """See `FingerprintedSource`: of each file."""
+        return {"files": fingerprint_of(self._files)}
 
     def close(self) -> None:
         """Files are open only while they are read."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
+from pipe_arrow.fingerprints import fingerprint_of
 from pipe_arrow.pieces import TableChunk, TableSplit, cut
 from pipe_arrow.reading import Reading, RowGroup, reading_errors
 from pipe_core.formats.part_folder import found_parts
@@ -100,6 +102,14 @@ class TableSource:
                 tables.append(pa.Table.from_batches(data, file.schema).replace_schema_metadata(None))
         with reading_errors(self.name):
             return pa.concat_tables(tables, promote_options="permissive")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """See `FingerprintedSource`: of each file, and which columns are read."""
+        columns = self._how.columns
+        return {
+            "files": fingerprint_of(path for path, _ in self._files),
+            "columns": None if columns is None else list(columns),
+        }
 
     def close(self) -> None:
         """Files are open only while they are read."""

@@ -1,0 +1,129 @@
+"""Runs of records with checkpoints, into files of columns and from them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from arrow_files import FORMATS, names, read, write
+
+from pipe_core import FlowReport, Pipe
+from pipe_core.runs.errors import ResumeError
+from pipe_core.runtime import failpoints
+from pipe_core.runtime.failpoints import parse
+
+RECORDS = [{"n": n} if n < 2_000 else {"n": n, "text": f"Nr {n}"} for n in range(4_000)]
+"""A column comes behind the first checkpoints."""
+WHOLE = [{"n": None, "text": None, **record} for record in RECORDS]
+POINTS = [
+    "checkpoint.kept=error@2",
+    "checkpoint.sink.after=error@3",
+    "checkpoint.sink.after=error@5",
+    "sink.commit.before=error",
+    "sink.commit.after=error",
+]
+
+
+@pytest.fixture
+def armed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    monkeypatch.setattr(failpoints, "_armed", {})
+    return lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
+
+
+@pytest.fixture(params=FORMATS)
+def format(request: pytest.FixtureRequest) -> str:
+    if request.param == "avro":
+        pytest.importorskip("fastavro")
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    shutil.rmtree("runs", ignore_errors=True)
+
+
+def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
+    return Pipe(source, sink, checkpoint="runs", checkpoint_seconds=1e-9, chunk_size=1_000, **options)
+
+
+def resumed(make: Callable[[], Pipe], point: str, armed: Callable[[str], None]) -> FlowReport:
+    armed(point)
+    with pytest.raises(OSError, match="Input/output error"):
+        make().run()
+    armed("")
+    return make().resume()
+
+
+FOLDERS = [("parquet", point, mode) for point in POINTS for mode in ("overwrite", "append")]
+FOLDERS += [("feather", POINTS[1], "append"), ("orc", POINTS[1], "overwrite"), ("avro", POINTS[1], "append")]
+
+
+@pytest.mark.parametrize(("format", "point", "mode"), FOLDERS, indirect=["format"])
+def test_a_folder_has_every_record_once(format: str, point: str, mode: Any, armed: Callable[[str], None]) -> None:
+    target, old = f"out.{format}/", {"n": -1, "text": "old"}
+    write(format, target, [old])
+    report = resumed(lambda: pipe(RECORDS, target, mode=mode), point, armed)
+    assert (report.read, report.delivery, report.notes) == (len(RECORDS), "exactly-once", report.notes[-1:])
+    assert (report.resumed_at or 0) >= (1_000 if "checkpoint" in point else len(RECORDS))
+    found = read(format, target).records
+    before = [old] if mode == "append" else []
+    assert [record["n"] for record in found] == [record["n"] for record in (*before, *RECORDS)]
+    assert [record.get("text") for record in found[len(before) :]] == [record["text"] for record in WHOLE]
+    assert names(Path()) == [target[:-1], "runs"], "nothing is beside it"
+
+
+@pytest.mark.parametrize("point", ["commit.after=error@3", "checkpoint.kept=error", "sink.commit.after=error"])
+def test_one_file_is_begun_anew_or_only_made_visible(format: str, point: str, armed: Callable[[str], None]) -> None:
+    """Its one checkpoint is that of its end, and the report says so."""
+    target = f"out.{format}"
+    report = resumed(lambda: pipe(RECORDS, target), point, armed)
+    assert read(format, target).records == WHOLE
+    assert report.delivery == "exactly-once"
+    if point.startswith("commit.after"):
+        assert report.resumed_at is None
+        (note,) = (note for note in report.notes if "no checkpoint before everything is written" in note)
+        assert f"{target} is one file" in note
+        assert "in a folder of part files one can" in note
+    else:
+        assert report.resumed_at == len(RECORDS)
+    assert names(Path()) == [target, "runs"]
+
+
+@pytest.mark.parametrize("as_folder", [False, True], ids=["file", "folder"])
+def test_a_source_that_has_changed_is_refused(format: str, as_folder: bool, armed: Callable[[str], None]) -> None:
+    source = f"in.{format}{'/' if as_folder else ''}"
+    write(format, source, RECORDS)
+
+    def make(**options: Any) -> Pipe:
+        return pipe((source, options), "out.jsonl", mode="overwrite")
+
+    assert resumed(make, "checkpoint.kept=error", armed).read == len(RECORDS)
+
+    armed("checkpoint.kept=error")
+    with pytest.raises(OSError, match="Input/output error"):
+        make().run()
+    armed("")
+    if as_folder:
+        write(format, source, [{"n": -1}], mode="append")
+    else:
+        Path(source).unlink()
+        write(format, source, [*RECORDS[:-1], {"n": -1}])
+    with pytest.raises(ResumeError, match="has changed"):
+        make().resume()
+    assert make().resume(force=True).read >= len(RECORDS)
+
+
+def test_other_columns_are_another_input(armed: Callable[[str], None]) -> None:
+    write("parquet", "in.parquet", RECORDS)
+    armed("checkpoint.kept=error")
+    with pytest.raises(OSError, match="Input/output error"):
+        pipe("in.parquet", "out.jsonl").run()
+    armed("")
+    with pytest.raises(ResumeError, match=r"has changed \(columns was None and is \['n'\]\)"):
+        pipe(("in.parquet", {"columns": ["n"]}), "out.jsonl").resume()
+    assert pipe("in.parquet", "out.jsonl").resume().read == len(RECORDS)
