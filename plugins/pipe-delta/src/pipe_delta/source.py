@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any, Final
 
 import pyarrow as pa
@@ -160,6 +162,17 @@ class DeltaSource:
         with self._place.reading():
             follower = Follower(self._place, self._table, reading, self._files, self._is_read)
             return follower.follow(since, limit, until)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: the table, its version, and what of it is read."""
+        assert self._table is not None  # it is open
+        options = self._options
+        asked = [options.columns, options.partitions, options.window and options.window.model_dump()]
+        return {
+            "table": str(self._table.metadata().id),
+            "version": self._table.version(),
+            "read": sha256(json.dumps(asked, default=str, sort_keys=True).encode()).hexdigest()[:16],
+        }
 
     def close(self) -> None:
         """Files are open only while they are read."""
