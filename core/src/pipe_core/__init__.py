@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from pipe_core.kernel.errors import RunCancelledError as RunCancelledError
     from pipe_core.kernel.errors import RunError as RunError
     from pipe_core.kernel.errors import RunningError as RunningError
+    from pipe_core.kernel.errors import RunTimeoutError as RunTimeoutError
     from pipe_core.kernel.errors import SchemaError as SchemaError
     from pipe_core.kernel.errors import SettingsError as SettingsError
     from pipe_core.kernel.errors import SinkError as SinkError
@@ -113,6 +114,7 @@ if TYPE_CHECKING:
     from pipe_core.records import HookPriority as HookPriority
     from pipe_core.records import HookStore as HookStore
     from pipe_core.records import Pipe as Pipe
+    from pipe_core.runs.errors import CheckpointError as CheckpointError
     from pipe_core.runs.errors import ResumeError as ResumeError
     from pipe_core.runs.errors import RunLockedError as RunLockedError
     from pipe_core.runs.errors import RunNotFoundError as RunNotFoundError
@@ -161,8 +163,8 @@ _PLACES = {
         "HookTimeout IllegalTransitionError InsecureAddressError MissingResourcesError "
         "OptionsError PipeError PluginBlockedError PluginConflictError PluginDependencyError PluginError "
         "PluginIncompatibleError PluginLoadError PluginNotFoundError PositionLostError QueueFullError "
-        "RecordsFailedError RemoteError RunCancelledError RunError RunningError SchemaError SettingsError SinkError "
-        "SourceError SourceNotFoundError "
+        "RecordsFailedError RemoteError RunCancelledError RunError RunningError RunTimeoutError "
+        "SchemaError SettingsError SinkError SourceError SourceNotFoundError "
         "TargetExistsError TaskTimeoutError TooManyErrorsError UnsupportedCapabilityError VersionMismatchError "
         "WorkerKilled"
     ),
@@ -182,7 +184,7 @@ _PLACES = {
     "pipe_core.project.runs.runner": "Runner",
     "pipe_core.project.state": "RunState",
     "pipe_core.records": "BaseHook Entry EntryStatus FlowReport FlowStatus HookPriority HookStore Pipe",
-    "pipe_core.runs.errors": "ResumeError RunLockedError RunNotFoundError RunSupersededError",
+    "pipe_core.runs.errors": "CheckpointError ResumeError RunLockedError RunNotFoundError RunSupersededError",
     "pipe_core.runtime.executor": "Executor",
     "pipe_core.runtime.history": "Transition",
     "pipe_core.runtime.ledger": "Ledger",

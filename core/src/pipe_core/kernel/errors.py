@@ -209,6 +209,10 @@ class TooManyErrorsError(RunError):
     """A run was stopped by ``on_error="fail"``, ``max_errors`` or ``max_error_rate``."""
 
 
+class RunTimeoutError(RunError, TimeoutError):
+    """A run was stopped because it took longer than ``max_runtime``."""
+
+
 class RecordsFailedError(RunError):
     """Raised by `FlowReport.raise_for_status` when records failed."""
 

@@ -41,6 +41,7 @@ KINDS: Final[Mapping[str, str]] = {
     "max_errors": "number",
     "max_error_rate": "share",
     "max_poison": "number",
+    "max_runtime": "seconds",
     "error_payload": "text",
 }
 """Every setting and the kind of its value. ``Pipe`` and the other front doors have parameters of the same names."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipe_core.kernel.errors import TooManyErrorsError
+from pipe_core.kernel.errors import RunTimeoutError, TooManyErrorsError
 from pipe_core.records.report import FlowReport
 from pipe_core.records.result import Failure
 
@@ -23,12 +24,14 @@ class Limits:
         errors: Stop when more than so many records failed.
         rate: Stop when more than this share of the records read failed, from the hundredth record on.
         poison: Stop when more than so many records killed or hung their workers.
+        runtime: Stop when the run has taken more than so many seconds.
     """
 
     records: int | None = None
     errors: int | None = None
     rate: float | None = None
     poison: int | None = None
+    runtime: float = math.inf
 
     def left(self, report: FlowReport) -> int | None:
         """How many records may still be read; None for any number."""
@@ -58,6 +61,23 @@ class Limits:
 
     def _is_first(self, report: FlowReport, read: int, first: int, failed: int) -> bool:
         return 0 < first <= read and self.passed(failed, report.read + first)
+
+    def seconds_left(self, report: FlowReport) -> float | None:
+        """How long the run may still take; None for any time."""
+        return None if self.runtime == math.inf else max(0.0, self.runtime - report.duration)
+
+    def check_runtime(self, report: FlowReport) -> None:
+        """Raise if the run has taken too long.
+
+        Raises:
+            RunTimeoutError: It has.
+        """
+        if report.duration > self.runtime:
+            raise RunTimeoutError(
+                f"Stopped after {report.read:,} records: the run has taken longer than max_runtime = {self.runtime:g} "
+                f"seconds. Allow more, or give it more workers.",
+                report=report,
+            )
 
     def passed(self, failed: int, read: int) -> bool:
         """Whether so many failures among so many records are too many."""

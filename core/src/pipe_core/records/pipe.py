@@ -56,6 +56,8 @@ class Pipe:
         max_errors: Stop when more than so many records failed.
         max_error_rate: Stop when more than this share of the records read failed, from the hundredth on.
         max_poison: Stop when more than so many records killed every worker that touched them. Default 100.
+        max_runtime: Stop when the run takes longer than so many seconds. Chunks that run have a moment to end; on
+            ``"sync"`` it is looked at between chunks. Default: no limit.
         hook_timeout: Seconds for one call of a hook; `math.inf` for no limit. Default 300.
         concurrency: Calls of an async hook in flight. Default 10.
         error_payload: What the error sink shows of a record: ``"full"``, ``"redacted"`` (field names) or ``"hash"``.
@@ -91,6 +93,7 @@ class Pipe:
         max_errors: int | None = None,
         max_error_rate: float | None = None,
         max_poison: int | None = None,
+        max_runtime: float | None = None,
         hook_timeout: float | None = None,
         concurrency: int | None = None,
         error_payload: Literal["full", "redacted", "hash"] | None = None,
@@ -123,6 +126,7 @@ class Pipe:
                 max_errors=max_errors,
                 max_error_rate=max_error_rate,
                 max_poison=max_poison,
+                max_runtime=max_runtime,
                 hook_timeout=hook_timeout,
                 concurrency=concurrency,
                 error_payload=error_payload,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -148,7 +149,7 @@ def make_plan(
 
 
 def _values(wishes: Wishes, executor: Executor | None = None) -> dict[str, Any]:
-    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate", "max_inflight")
+    names = (*DEFAULTS, "chunk_size", "max_errors", "max_error_rate", "max_inflight", "max_runtime")
     settings = {"mode": Setting(wishes.mode, "the call"), **{name: wishes.setting(name, executor) for name in names}}
     _check_choices(settings)
     values = {name: setting.value for name, setting in settings.items()}
@@ -325,7 +326,7 @@ def _header_hint(fields: Sequence[str]) -> str:
 def _limits(limit: int | None, values: Mapping[str, Any]) -> Limits:
     _check_limit(limit)
     errors = 0 if values["on_error"] == "fail" else values["max_errors"]
-    return Limits(limit, errors, values["max_error_rate"], values["max_poison"])
+    return Limits(limit, errors, values["max_error_rate"], values["max_poison"], values["max_runtime"] or math.inf)
 
 
 def _check_limit(limit: object) -> None:

@@ -115,6 +115,7 @@ class Run:
     def _over(self) -> bool:
         if self._control.aborted:
             raise RunCancelledError("The run was aborted.", report=self.report)
+        self._plan.limits.check_runtime(self.report)
         if self._plan.limits.reached(self.report):
             return True
         return self._feed.done and not len(self._window)
@@ -143,6 +144,7 @@ class Run:
             due = _sooner(due, self._checkpoints.due(self.report))
         elif self._plan.mode == "append":
             due = _sooner(due, max(0.0, self._committed + APPEND_SECONDS - time.monotonic()))
+        due = _sooner(due, self._plan.limits.seconds_left(self.report))
         if not self._collect(_sooner(due, self._stalls.due)):
             self._look_for_stalls()
 

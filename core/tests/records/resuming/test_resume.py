@@ -7,6 +7,7 @@ import gzip
 import json
 import queue
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from pipe_core import BaseHook, Entry, FlowReport, FlowStatus, HookStore, OptionsError, Pipe
-from pipe_core.kernel.errors import PipeError, RunCancelledError, TooManyErrorsError
+from pipe_core.kernel.errors import PipeError, RunCancelledError, RunTimeoutError, TooManyErrorsError
 from pipe_core.runs.errors import CheckpointError, ResumeError, RunLockedError, RunNotFoundError
 from pipe_core.runtime import failpoints
 from pipe_core.runtime.failpoints import NAMES, parse
@@ -490,6 +491,23 @@ def test_an_aborted_run_goes_on() -> None:
     report = pipe(pre_validation_hooks=[stop]).resume()
     assert report.resumed_at is not None
     assert report.resumed_at >= 10_000
+    assert counts(report) == counts(whole)
+    assert left() == expected
+
+
+def test_a_run_that_takes_too_long_goes_on() -> None:
+    expected, whole = undisturbed(pipe)
+
+    def slow(entry: Entry, store: HookStore) -> None:
+        if entry.raw_data["n"] == 12_345:
+            time.sleep(0.6)
+
+    running = pipe(pre_validation_hooks=[slow], max_runtime=0.5)
+    with pytest.raises(RunTimeoutError, match=r"max_runtime = 0\.5 seconds. Allow more"):
+        running.run()
+    assert running.report is not None
+    assert running.report.resumable_at is not None
+    report = pipe(pre_validation_hooks=[slow]).resume()
     assert counts(report) == counts(whole)
     assert left() == expected
 
