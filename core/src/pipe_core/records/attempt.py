@@ -123,7 +123,8 @@ class Attempt:
         except BaseException as problem:  # a sink that fails at its commit fails the run
             if error is None:
                 return problem
-            error.add_note(f"and then, while giving up: {type(problem).__name__}: {problem}")
+            if str(problem) != str(error):  # a lost cluster says the same to all who ask it
+                error.add_note(f"and then, while giving up: {type(problem).__name__}: {problem}")
         return error
 
     def _end(self, error: BaseException | None) -> None:

@@ -365,3 +365,22 @@ def test_no_error_shows_a_secret(path: str, tmp_path: Path, monkeypatch: pytest.
         shown = "".join(traceback.format_exception(error)) + repr(vars(error))
         assert "c4nary" not in shown, shown
         assert "The data set 'orders'" in str(error)
+
+
+def test_one_error_for_two_data_sets_tells_of_each(tmp_path: Path) -> None:
+    """A plugin that is broken has one error, which the kernel raises again and again."""
+    from pipe_core.kernel.errors import PluginError
+    from pipe_core.project.catalog.errors import told_of
+
+    class Told:
+        def __init__(self, name: str) -> None:
+            self.name, self.title, self.has_secrets = name, f"The data set {name}", False
+
+        def hide(self, text: str) -> str:
+            return text
+
+    broken = PluginError("The format 'odd' is broken.", family="formats", name="odd")
+    for name in ("a", "b", "a"):
+        with pytest.raises(PluginError) as caught, told_of(Told(name)):
+            raise broken
+        assert str(caught.value) == f"The data set {name}: The format 'odd' is broken."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
 from pipe_core.kernel.errors import PipeError, SourceNotFoundError
 
@@ -125,10 +126,13 @@ def committing(dataset: Told) -> Iterator[None]:
             raise DatasetPlaceError(text, dataset=dataset.name) from error
 
 
+_told: Final[WeakKeyDictionary[PipeError, str]] = WeakKeyDictionary()
+"""What errors said before they told of a data set. A plugin that is broken has one error, for all data sets."""
+
+
 def _tell(dataset: Told, error: PipeError) -> None:
-    text = str(error)
-    if not text.startswith(dataset.title):
-        text = f"{dataset.title}: {text}"
+    said = _told.setdefault(error, str(error))
+    text = said if said.startswith(dataset.title) else f"{dataset.title}: {said}"
     error.args = (dataset.hide(text), *error.args[1:])
     if not dataset.has_secrets:
         return
