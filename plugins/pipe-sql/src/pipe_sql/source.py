@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import hashlib
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -233,6 +234,26 @@ class SqlSource:
         self._pieces = self._pages(size) if self._ordered else self._cursor(size)
         return self._pieces
 
+    def fingerprint(self) -> Mapping[str, Any]:
+        """See `FingerprintedSource`: what is read, how many rows there are, and the last key. Not what is in them.
+
+        Without a key the rows are counted, which is to evaluate the query once more.
+
+        Raises:
+            SourceError: PostgreSQL gives rows without a key in another order each time.
+        """
+        reading = self._planned_reading
+        if not self._ordered and self._place.dialect == "postgresql":
+            raise SourceError(
+                f"{self.name} is read without a key, in an order that may be another when the run is resumed. Name "
+                f"columns that order the rows as 'key', or leave checkpoint= out.",
+                source=self.name,
+            )
+        with reading.errors():
+            rows = self._rows if self._ordered else reading.count(self._opened)
+        asked = (reading.origin, reading.selected, reading.order, reading.condition)
+        return {"rows": rows, "last_key": _digest(self._last), "statement": _digest(asked)}
+
     def close(self) -> None:
         """Close the cursor and the connection."""
         pieces, self._pieces = self._pieces, None
@@ -309,6 +330,11 @@ class SqlSource:
         if self._reading is None:
             raise SourceError(f"{self.name} is not open for reading.", source=self.name)
         return self._reading
+
+
+def _digest(value: object) -> str:
+    """A hash, which shows nothing of what is in the table."""
+    return hashlib.sha256(repr(value).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _ordered(plain: Reading, order: tuple[str, ...], *, unique: bool) -> Reading:

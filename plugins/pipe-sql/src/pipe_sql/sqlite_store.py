@@ -19,7 +19,7 @@ from pipe_sql.kinds import sqlite_type
 from pipe_sql.place import open_sqlite
 from pipe_sql.sqlite_dates import teach_dates
 from pipe_sql.sqlite_parts import SqliteParts, keep_parts
-from pipe_sql.waiting import gone, staged_name, supersede
+from pipe_sql.waiting import dropped, gone, staged_name, supersede
 from pipe_sql.writing import Counted, Target
 
 
@@ -79,7 +79,7 @@ class SqliteStore:
         return {
             "staged": self._name,
             "parts": [list(columns) for columns in self._parts],
-            "types": self._types(),
+            "types": self._types() if self._made else None,
             "kinds": {name: sorted(found) for name, found in self._kinds.items()},
             "count": self._count,
         }
@@ -87,6 +87,8 @@ class SqliteStore:
     def go_on(self, state: Mapping[str, Any]) -> None:
         """Go on behind the rows that another process let wait. Those that came behind *state* are removed."""
         rows = SqliteParts.of(self._target, state)
+        if self._made and state["types"] is None:
+            raise dropped(self._target)
         with self._errors(), contextlib.closing(open_sqlite(self._path, self._target.place.timeout)) as connection:
 
             def execute(statement: str, *parameters: Any) -> list[Any]:

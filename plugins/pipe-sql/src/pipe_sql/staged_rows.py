@@ -15,6 +15,7 @@ from pipe_sql.sqlite_parts import SqliteParts, keep_parts
 from pipe_sql.waiting import (
     Execute,
     damaged,
+    dropped,
     executing,
     gone,
     is_there,
@@ -102,7 +103,7 @@ class StagedRows:
     def _prepare(self, execute: Execute) -> None:
         if not is_there(execute, self._target, self._target.table):
             if self._types is None:
-                raise self._target.error("it is gone, which was there when the run began. Make it again")
+                raise dropped(self._target)
             if self._types:
                 execute(self._target.make(self._types))
             return

@@ -83,6 +83,11 @@ def gone(target: Target) -> SinkError:
     )
 
 
+def dropped(target: Target) -> SinkError:
+    """The table is not there any more that rows wait for."""
+    return target.error("it is gone, which was there when the run began. Make it again")
+
+
 def taken_over(target: Target) -> SinkError:
     """Another process goes on with a run."""
     return target.error("another process has gone on with this run, and writes its rows")

@@ -1,0 +1,166 @@
+"""Runs of records with checkpoints, into tables and from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipe_core import FlowReport, Pipe, SourceError
+from pipe_core.runs.errors import ResumeError
+from pipe_core.runtime import failpoints
+from pipe_core.runtime.failpoints import parse
+
+RECORDS = [{"n": n} if n < 2_000 else {"n": n, "text": f"Nr {n}"} for n in range(4_000)]
+ROWS = [(row["n"], row.get("text")) for row in RECORDS]
+POINTS = [
+    "checkpoint.kept=error@2",
+    "checkpoint.sink.after=error@3",
+    "checkpoint.sink.after=error@5",
+    "sink.commit.before=error",
+    "sink.commit.after=error",
+]
+
+
+@pytest.fixture
+def armed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(failpoints, "_armed", {})
+    return lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
+
+
+def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
+    return Pipe(source, sink, checkpoint="runs", checkpoint_seconds=1e-9, chunk_size=1_000, **options)
+
+
+def table(database: Any, name: str = "sales", **options: Any) -> tuple[str, dict[str, Any]]:
+    return database.url, {"table": name, **options}
+
+
+def resumed(make: Callable[[], Pipe], point: str, armed: Callable[[str], None]) -> FlowReport:
+    armed(point)
+    with pytest.raises(OSError, match="Input/output error"):
+        make().run()
+    armed("")
+    return make().resume()
+
+
+def tables(database: Any) -> set[str]:
+    if database.dialect == "sqlite":
+        return {name for (name,) in database.run("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return {name for (name,) in database.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+# --- sinks ---
+
+
+@pytest.mark.parametrize("mode", ["error", "overwrite", "append"])
+def test_a_table_has_every_record_once(database: Any, mode: Any, armed: Callable[[str], None]) -> None:
+    names = {f"sales_{number}": point for number, point in enumerate(POINTS)}
+    for name, point in names.items():
+        if mode != "error":
+            database.run(f"CREATE TABLE {name} (n INTEGER, text VARCHAR(40))", f"INSERT INTO {name} VALUES (-1, 'old')")
+        report = resumed(lambda name=name: pipe(RECORDS, table(database, name), mode=mode), point, armed)
+        assert (report.read, report.delivery) == (len(RECORDS), "exactly-once")
+        assert (report.resumed_at or 0) >= 1_000
+        expected = [(-1, "old"), *ROWS] if mode == "append" else ROWS
+        assert database.run(f"SELECT n, text FROM {name} ORDER BY n") == expected
+    assert tables(database) == {*names, "_pipe_commits"}, "nothing waits any more"
+
+
+def test_conflicts_are_settled_once(database: Any, armed: Callable[[str], None]) -> None:
+    database.run("CREATE TABLE sales (n INTEGER PRIMARY KEY, text VARCHAR(40))", "INSERT INTO sales VALUES (7, 'old')")
+    records = [{"n": n % 10, "text": f"Nr {n}"} for n in range(4_000)]
+    target = table(database, on_conflict="update", key=["n"])
+    resumed(lambda: pipe(records, target, mode="append"), "checkpoint.sink.after=error@3", armed)
+    assert database.run("SELECT n, text FROM sales ORDER BY n") == [(n, f"Nr {3_990 + n}") for n in range(10)]
+
+
+@pytest.mark.parametrize("point", ["commit.after=error@3", "sink.commit.before=error"])
+def test_who_may_make_no_table_begins_anew(postgres: Any, point: str, armed: Callable[[str], None]) -> None:
+    """Its rows go to the table at once then, in one transaction; the report says what that means."""
+    postgres.run("CREATE TABLE sales (n INTEGER, text VARCHAR(40))", "INSERT INTO sales VALUES (-1, 'old')")
+    name = f"clerk_{postgres.name}"
+    postgres.run(
+        f"CREATE ROLE {name} LOGIN PASSWORD 'x'",
+        f"GRANT ALL ON sales TO {name}",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    )
+    url = f"postgresql://{name}:x@127.0.0.1:{postgres.server.port}/{postgres.name}"
+    try:
+        for mode, delivery in (("append", "at-least-once"), ("overwrite", "exactly-once")):
+            report = resumed(lambda mode=mode: pipe(RECORDS, (url, {"table": "sales"}), mode=mode), point, armed)
+            assert (report.resumed_at, report.delivery) == (None, delivery)
+            assert any("resumed from the beginning" in note and "sales" in note for note in report.notes)
+            expected = [(-1, "old"), *ROWS] if mode == "append" else ROWS
+            assert postgres.run("SELECT n, text FROM sales ORDER BY n") == expected
+    finally:
+        postgres.run(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+# --- sources ---
+
+
+def filled(database: Any) -> None:
+    database.run("CREATE TABLE shop (id INTEGER PRIMARY KEY, name VARCHAR(40))")
+    database.fill("shop", [(n, f"Nr {n}") for n in range(0, 8_000, 2)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO shop VALUES (1, 'new')",
+        "INSERT INTO shop VALUES (9000, 'new')",
+        "DELETE FROM shop WHERE id = 20",
+        "UPDATE shop SET id = 9000 WHERE id = 7998",
+    ],
+)
+def test_a_table_with_other_rows_is_refused(database: Any, change: str, armed: Callable[[str], None]) -> None:
+    filled(database)
+    for source in (table(database, "shop"), (database.url, {"query": "SELECT * FROM shop", "key": "id"})):
+        assert (
+            resumed(lambda s=source: pipe(s, "a.jsonl", mode="overwrite"), "checkpoint.kept=error", armed).read == 4_000
+        )
+    armed("checkpoint.kept=error")
+    with pytest.raises(OSError, match="Input/output error"):
+        pipe(table(database, "shop"), "out.jsonl").run()
+    armed("")
+    with pytest.raises(ResumeError, match=r"has changed \(statement was"):
+        pipe(table(database, "shop", columns=["id"]), "out.jsonl").resume()
+    database.run(change, "SELECT 1")
+    with pytest.raises(ResumeError, match=r"shop has changed \((rows|last_key) was"):
+        pipe(table(database, "shop"), "out.jsonl").resume()
+
+
+def test_a_query_without_a_key_is_read_in_the_same_order_or_refused(
+    database: Any, armed: Callable[[str], None]
+) -> None:
+    filled(database)
+    query = (database.url, {"query": "SELECT name FROM shop ORDER BY name"})
+    if database.dialect == "postgresql":
+        with pytest.raises(SourceError, match=r"without a key.*'key', or leave checkpoint= out"):
+            pipe(query, "out.jsonl").run()
+        assert list(Path("runs").iterdir()) == []
+        return
+    resumed(lambda: pipe(query, "out.jsonl"), "checkpoint.kept=error@2", armed)
+    found: list[Any] = []
+    Pipe("out.jsonl", found).run()
+    assert [row["name"] for row in found] == sorted(f"Nr {n}" for n in range(0, 8_000, 2))
+    armed("checkpoint.kept=error@2")
+    with pytest.raises(OSError, match="Input/output error"):
+        pipe(query, "other.jsonl").run()
+    armed("")
+    database.run("DELETE FROM shop WHERE id = 20", "SELECT 1")
+    with pytest.raises(ResumeError, match=r"has changed \(rows was 4000 and is 3999\)"):
+        pipe(query, "other.jsonl").resume()
+
+
+def test_a_file_is_read_and_written_at_once(sqlite: Any, armed: Callable[[str], None]) -> None:
+    """What waits in the file is no change of the table that is read."""
+    filled(sqlite)
+    for point in (POINTS[0], *POINTS[3:]):
+        report = resumed(lambda: pipe(table(sqlite, "shop"), table(sqlite, "copy"), mode="overwrite"), point, armed)
+        assert report.read == 4_000
+        assert sqlite.run("SELECT * FROM copy ORDER BY id") == sqlite.run("SELECT * FROM shop ORDER BY id")
