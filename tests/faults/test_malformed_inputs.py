@@ -92,7 +92,9 @@ def run(path: Path, options: dict[str, Any], executor: Any, folder: Path) -> tup
     assert lines == report.read == report.valid + report.failed
     assert report.status is (FlowStatus.COMPLETED if error is None else FlowStatus.FAILED)
     counts = (report.read, report.valid, report.failed, report.dropped, report.expanded)
-    return left, counts, None if error is None else (type(error), str(error))
+    if isinstance(error, SourceError) and error.position:
+        assert error.position == report.read
+    return left, counts, None if error is None else (type(error), str(error), getattr(error, "position", None))
 
 
 @pytest.mark.parametrize("name", [*FILES, "parquet"])

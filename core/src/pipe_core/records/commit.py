@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from pipe_core.kernel.contracts import Extent, Row, Sink
-from pipe_core.kernel.errors import HookContractError
+from pipe_core.kernel.errors import HookContractError, SourceError
 from pipe_core.kernel.facts import EntryFailure
 from pipe_core.records.hooking import refused
 from pipe_core.records.hooks import BoundHook
@@ -96,6 +96,8 @@ class Commit:
         failpoint("commit.after")
         self._report._spend({**result.seconds, "write": time.perf_counter() - started})
         if result.fatal is not None:
+            if isinstance(result.fatal, SourceError):
+                result.fatal.position = self._report.read  # a worker counts from where its split begins
             raise result.fatal
         self._limits.check(self._report)
 
