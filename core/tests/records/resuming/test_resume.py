@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import queue
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
@@ -509,6 +511,45 @@ def test_a_run_that_takes_too_long_goes_on() -> None:
     assert running.report.resumable_at is not None
     report = pipe(pre_validation_hooks=[slow]).resume()
     assert counts(report) == counts(whole)
+    assert left() == expected
+
+
+@pytest.mark.parametrize("front", ["start", "arun", "async for"])
+def test_every_front_keeps_its_run(front: str) -> None:
+    expected, whole = undisturbed(pipe)
+    reached = threading.Event()
+
+    def slow(entry: Entry, store: HookStore) -> None:
+        if entry.raw_data["n"] == 12_345 and not reached.is_set():
+            reached.set()
+            time.sleep(0.3)
+
+    running = pipe(pre_validation_hooks=[slow])
+
+    async def abort() -> None:
+        task = asyncio.create_task(running.arun()) if front == "arun" else asyncio.create_task(consume())
+        await asyncio.to_thread(reached.wait, 20)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def consume() -> None:
+        async for _ in running:
+            pass
+
+    if front == "start":
+        report = running.start()
+        assert reached.wait(20)
+        report.abort()
+        with pytest.raises(RunCancelledError):
+            report.wait(20)
+    else:
+        asyncio.run(abort())
+    stopped = running.report
+    assert stopped is not None
+    assert stopped.status is FlowStatus.CANCELLED
+    assert stopped.resumable_at is not None
+    assert counts(pipe(pre_validation_hooks=[slow]).resume(stopped.run)) == counts(whole)
     assert left() == expected
 
 
