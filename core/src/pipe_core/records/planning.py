@@ -180,9 +180,9 @@ def _open_sinks(
     keeps: bool,
 ) -> None:
     mode = "overwrite" if mode == "ignore" else mode
-    for sink, fields, state in (
-        (ends.errors, ErrorSerializer.fields, None if begun is None else begun.errors),
-        (ends.sink, schema.fields if schema else None, None if begun is None else begun.sink),
+    for sink, fields, state, counted in (
+        (ends.errors, ErrorSerializer.fields, None if begun is None else begun.errors, "failed"),
+        (ends.sink, schema.fields if schema else None, None if begun is None else begun.sink, "valid"),
     ):
         if sink is None:
             continue
@@ -192,6 +192,8 @@ def _open_sinks(
             continue
         if keeps and hasattr(sink, "expect_checkpoints"):
             sink.expect_checkpoints()
+        if begun is not None and hasattr(sink, "count_from"):
+            sink.count_from(int(begun.report[counted]))
         sink.open(mode if begun is None else "append", fields)
         opened.callback(sink.close)
         opened.callback(sink.abort)

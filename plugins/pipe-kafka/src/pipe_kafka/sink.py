@@ -67,6 +67,10 @@ class KafkaSink:
         """What workers need to make messages."""
         return KafkaEncoder(self._options.value, self._options.key, self._most)
 
+    def count_from(self, count: int) -> None:
+        """Before `open`: another process of this run has written *count* messages. Theirs are the numbers before."""
+        self._number = count
+
     def open(self, mode: Mode, fields: Sequence[str] | None = None) -> None:
         """Connect.
 

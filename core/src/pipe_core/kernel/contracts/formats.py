@@ -224,6 +224,9 @@ class Sink(Protocol):
 
     The driver calls `open`, then `write` in the order of the input, then `commit` or `abort`, then `close`.
     With ``mode="append"`` it calls `commit` every few seconds.
+
+    A sink that numbers its rows, and with which nobody can go on, may have ``count_from(count)``: before `open` it is
+    told how many rows an earlier process of the run has committed.
     """
 
     @property
