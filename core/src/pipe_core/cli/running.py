@@ -173,7 +173,8 @@ def _tell_how_to_go_on(pipe: Pipe) -> None:
     report = pipe.report
     if report is None or report.resumable_at is None:
         return
-    place = "" if pipe.checkpoint == Path(RUNS) else f" --runs {shlex.quote(str(pipe.checkpoint))}"
+    here = pipe.checkpoint is not None and pipe.checkpoint.absolute() == Path(RUNS).absolute()
+    place = "" if here else f" --runs {shlex.quote(str(pipe.checkpoint))}"
     done = f"{report.resumable_at:,} records are done and kept." if report.resumable_at else "Nothing is done yet."
     click.echo(f"{done} Go on with: pipe resume {report.run}{place}", err=True)
 
