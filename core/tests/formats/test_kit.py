@@ -91,6 +91,16 @@ MUTANTS = {
                 state["output"]["length"] = max(path.stat().st_size for path in Path(self._path).parent.iterdir())
                 super().resume(state, mode, fields)
     """,
+    "keeps_its_one_checkpoint_a_secret": """
+        class Sink(FileSink):
+            def checkpoint(self, final=False):
+                if not final: raise SinkError("not before the end", sink=self.name)
+                return super().checkpoint(final)
+    """,
+    "hides_its_checkpoints": """
+        class Sink(FileSink):
+            only_final = True
+    """,
     "stamps_nothing": """
         class Encoder(JsonlEncoder):
             def stamp(self, position, row): return row
@@ -115,7 +125,7 @@ from pipe_core.formats.jsonl_rows import JsonlEncoder
 from pipe_core.formats.jsonl_source import JsonlSource
 from pipe_core.formats.options import JsonlOptions
 from pipe_core.kernel.contracts import Batch
-from pipe_core.kernel.errors import SourceError, TargetExistsError
+from pipe_core.kernel.errors import SinkError, SourceError, TargetExistsError
 from pipe_core.testing.formats import FormatConformance
 
 Source, Sink = JsonlSource, FileSink
