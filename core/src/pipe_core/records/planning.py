@@ -5,28 +5,27 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipe_core.kernel.contracts import Mode, ResumableSink, Sink, Source
-from pipe_core.kernel.errors import OptionsError, SourceError
+from pipe_core.kernel.contracts import Source
+from pipe_core.kernel.errors import OptionsError
 from pipe_core.kernel.kernel import current_kernel
 from pipe_core.kernel.settings import Setting
 from pipe_core.records.advice import auto
 from pipe_core.records.control import Control
 from pipe_core.records.hooks import BoundHook, bind_hooks
 from pipe_core.records.limits import Limits
+from pipe_core.records.opening import Ends
 from pipe_core.records.places import as_sink, as_source, check_places
 from pipe_core.records.plan import DEFAULTS, Plan, Wishes
 from pipe_core.records.program import Program
 from pipe_core.records.report import FlowReport
-from pipe_core.records.resuming.again import check_again
+from pipe_core.records.resuming.again import check_keepable
 from pipe_core.records.resuming.asked import asked_of, check_same
-from pipe_core.records.resuming.checkpoint import Checkpoint
-from pipe_core.records.resuming.checkpoints import Checkpoints, check_hooks
+from pipe_core.records.resuming.checkpoints import Checkpoints
 from pipe_core.records.resuming.kept_run import KeptRun
 from pipe_core.records.resuming.promises import delivery_of, notes_on
-from pipe_core.records.schema import ErrorSerializer, Schema
+from pipe_core.records.schema import Schema
 from pipe_core.runtime.executor import Executor
 from pipe_core.runtime.run_loop import RunLoop
 from pipe_core.runtime.select import choose_executor
@@ -44,15 +43,6 @@ _CHOICES: Final = {
     "on_error": ("collect", "fail"),
     "error_payload": ("full", "redacted", "hash"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Where records come from and where they go."""
-
-    source: Source
-    sink: Sink | None
-    errors: Sink | None
 
 
 def make_plan(
@@ -100,26 +90,16 @@ def make_plan(
         _check_order(pre + post, wishes.ordered)
         check_places(ends.source, ends.sink, ends.errors)
         if kept is not None:
-            _check_kept(wishes, pre + post)
-            check_again(wishes.source, ends.source, resumed=kept.began is not None)
+            check_keepable(wishes, ends.source, pre + post, resumed=kept.began is not None)
         begun = None if kept is None else kept.begun
         if begun is None and wishes.mode == "ignore" and ends.sink is not None and ends.sink.exists():
             return None
-        _open_source(opened, ends.source, schema, pre)
+        ends.open_source(opened, schema, pre)
         if kept is not None:
-            asked = asked_of(
-                wishes,
-                ends.source,
-                ends.sink,
-                ends.errors,
-                schema,
-                pre + post,
-                exact=exact,
-                error_payload=values["error_payload"],
-            )
+            asked = asked_of(wishes, ends, schema, pre + post, exact=exact, error_payload=values["error_payload"])
             if kept.began is not None:
                 report.notes += check_same(kept.began, asked, kept.run, force=force)
-        _open_sinks(opened, ends, schema, wishes.mode, begun, keeps=kept is not None)
+        ends.open_sinks(opened, schema, wishes.mode, begun, keeps=kept is not None)
         if kept is not None:
             kept.begin(asked, executor.name, wishes.origin)
         carrier = _carrier(wishes, executor, schema, ends.source)
@@ -141,7 +121,7 @@ def make_plan(
             max_bytes_inflight=int(values["max_bytes_inflight"]),
             unit=_unit(pre + post, exact),
             least=values["concurrency"] if any(hook.is_async for hook in pre + post) else 1,
-            checkpoints=None if kept is None else _checkpoints(kept, values, ends, pre + post),
+            checkpoints=None if kept is None else Checkpoints(kept, values["checkpoint_seconds"], ends, pre + post),
         )
         _describe(report, plan, wishes)
         opened.pop_all()
@@ -162,59 +142,6 @@ def _bound(wishes: Wishes, ends: Ends) -> tuple[tuple[BoundHook, ...], tuple[Bou
     pre = bind_hooks(getattr(ends.source, "pre_hooks", ()), wishes.pre, getattr(ends.sink, "pre_hooks", ()))
     post = bind_hooks(getattr(ends.source, "post_hooks", ()), wishes.post, getattr(ends.sink, "post_hooks", ()))
     return pre, post
-
-
-def _open_source(opened: contextlib.ExitStack, source: Source, schema: Schema | None, pre: Sequence[BoundHook]) -> None:
-    opened.callback(source.close)
-    source.open()
-    _check_header(source, schema, pre)
-
-
-def _open_sinks(
-    opened: contextlib.ExitStack,
-    ends: Ends,
-    schema: Schema | None,
-    mode: Mode,
-    begun: Checkpoint | None,
-    *,
-    keeps: bool,
-) -> None:
-    mode = "overwrite" if mode == "ignore" else mode
-    for sink, fields, state, counted in (
-        (ends.errors, ErrorSerializer.fields, None if begun is None else begun.errors, "failed"),
-        (ends.sink, schema.fields if schema else None, None if begun is None else begun.sink, "valid"),
-    ):
-        if sink is None:
-            continue
-        if state is not None and isinstance(sink, ResumableSink):
-            sink.resume(state, mode, fields)
-            opened.callback(sink.close)
-            continue
-        if keeps and hasattr(sink, "expect_checkpoints"):
-            sink.expect_checkpoints()
-        if begun is not None and hasattr(sink, "count_from"):
-            sink.count_from(int(begun.report[counted]))
-        sink.open(mode if begun is None else "append", fields)
-        opened.callback(sink.close)
-        opened.callback(sink.abort)
-
-
-# --- runs that are kept ---
-
-
-def _check_kept(wishes: Wishes, hooks: Sequence[BoundHook]) -> None:
-    """Refuse what a run cannot go on with. Raises `OptionsError`."""
-    check_hooks([hook for hook in hooks if hook.kind == "run"])
-    if not wishes.ordered:
-        raise OptionsError(
-            "A run with checkpoint= keeps the order of its source, so that it is known what is done: leave "
-            "ordered=False out."
-        )
-
-
-def _checkpoints(kept: KeptRun, values: Mapping[str, Any], ends: Ends, hooks: Sequence[BoundHook]) -> Checkpoints:
-    deciding = [hook for hook in hooks if hook.kind == "run"]
-    return Checkpoints(kept, values["checkpoint_seconds"], ends.sink, ends.errors, deciding)
 
 
 def _program(
@@ -302,27 +229,6 @@ def _check_order(hooks: Sequence[BoundHook], ordered: bool) -> None:
         raise OptionsError(
             f"{deciding[0]} decides in the order of the source (scope = 'run'): leave ordered=False out."
         )
-
-
-def _check_header(source: Source, schema: Schema | None, pre: Sequence[BoundHook]) -> None:
-    """Find a wrong delimiter or a missing header before every single record is rejected for it."""
-    fields = source.fields
-    if fields is None or schema is None or pre or not schema.required or schema.required.intersection(fields):
-        return
-    header = ", ".join(repr(field) for field in fields[:6])
-    wanted = ", ".join(sorted(schema.required)[:6])
-    raise SourceError(
-        f"No required field of {schema.name} ({wanted}) is in the header of {source.name}, which is: {header}. "
-        + _header_hint(fields),
-        source=source.name,
-    )
-
-
-def _header_hint(fields: Sequence[str]) -> str:
-    for character, word in ((";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")):
-        if len(fields) == 1 and character in fields[0]:
-            return f"It looks as if the delimiter were '{word}': give the option delimiter='{word}'."
-    return "If the file has no header, give the option fieldnames=[...]; otherwise choose another schema."
 
 
 def _limits(limit: int | None, values: Mapping[str, Any]) -> Limits:

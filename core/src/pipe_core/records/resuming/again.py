@@ -1,16 +1,37 @@
-"""Whether a source gives its records again: a run goes on behind those that it has read."""
+"""What a run can be resumed with: a source that gives its records again, in order, and hooks that remember."""
 
 from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipe_core.kernel.contracts import Source
 from pipe_core.kernel.errors import OptionsError
 from pipe_core.records.places import is_place, without_options
+from pipe_core.records.resuming.checkpoints import check_hooks
 from pipe_core.runs.errors import ResumeError
+
+if TYPE_CHECKING:
+    from pipe_core.records.hooks import BoundHook
+    from pipe_core.records.plan import Wishes
+
+
+def check_keepable(wishes: Wishes, source: Source, hooks: Sequence[BoundHook], *, resumed: bool) -> None:
+    """Refuse what a run cannot be resumed with.
+
+    Raises:
+        OptionsError: Its order is not kept, a hook would forget what it knows, or the source gives its records once.
+        ResumeError: It goes on, and the source has been read already.
+    """
+    check_hooks([hook for hook in hooks if hook.kind == "run"])
+    if not wishes.ordered:
+        raise OptionsError(
+            "A run with checkpoint= keeps the order of its source, so that it is known what is done: leave "
+            "ordered=False out."
+        )
+    check_again(wishes.source, source, resumed=resumed)
 
 
 def check_again(given: Any, source: Source, *, resumed: bool) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from pipe_core.kernel.contracts import FingerprintedSource, Sink, Source
+from pipe_core.kernel.contracts import FingerprintedSource
 from pipe_core.runs.errors import ResumeError
 
 if TYPE_CHECKING:
     from pipe_core.records.hooks import BoundHook
+    from pipe_core.records.opening import Ends
     from pipe_core.records.plan import Wishes
     from pipe_core.records.schema import Schema
 
@@ -33,9 +34,7 @@ _WORDS = {
 
 def asked_of(
     wishes: Wishes,
-    source: Source,
-    sink: Sink | None,
-    errors: Sink | None,
+    ends: Ends,
     schema: Schema | None,
     hooks: Iterable[BoundHook],
     *,
@@ -44,6 +43,7 @@ def asked_of(
 ) -> dict[str, Any]:
     """What decides which rows come of a run. Where it runs, and how fast, is not among it."""
     hooks = list(hooks)
+    source, sink, errors = ends.source, ends.sink, ends.errors
     return {
         "source": source.name,
         "sink": None if sink is None else sink.name,

@@ -20,6 +20,7 @@ from pipe_core.runtime.failpoints import failpoint
 if TYPE_CHECKING:
     from pipe_core.records.commit import Commit
     from pipe_core.records.hooks import BoundHook
+    from pipe_core.records.opening import Ends
     from pipe_core.records.report import FlowReport
     from pipe_core.records.resuming.kept_run import KeptRun
 
@@ -30,29 +31,20 @@ class Checkpoints:
     Args:
         kept: Where they go.
         seconds: How often.
-        sink: Where good records go, if anywhere.
-        errors: Where rejected ones go, if anywhere.
-        hooks: The run-scoped hooks, in order.
+        ends: Where records go.
+        hooks: The hooks of the run, in order.
     """
 
-    def __init__(
-        self,
-        kept: KeptRun,
-        seconds: float,
-        sink: Sink | None,
-        errors: Sink | None,
-        hooks: Sequence[BoundHook],
-    ) -> None:
+    def __init__(self, kept: KeptRun, seconds: float, ends: Ends, hooks: Sequence[BoundHook]) -> None:
         self.kept = kept
         self._seconds = seconds
-        self._sink = sink
-        self._errors = errors
-        self._hooks = hooks
-        self._between = all(can_stop_anywhere(one) for one in (sink, errors) if one is not None)
+        self._sink, self._errors = ends.sink, ends.errors
+        self._hooks = [hook for hook in hooks if hook.kind == "run"]
+        self._between = all(can_stop_anywhere(one) for one in (ends.sink, ends.errors) if one is not None)
         self._last = time.monotonic()
         self._read = -1
         self._failed = False
-        self._memories = kept.begun.memories if kept.begun is not None else (0,) * len(hooks)
+        self._memories = kept.begun.memories if kept.begun is not None else (0,) * len(self._hooks)
 
     def restore(self) -> None:
         """Let the hooks remember what they knew at the checkpoint at which the run goes on."""
