@@ -30,6 +30,7 @@ ODD: dict[str, tuple[str, list[Any]]] = {
     "no moments": ("TIMESTAMP", ["2020-01-01 25:61:61", "", 1.5]),
     "no truth values": ("BOOLEAN", [7, "yes", -1]),
     "no JSON": ("JSON", ["{bad", "", "[" * 5000]),
+    "JSON that would lose something": ("JSON", ['{"a": 1, "a": 2}', "NaN", "[1e400]", "-Infinity"]),
     "bytes as JSON": ("JSON", [b"{}", b"\xff", 1]),
 }
 
@@ -106,7 +107,7 @@ def _cut(part: float) -> Callable[[bytes], bytes]:
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    **{f"cut at {percent} %": _cut(percent / 100) for percent in (1, 5, 20, 50, 70, 90)},
+    **{f"cut at {percent} %": _cut(percent / 100) for percent in (1, 5, 20, 50, 70, 90, 99)},
     **{f"zeros in page {number}": _page(number, b"\0") for number in (0, 1, 2, 5, 11)},
     **{f"ones in page {number}": _page(number, b"\xff") for number in (0, 1, 3, 7)},
     **{f"text in page {number}": _page(number, b"damaged ") for number in (0, 1, 4)},

@@ -7,6 +7,8 @@ import copy
 import datetime
 import decimal
 import json
+import math
+import operator
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,14 +141,31 @@ class Reading:
         """Make sure that no two neighbours have the same key: their order would be anybody's guess.
 
         Raises:
-            SourceError: Two have.
+            SourceError: Two have; or the database gives rows that are not in the order that was asked for.
         """
         if self.unique:
+            self.check_rising([*([] if before is None else [before]), *map(self.key_of, rows)])
             return
         for row in rows:
             if (key := self.key_of(row)) == before:
                 raise ambiguous(self)
             before = key
+
+    def check_rising(self, keys: Sequence[Key]) -> None:
+        """Whole numbers must rise: in a damaged file they may not, and whoever asks for more would get the same.
+
+        Raises:
+            SourceError: They do not.
+        """
+        if len(self.order_at) != 1:
+            return
+        numbers = [key[0] for key in keys]
+        if set(map(type, numbers)) == {int} and any(map(operator.ge, numbers, numbers[1:])):
+            raise SourceError(
+                f"The rows of {self.name} do not come in the order of {self.order[0]}. The database file is malformed: "
+                f"check it, as with PRAGMA integrity_check, or restore it.",
+                source=self.name,
+            )
 
     def settled(self, rows: Sequence[Any]) -> Rows:
         """Rows of plain data, which can travel; SQLite's columns of truth values and JSON as what they mean."""
@@ -221,6 +240,25 @@ def _meant(cell: Any, kind: str) -> Any:
     if type(cell) is not str:
         return cell
     try:
-        return json.loads(cell)
+        return json.loads(cell, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         return cell
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict of *pairs*. Raises `ValueError` where a key is there twice, of which one value would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large")
+    return number

@@ -276,6 +276,8 @@ class SqlSource:
                 return
             if upper == lower:
                 raise ambiguous(reading)
+            if lower is not None:
+                reading.check_rising([lower, upper])
             yield SqlSplit(reading, lower, upper, False, count * self._row_bytes)
             lower, given = upper, given + count * self._row_bytes
 
