@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import os
 import queue
 import shutil
 import threading
@@ -551,6 +552,20 @@ def test_every_front_keeps_its_run(front: str) -> None:
     assert stopped.resumable_at is not None
     assert counts(pipe(pre_validation_hooks=[slow]).resume(stopped.run)) == counts(whole)
     assert left() == expected
+
+
+def test_a_hook_that_leaves_the_working_folder_takes_nothing_with_it(folder: Path) -> None:
+    (folder / "elsewhere").mkdir()
+
+    def leave(entry: Entry, store: HookStore) -> None:
+        os.chdir(folder / "elsewhere")
+
+    report = pipe(sink=folder / "out.jsonl", errors=folder / "bad.jsonl", pre_validation_hooks=[leave]).run()
+    os.chdir(folder)
+
+    assert report.read == RECORDS
+    assert read_at_last() == RECORDS
+    assert list(Path("elsewhere").iterdir()) == []
 
 
 def test_nothing_is_kept_of_who_does_not_ask() -> None:

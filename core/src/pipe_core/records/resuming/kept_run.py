@@ -52,7 +52,7 @@ class KeptRun:
     def new(cls, runs: Path) -> KeptRun:
         """A new one. Raises `CheckpointError` where there can be none."""
         try:
-            folder, lease = RunFolder.new(runs)
+            folder, lease = RunFolder.new(runs.absolute())  # whatever becomes of the working folder
             folder.path.chmod(0o700)  # it tells of records
         except OSError as error:
             raise CheckpointError(
@@ -71,7 +71,7 @@ class KeptRun:
             ResumeError: It is complete, cannot be resumed, or is no run of records.
             CheckpointError: Its checkpoint is damaged.
         """
-        folder, lease = RunFolder.take_up(runs, run)
+        folder, lease = RunFolder.take_up(runs.absolute(), run)
         try:
             return cls(folder, lease, _began(folder))
         except BaseException:
