@@ -89,6 +89,8 @@ class SqliteStore:
         rows = SqliteParts.of(self._target, state)
         if self._made and state["types"] is None:
             raise dropped(self._target)
+        if not rows.parts and self._made and not os.path.exists(self._path):
+            return  # no row had come yet, and so there is no file
         with self._errors(), contextlib.closing(open_sqlite(self._path, self._target.place.timeout)) as connection:
 
             def execute(statement: str, *parameters: Any) -> list[Any]:
