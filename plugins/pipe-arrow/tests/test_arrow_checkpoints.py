@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from arrow_files import FORMATS, names, read, write
 
-from pipe_core import FlowReport, Pipe
+from pipe_arrow.table_source import TableSource
+from pipe_core import FlowReport, Pipe, get_format
 from pipe_core.runs.errors import ResumeError
 from pipe_core.runtime import failpoints
 from pipe_core.runtime.failpoints import parse
@@ -116,6 +119,43 @@ def test_a_source_that_has_changed_is_refused(format: str, as_folder: bool, arme
     with pytest.raises(ResumeError, match="has changed"):
         make().resume()
     assert make().resume(force=True).read >= len(RECORDS)
+
+
+@pytest.mark.parametrize("group", [300, 1_000_000])
+@pytest.mark.parametrize("most_rows", [1_000, 1 << 17])
+@pytest.mark.parametrize("chunk_size", [None, 1_000])
+def test_a_source_is_entered_at_any_record(
+    group: int,
+    most_rows: int,
+    chunk_size: int | None,
+    armed: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Splits behind a record, in whatever row group of whatever file it is, are what the others would have been."""
+    monkeypatch.setattr("pipe_arrow.table_source._MOST_ROWS", most_rows)
+    Path("in").mkdir()
+    records = [{"n": n} for n in range(7_000)]
+    for number, (begin, end) in enumerate(((0, 2_500), (2_500, 2_500), (2_500, 7_000))):
+        table = pa.table({"n": pa.array(range(begin, end), pa.int64())})
+        pq.write_table(table, f"in/part-{number}.parquet", row_group_size=group)
+    source = get_format("parquet").source("in")
+    source.open()
+    for count in (0, 1, 299, 300, 999, 1_000, 2_499, 2_500, 2_501, 6_999, 7_000):
+        found = source.splits_from(count, lambda: 2_000)
+        rows = [row for split in found for batch in split.batches(70) for row in batch.records]
+        assert rows == records[count:], count
+    assert source.splits_from(7_001, lambda: 2_000) is None
+    source.close()
+
+    def make() -> Pipe:
+        options = {"checkpoint": "runs", "checkpoint_seconds": 1e-9, "chunk_size": chunk_size}
+        return Pipe(("in", {"format": "parquet"}), "out.jsonl", **options)
+
+    monkeypatch.setattr(TableSource, "chunks", lambda self, size: pytest.fail("the driver reads"))
+    assert resumed(make, "checkpoint.kept=error", armed).read == 7_000
+    out: list[Any] = []
+    Pipe("out.jsonl", out).run()
+    assert out == records
 
 
 def test_other_columns_are_another_input(armed: Callable[[str], None]) -> None:

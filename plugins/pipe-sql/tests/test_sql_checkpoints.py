@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipe_core import FlowReport, Pipe, SourceError
+from pipe_core import FlowReport, Pipe, SourceError, get_format
 from pipe_core.runs.errors import ResumeError
 from pipe_core.runtime import failpoints
 from pipe_core.runtime.failpoints import parse
@@ -120,9 +120,11 @@ def filled(database: Any) -> None:
 def test_a_table_with_other_rows_is_refused(database: Any, change: str, armed: Callable[[str], None]) -> None:
     filled(database)
     for source in (table(database, "shop"), (database.url, {"query": "SELECT * FROM shop", "key": "id"})):
-        assert (
-            resumed(lambda s=source: pipe(s, "a.jsonl", mode="overwrite"), "checkpoint.kept=error", armed).read == 4_000
-        )
+        report = resumed(lambda s=source: pipe(s, "a.jsonl", mode="overwrite"), "checkpoint.kept=error", armed)
+        assert (report.read, bool(report.resumed_at)) == (4_000, True)
+        found: list[Any] = []
+        Pipe("a.jsonl", found).run()
+        assert [row["id"] for row in found] == list(range(0, 8_000, 2))
     armed("checkpoint.kept=error")
     with pytest.raises(OSError, match="Input/output error"):
         pipe(table(database, "shop"), "out.jsonl").run()
@@ -132,6 +134,26 @@ def test_a_table_with_other_rows_is_refused(database: Any, change: str, armed: C
     database.run(change, "SELECT 1")
     with pytest.raises(ResumeError, match=r"shop has changed \((rows|last_key) was"):
         pipe(table(database, "shop"), "out.jsonl").resume()
+
+
+def test_a_table_is_entered_at_any_row(database: Any) -> None:
+    """By its key, which must tell the row from the one before."""
+    filled(database)
+    database.run("CREATE TABLE twice (id INTEGER, name VARCHAR(40))", "SELECT 1")
+    database.fill("twice", [(1, "a"), (2, "b"), (2, "c"), (3, "d")])
+    source = get_format("sql", table="shop").source(database.url)
+    source.open()
+    for count in (0, 1, 1_999, 3_999, 4_000):
+        found = source.splits_from(count, lambda: 5_000)
+        rows = [row["id"] for split in found for batch in split.batches(100) for row in batch.records]
+        assert rows == list(range(2 * count, 8_000, 2)), count
+    assert source.splits_from(4_001, lambda: 5_000) is None
+    source.close()
+    source = get_format("sql", table="twice", key="id").source(database.url)
+    source.open()
+    with pytest.raises(SourceError, match="same key"):
+        list(source.splits_from(2, lambda: 1))
+    source.close()
 
 
 def test_a_query_without_a_key_is_read_in_the_same_order_or_refused(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipe_core.kernel.contracts import Chunk, Extent, Readable, SeekableSource, Source, Split
+from pipe_core.kernel.contracts import Chunk, CountedSource, Extent, Readable, SeekableSource, Source, Split
 from pipe_core.kernel.ctrl_c import is_ctrl_c
 from pipe_core.kernel.errors import SourceError
 from pipe_core.records.reader import IDLE_SECONDS, Reader, chunks_behind, source_error
@@ -90,7 +90,7 @@ class Feed:
         splits = source.splits(lambda: self._bytes)
         self._countable = splits is None
         if skip:
-            splits = self._splits_behind(behind)
+            splits = self._splits_behind(skip, behind)
         self._splits = None if whole else splits
         self._chunks: Iterator[Chunk] | None = None
         self._reader: Reader | None = None
@@ -101,8 +101,10 @@ class Feed:
             else:
                 self._chunks = chunks_behind(source, skip, lambda: self._records)
 
-    def _splits_behind(self, behind: Extent | None) -> Iterator[Split] | None:
+    def _splits_behind(self, skip: int, behind: Extent | None) -> Iterator[Split] | None:
         """The splits behind that place. None where the records before it must be read to be left out."""
+        if isinstance(self._source, CountedSource):
+            return self._source.splits_from(skip, lambda: self._bytes)
         if behind is None or not isinstance(self._source, SeekableSource):
             return None
         return self._source.splits_behind(behind, lambda: self._bytes)

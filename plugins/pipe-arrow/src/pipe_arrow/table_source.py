@@ -68,8 +68,28 @@ class TableSource:
 
     def splits(self, size: SizeNow) -> Iterator[TableSplit]:
         """Row groups, small ones together, up to about ``size()`` bytes; large ones in ranges of records."""
-        for path, groups in self._files:
-            first = 0
+        return self._splits(size, 0, 0, 0)
+
+    def splits_from(self, count: int, size: SizeNow) -> Iterator[TableSplit] | None:
+        """See `CountedSource`: where the file tells how many records its row groups have, as Parquet does."""
+        for number, (_, groups) in enumerate(self._files):
+            for first, group in enumerate(groups):
+                if group.rows is None:
+                    return None
+                if count < group.rows:
+                    return self._splits(size, number, first, count)
+                count -= group.rows
+        return None if count else iter(())
+
+    def _splits(self, size: SizeNow, number: int, first: int, record: int) -> Iterator[TableSplit]:
+        """Splits from a record of a row group of a file on."""
+        for path, groups in self._files[number:]:
+            if record:
+                rest: list[tuple[int, int | None, int]] = [*_ranges(groups[first])]
+                for begin, end, length in rest or [(0, None, groups[first].bytes)]:
+                    if end is None or end > record:
+                        yield TableSplit(path, self._how, first, first, length, max(begin, record), end)
+                first, record = first + 1, 0
             while first < len(groups):
                 if ranges := _ranges(groups[first]):
                     for begin, end, length in ranges:
@@ -84,6 +104,7 @@ class TableSource:
                     length += groups[last].bytes
                 yield TableSplit(path, self._how, first, last, length)
                 first = last + 1
+            first = 0
 
     def chunks(self, size: SizeNow) -> Iterator[TableChunk]:
         """Chunks of ``size()`` records. What came before an error is given first."""

@@ -228,6 +228,10 @@ class SqlSource:
         """
         return self._ranges(size) if self._ordered else None
 
+    def splits_from(self, count: int, size: SizeNow) -> Iterator[SqlSplit] | None:
+        """See `CountedSource`: with a key."""
+        return self._ranges(size, count) if self._ordered and count <= self._rows else None
+
     def chunks(self, size: SizeNow) -> Iterator[SqlChunk]:
         """Chunks of ``size()`` rows, in order."""
         self._by_records = True
@@ -263,10 +267,18 @@ class SqlSource:
         if connection is not None:
             connection.close()
 
-    def _ranges(self, size: SizeNow) -> Iterator[SqlSplit]:
-        reading, last, lower, given = self._planned_reading, self._last, None, 0
+    def _ranges(self, size: SizeNow, skip: int = 0) -> Iterator[SqlSplit]:
+        reading, last, given = self._planned_reading, self._last, skip * self._row_bytes
+        lower: Key | None = None
         if last is None:
             return
+        if skip:
+            with reading.errors():
+                lower = reading.border(self._opened, None, last, skip)
+                if lower is None:
+                    return
+                if not reading.unique and reading.border(self._opened, None, last, skip - 1) == lower:
+                    raise ambiguous(reading)
         while True:
             count = max(1, size() // self._row_bytes)
             with reading.errors():

@@ -12,6 +12,7 @@ from pipe_core.kernel.contracts.executors import Outcome as Outcome
 from pipe_core.kernel.contracts.executors import Take as Take
 from pipe_core.kernel.contracts.formats import Batch as Batch
 from pipe_core.kernel.contracts.formats import Chunk as Chunk
+from pipe_core.kernel.contracts.formats import CountedSource as CountedSource
 from pipe_core.kernel.contracts.formats import Encoder as Encoder
 from pipe_core.kernel.contracts.formats import Extent as Extent
 from pipe_core.kernel.contracts.formats import FingerprintedSource as FingerprintedSource

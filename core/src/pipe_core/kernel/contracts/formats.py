@@ -173,6 +173,14 @@ class SeekableSource(Source, Protocol):
         """As `splits`, from where *extent* ends on, at which a record begins. None where it cannot begin there."""
 
 
+@runtime_checkable
+class CountedSource(Source, Protocol):
+    """A source whose splits can begin at any record, by its number."""
+
+    def splits_from(self, count: int, size: SizeNow) -> Iterator[Split] | None:
+        """As `splits`, without the first *count* records. None where it cannot begin there, or has not so many."""
+
+
 # --- writing -------------------------------------------------------------------------------------------------------
 
 

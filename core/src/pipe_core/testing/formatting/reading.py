@@ -9,7 +9,7 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from pipe_core.kernel.contracts import Chunk, Readable, Split
+from pipe_core.kernel.contracts import Chunk, CountedSource, Readable, Split
 from pipe_core.kernel.errors import SourceError, SourceNotFoundError
 from pipe_core.testing.formatting.ground import SMALL, Ground, records_in, records_of, travelled
 
@@ -118,6 +118,20 @@ class ReadingTests(Ground):
         assert list(records_of(late, 10)) == []
         assert late.extent is not None
         assert late.extent.end == last.extent.end
+
+    def test_splits_from_a_record_give_all_behind_it(self, tmp_path: Path) -> None:
+        """A `CountedSource` leaves out exactly as many records as it is told, or says that it cannot."""
+        self.write(self.target(tmp_path))
+        for count in (0, 1, len(self.records) // 2, len(self.records) - 1, len(self.records)):
+            source = self._opened(self.target(tmp_path))
+            if not isinstance(source, CountedSource):
+                source.close()
+                pytest.skip(f"{self.format} is not entered at a record")
+            splits = source.splits_from(count, lambda: 300)
+            if splits is not None:
+                found = [record for split in splits for record in records_of(split, 7)]
+                assert found == list(self.records)[count:]
+            source.close()
 
     # --- helpers ---
 
