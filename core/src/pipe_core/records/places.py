@@ -135,6 +135,11 @@ class _Held(str):
         return str(self)
 
 
+def options_of(given: Any) -> dict[str, Any]:
+    """The options of what was given as source or sink."""
+    return _target(given)[1]
+
+
 def without_options(given: Any) -> Any:
     """What was given as source or sink, without options."""
     return _target(given)[0]

@@ -343,6 +343,8 @@ def failed(armed: Callable[[str], None], **options: Any) -> str:
         ({"pre_validation_hooks": ["timestamp"]}, "its hooks"),
         ({"error_payload": "hash"}, "what error rows show"),
         ({"source": "in.csv"}, "its source"),
+        ({"source": ("in.jsonl", {"max_depth": 3})}, "what was said of its source"),
+        ({"sink": {"path": "out.jsonl", "format": "jsonl"}}, "what was said of its sink"),
     ],
 )
 def test_another_pipe_does_not_go_on(options: dict[str, Any], word: str, armed: Callable[[str], None]) -> None:

@@ -6,11 +6,12 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
 from pipe_core.kernel.contracts import FingerprintedSource
+from pipe_core.records.places import options_of
 from pipe_core.runs.errors import ResumeError
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
     from pipe_core.records.plan import Wishes
     from pipe_core.records.schema import Schema
 
-_WORDS = {
+_REACHING: Final = frozenset({"storage_options", "config", "connect_args"})
+
+_WORDS: Final = {
     "source": "its source",
     "sink": "its sink",
     "errors": "its error sink",
+    "source_options": "what was said of its source",
+    "sink_options": "what was said of its sink",
+    "errors_options": "what was said of its error sink",
     "mode": "its mode",
     "limit": "its limit",
     "schema": "its schema",
@@ -30,6 +36,10 @@ _WORDS = {
     "chunk_size": "its chunk size",
     "error_payload": "what error rows show",
 }
+
+
+_DIGESTED: Final = frozenset({"schema", "source_options", "sink_options", "errors_options"})
+"""Of which nothing but a digest is kept."""
 
 
 def asked_of(
@@ -48,6 +58,7 @@ def asked_of(
         "source": source.name,
         "sink": None if sink is None else sink.name,
         "errors": None if errors is None else errors.name,
+        **{f"{word}_options": _options(getattr(wishes, word)) for word in ("source", "sink", "errors")},
         "mode": wishes.mode,
         "limit": wishes.limit,
         "schema": None if schema is None else [schema.name, _shape(wishes.schema)],
@@ -71,7 +82,7 @@ def check_same(began: Mapping[str, Any], now: Mapping[str, Any], run: str, *, fo
     began = json.loads(json.dumps(began))  # as the journal gives it back
     now = json.loads(json.dumps(now))
     changed = [
-        f"{word} was {_shown(began.get(key))} and is {_shown(now[key])}"
+        f"{word} has changed" if key in _DIGESTED else f"{word} was {_shown(began.get(key))} and is {_shown(now[key])}"
         for key, word in _WORDS.items()
         if began.get(key) != now[key]
     ]
@@ -99,6 +110,18 @@ def check_targets(began: Mapping[str, Any], sink: str | None, errors: str | None
                 f"All of the run {run} was written, and its {word} was {_shown(before)} and is {_shown(now)}. "
                 f"Resume it with the one that it had."
             )
+
+
+def _options(given: Any) -> str | None:
+    """A digest of options, which may hold secrets; without what says how a store is reached."""
+    found = {key: value for key, value in options_of(given).items() if key not in _REACHING}
+    if not found:
+        return None
+    return hashlib.sha256(json.dumps(found, sort_keys=True, default=_kind).encode()).hexdigest()[:16]
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def _shape(schema: Any) -> str:
