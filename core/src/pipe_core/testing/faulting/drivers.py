@@ -22,7 +22,22 @@ from pipe_core.kernel.errors import PipeError
 from pipe_core.runtime.failpoints import VARIABLE, parse
 from pipe_core.testing.faulting.family import TAG, Family
 
-_MODULES: Final = ("pipe_core", "pipe_core.records.pipe", "pipe_core.records.planning", "pipe_core.formats.plugin")
+_MODULES: Final = (
+    "email.parser",  # what reads the metadata of packages
+    "pipe_core",
+    "pipe_core.executors.sync",
+    "pipe_core.formats.csv_format",
+    "pipe_core.formats.json_format",
+    "pipe_core.formats.jsonl_format",
+    "pipe_core.formats.part_sink",
+    "pipe_core.kernel.loading",
+    "pipe_core.kernel.options",
+    "pipe_core.records.pipe",
+    "pipe_core.records.planning",
+    "pipe_core.schedulers.fifo",
+    "stevedore.named",
+)
+"""What a run of records imports when it needs it."""
 _LOOK: Final = 0.02
 """Seconds that the warm process waits for one program, and hears of no other."""
 
