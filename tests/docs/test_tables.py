@@ -22,6 +22,7 @@ from pipe_core.kernel.settings import KINDS
 from pipe_core.looks import exits
 from pipe_core.project.config import fields, models
 from pipe_core.project.config.sections import TOP
+from pipe_core.runs import errors as runs_errors
 
 ISOLATION = {
     "none": "in the thread that calls",
@@ -109,6 +110,12 @@ def capabilities(names: Iterable[str]) -> Iterator[tuple[str, Capabilities]]:
     for name in names:
         if name in installed:
             yield name, installed[name].capabilities
+
+
+def test_every_executor_has_a_column_where_something_dies(root: Path) -> None:
+    (table,) = [one for one in tables(page(root, "explanation/guarantees.md")) if one[0][0] == "what happens"]
+    assert set(words(table[0])) - {"ProcessPoolExecutor"} == executors_of_the_repository(root)
+    assert all(len(row) == len(table[0]) for row in table)
 
 
 # --- families, settings, options ---
@@ -277,6 +284,11 @@ def test_every_command_and_switch_is_named(root: Path) -> None:
     switches = {name for one in commands if one for option in one.params for name in option.opts if name[:2] == "--"}
     assert len(switches) > 40
     assert sorted(switch for switch in switches if f"`{switch}`" not in text) == []
+
+
+def test_errors_of_runs_that_are_kept_are_in_the_table(root: Path) -> None:
+    known = {name for name, value in vars(runs_errors).items() if issubclass_of_error(value)} - {"PipeError"}
+    assert set(words(column(page(root, "reference/errors.md"), "error"))) == known
 
 
 def test_every_public_name_is_in_the_reference(root: Path) -> None:
