@@ -9,6 +9,8 @@ import sys
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +81,52 @@ def test_memory_does_not_grow_with_the_input(hooks: str, front: str) -> None:
     assert found["read"] == count
     assert found["rows"] == found["valid"] > 0.9 * count
     assert found["late"] - found["early"] < 32 * 1024 * 1024
+
+
+KEPT = """
+import json, sys
+import psutil
+from pydantic import BaseModel
+from pipe_core import Pipe
+
+COUNT, EXECUTOR = int(sys.argv[1]), sys.argv[2]
+
+class Number(BaseModel):
+    n: int
+    text: str
+
+seen = {}
+
+def resident():
+    me = psutil.Process()
+    return {str(one.pid): one.memory_info().rss for one in [me, *me.children(recursive=True)]}
+
+def records():
+    for i in range(COUNT):
+        if i == COUNT // 10:
+            seen["early"] = resident()
+        yield {"n": "x" if i % 5000 == 0 else i, "text": f"some text {i}"}
+    seen["late"] = resident()
+
+report = Pipe(records(), "out.jsonl", schema=Number, errors="bad.jsonl", checkpoint="runs", checkpoint_seconds=0.5,
+              executor=EXECUTOR).run()
+print(json.dumps({**seen, "read": report.read, "valid": report.valid}))
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("executor", ["sync", "threads", "loky"])
+def test_memory_does_not_grow_over_ten_million_records_with_checkpoints(executor: str, tmp_path: Path) -> None:
+    if executor not in entry_points(group="pipe_core.executors").names:
+        pytest.skip(f"{executor} is not installed")
+    count = 10_000_000
+    command = [sys.executable, "-c", KEPT, str(count), executor]
+    done = subprocess.run(command, capture_output=True, timeout=1700, check=True, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert (found["read"], found["valid"]) == (count, count - count // 5000)
+    grown = {pid: size - found["early"][pid] for pid, size in found["late"].items() if pid in found["early"]}
+    assert max(grown.values()) < 64 * 1024 * 1024, grown
 
 
 # --- objects are freed without the garbage collector ------------------------------------------------------------------
