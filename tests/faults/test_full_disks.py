@@ -125,6 +125,19 @@ def test_checkpoints_that_find_no_room(drivers: Drivers, tmp_path: Path) -> None
     assert disk.seen == {"CheckpointError"}
 
 
+def test_a_run_that_finds_no_room_to_be_taken_up(drivers: Drivers, tmp_path: Path) -> None:
+    disk = Disk.of(drivers, "jsonl", tmp_path)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    assert disk.run(folder, "begin", file_size=6_000).said["error"] == "SinkError"
+    for size, words in ((0, "cannot be taken up"), (1, "cannot be kept")):
+        ended = disk.run(folder, "go-on", file_size=size)
+        assert (ended.code, ended.said["error"]) == (3, "CheckpointError"), ended
+        assert words in ended.said["text"]
+    disk.check_goes_on(folder)
+    assert len(list((folder / "runs").iterdir())) == 1
+
+
 # --- a file system of its own ---
 
 

@@ -69,9 +69,15 @@ class KeptRun:
             RunNotFoundError: There is none of that id.
             RunLockedError: It goes on in another process.
             ResumeError: It is complete, cannot be resumed, or is no run of records.
-            CheckpointError: Its checkpoint is damaged.
+            CheckpointError: Its checkpoint is damaged, or its folder cannot be written.
         """
-        folder, lease = RunFolder.take_up(runs.absolute(), run)
+        try:
+            folder, lease = RunFolder.take_up(runs.absolute(), run)
+        except OSError as error:
+            raise CheckpointError(
+                f"The run {run} in {str(runs)!r} cannot be taken up: {error.strerror or error}. Nothing is lost: make "
+                f"room, or let it be written, and resume the run."
+            ) from error
         try:
             return cls(folder, lease, _began(folder))
         except BaseException:
@@ -179,12 +185,17 @@ def last_resumable(runs: Path) -> str:
 
     Raises:
         RunNotFoundError: There is none.
+        CheckpointError: It cannot be told, because nothing can be written or read.
     """
     for run in reversed(run_ids(runs)):
         try:
             kept = KeptRun.take_up(runs, run)
-        except (ResumeError, RunLockedError, CheckpointError):
+        except (ResumeError, RunLockedError):
             continue
+        except CheckpointError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            continue  # what is damaged stays so
         kept.close()
         return run
     raise RunNotFoundError(f"No run in {str(runs)!r} can be resumed: there is none, or all are complete or go on.")
