@@ -128,6 +128,7 @@ def test_what_has_changed_needs_force(pipe: Pipe, failing: Pipe, many: Path) -> 
         file.write("7,7\n")
     refused = pipe("resume")
     assert refused.exit_code == exits.USAGE
+    assert refused.stdout == ""
     assert "many.csv has changed" in refused.stderr
     assert "add --force" in refused.stderr
     assert pipe("resume", "--force", "--no-progress").exit_code == exits.RECORDS_FAILED
@@ -151,7 +152,7 @@ def test_words_that_may_be_secret_are_not_kept(
         (("resume", "--runs", "none"), "There is no folder 'none'"),
         (("runs", "--runs", "none"), "There is no folder 'none'"),
         ((*WORDS, "--force"), "--force is for --resume RUN"),
-        ((*WORDS, "--resume", "2020"), "There is no run '2020' in 'runs'"),
+        ((*WORDS, "--resume", "2020"), "There is no run '2020' in "),
         (("run", "daily", "--checkpoint", "runs"), "--checkpoint is for files of record pipes"),
     ],
 )
@@ -168,6 +169,19 @@ def test_a_folder_in_the_file_is_checked(pipe: Pipe, many: Path) -> None:
         assert result.exit_code == exits.CONFIGURATION
         assert said in result.stderr
         assert "pipe.yaml" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("--env", "prod"), ("--set", "nodes.a.retries=1"), ("--max-workers", "2"), ("-v",)])
+def test_what_is_for_projects_is_refused(words: tuple[str, ...], pipe: Pipe, failing: Pipe) -> None:
+    failing(*WORDS, *QUIET)
+    result = pipe("resume", "--runs", "runs", *words)
+    assert result.exit_code == exits.USAGE
+    assert f"{words[0]} is for runs of projects" in result.stderr
+
+
+def test_a_run_is_nobody_else_s(pipe: Pipe) -> None:
+    pipe(*WORDS, *QUIET)
+    assert Path("runs", kept()).stat().st_mode & 0o077 == 0
 
 
 # --- dead letters ---

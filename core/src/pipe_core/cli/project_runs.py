@@ -167,6 +167,14 @@ def _short(error: str | None) -> str:
 # --- going on ---
 
 
+def _check_of_records(where: Where, max_workers: int | None, verbose: int) -> None:
+    """Refuse what only runs of projects can be told. Raises `Mistake`."""
+    said = {"--env": where.env, "--set": where.settings, "--max-workers": max_workers, "-v": verbose}
+    for word, value in said.items():
+        if value:
+            raise Mistake(f"{word} is for runs of projects, and this is one of records. Leave it out.")
+
+
 def _last(folder: Path) -> PastRun:
     """The last run.
 
@@ -227,6 +235,7 @@ def resume(
         folder = runs_of(where, kept_in)
         past = _last(folder) if run is None else past_run(folder, run)
     if past.is_of_records:
+        _check_of_records(where, max_workers, verbose)
         records_runs.go_on(past, executor=executor, force=force, no_progress=no_progress, as_json=as_json)
     where = replace(where, env=where.env or past.asked.get("env"), settings=_settings(where.settings, past))
     project = where.load()

@@ -132,8 +132,9 @@ def execute(
                 flow = pipe.resume(None if resumed == LAST else resumed, force=force, handle_sigterm=True)
     except BaseException as error:
         stopped = not isinstance(error, Exception)
-        if pipe.report is not None and pipe.report.read and not stopped and not is_broken_pipe(error):
-            _show(pipe.report, as_json=as_json, report=report, results=results)
+        known = pipe.report
+        if known is not None and known.read and known.executor and not stopped and not is_broken_pipe(error):
+            _show(known, as_json=as_json, report=report, results=results)
         _tell_how_to_go_on(pipe)
         raise
     _show(flow, as_json=as_json, report=report, results=results)
