@@ -63,8 +63,7 @@ class RunFolder:
                 path.mkdir()
             except FileExistsError:
                 continue
-            lease = Lease(path)
-            return cls(path, next_epoch(path)), lease
+            return cls._locked(path)
 
     @classmethod
     def take_up(cls, runs: Path, run: str) -> tuple[Self, Lease]:
@@ -74,9 +73,16 @@ class RunFolder:
             RunNotFoundError: There is none of that id.
             RunLockedError: It goes on.
         """
-        path = find_run(runs, run)
+        return cls._locked(find_run(runs, run))
+
+    @classmethod
+    def _locked(cls, path: Path) -> tuple[Self, Lease]:
         lease = Lease(path)
-        return cls(path, next_epoch(path)), lease
+        try:
+            return cls(path, next_epoch(path)), lease
+        except BaseException:  # no room on the disk
+            lease.release()
+            raise
 
     def check_epoch(self, node: str) -> None:
         """Raise `RunSupersededError` where somebody has taken up the run meanwhile: what *node* made is not wanted."""

@@ -27,8 +27,12 @@ class Lease:
             raise RunLockedError(
                 f"The {what} {folder.name} goes on in {owner}. Wait for its end, or stop it, and resume it then."
             ) from None
-        os.ftruncate(self._number, 0)
-        os.pwrite(self._number, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+        try:
+            os.ftruncate(self._number, 0)
+            os.pwrite(self._number, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+        except BaseException:  # no room on the disk
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let others have it."""
