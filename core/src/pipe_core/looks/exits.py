@@ -7,7 +7,7 @@
 | 2 | usage: a wrong switch or date, a name that nothing has, a source that is not there, a target that exists already |
 | 3 | configuration: a broken file, schema, setting or plugin; `pipe doctor`, `pipe check`: it found a problem |
 | 4 | the run failed: a source cannot be read, a target cannot be written, too many records or a node failed, a bug |
-| 130 | stopped by Ctrl-C (SIGINT); targets are as they were; the run of a project, and one with `--checkpoint`, can be resumed |
+| 130 | stopped by Ctrl-C (SIGINT); targets are as they were; a project, and a run with `--checkpoint`, can be resumed |
 | 141 | whoever read standard output has gone (SIGPIPE) |
 | 143 | stopped by SIGTERM; otherwise as 130 |
 """
