@@ -51,8 +51,9 @@ def _hear(event: str, arguments: object) -> None:
 
 
 @pytest.fixture
-def heard() -> Iterator[list[str]]:
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What has run meanwhile, or was asked of a network."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # which Python renames a file for, in any import
     global _heard, _hears
     if not _hears:  # an auditor stays for good
         sys.addaudithook(_hear)
