@@ -326,6 +326,7 @@ class Interrupting(PipelineCallback):
             threading.Timer(self._pause, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
+@pytest.mark.alone
 def test_every_node_of_a_project_that_is_interrupted_has_one_end(place: str, started: Started, tmp_path: Path) -> None:
     interrupted = cut = 0
     for number, (chance, graph) in enumerate(graphs(place)):
