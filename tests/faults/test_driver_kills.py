@@ -25,6 +25,9 @@ from pipe_core.runs.journal import read_journal
 from pipe_core.runtime.failpoints import NAMES
 from pipe_core.testing.faults import Drivers, Ended, Gate, Oracle
 
+USUAL = ("jsonl", "csv", "parquet", "parquet parts", "sqlite")
+"""The sinks that are tried with every change; the others are on demand."""
+
 pytestmark = [
     pytest.mark.timeout(170),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="programs are forks of a warm process"),
@@ -157,7 +160,9 @@ def check_each_failpoint(
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("name", SINKS)
+@pytest.mark.parametrize(
+    "name", [name if name in USUAL else pytest.param(name, marks=pytest.mark.chaos) for name in SINKS]
+)
 def test_a_driver_is_killed_at_each_failpoint(name: str, drivers: Drivers, tmp_path: Path) -> None:
     if not SINKS[name].installed:
         pytest.skip(f"{SINKS[name].needs} is not installed")
@@ -200,6 +205,7 @@ def sql() -> ModuleType:
     return module
 
 
+@pytest.mark.chaos
 @pytest.mark.skipif(not SINKS["sqlite"].installed, reason="pipe_sql is not installed")
 def test_a_driver_that_writes_to_a_server_is_killed_at_each_failpoint(
     sql: ModuleType, drivers: Drivers, tmp_path: Path

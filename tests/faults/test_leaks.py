@@ -114,7 +114,10 @@ def check(door: str, executor: str, runs: int, new: int, folder: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("executor", LOCAL)
+@pytest.mark.parametrize(
+    "executor",
+    [name if name in ("sync", "loky") else pytest.param(name, marks=pytest.mark.chaos) for name in LOCAL],
+)
 @pytest.mark.parametrize("door", ["records", "graph", "tasks"])
 def test_a_hundred_runs_leave_nothing_behind(door: str, executor: str, tmp_path: Path) -> None:
     check(door, executor, 100, NEW.get(executor, 50), tmp_path)
