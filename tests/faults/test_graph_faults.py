@@ -327,6 +327,7 @@ class Interrupting(PipelineCallback):
 
 
 @pytest.mark.alone
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file that Ctrl-C kept from its block
 def test_every_node_of_a_project_that_is_interrupted_has_one_end(place: str, started: Started, tmp_path: Path) -> None:
     interrupted = cut = 0
     for number, (chance, graph) in enumerate(graphs(place)):
