@@ -9,6 +9,7 @@ import gzip
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ def _shorter(format: str, count: int) -> Callable[[dict[str, bytes]], bytes]:
     return lambda good: good[format][:-count]
 
 
+def _lowered(mark: bytes, data: bytes) -> bytes:
+    return data.replace(mark, mark.lower())
+
+
 def _changed(format: str, change: Callable[[bytes], bytes]) -> Callable[[dict[str, bytes]], bytes]:
     return lambda good: change(good[format])
 
@@ -94,7 +99,7 @@ def _damages() -> list[Damage]:
             "read as text": lambda data: data.decode("utf-8", "replace").encode(),
         }
         if format != "orc":  # it has the mark at both ends and looks at the last one only
-            changes["wrong mark"] = lambda data, mark=mark: data.replace(mark, mark.lower())  # type: ignore[misc]
+            changes["wrong mark"] = partial(_lowered, mark)
         found += [Damage(name, format, _changed(format, change)) for name, change in changes.items()]
     return found
 

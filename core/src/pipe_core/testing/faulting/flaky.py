@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Literal, cast
@@ -16,10 +17,10 @@ _SINK_CALLS: Final = ("open", "resume", "write", "checkpoint", "commit")
 _SOURCE_CALLS: Final = ("open", "fingerprint")
 _OPENING: Final = ("open", "resume")
 """What gives back what it took where it fails: nobody calls `close` behind it."""
-_SOURCE_STEPS: Final = ("chunks", "splits", "splits_behind")
+_SOURCE_STEPS: Final = ("chunks", "splits", "splits_behind", "splits_from")
 
 
-class _Wrapper:
+class _Wrapper(ABC):
     """Has all that what it wraps has: its methods as attributes, because protocols only count what is really there."""
 
     def __init__(self, wrapped: Any, faults: Faults) -> None:
@@ -34,8 +35,9 @@ class _Wrapper:
             raise AttributeError(name)
         return getattr(self._wrapped, name)
 
+    @abstractmethod
     def _method(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        raise NotImplementedError
+        """What is called in the place of *method*."""
 
     def _flaky(
         self, name: str, method: Callable[..., Any], error: Callable[[str], BaseException]
