@@ -5,7 +5,7 @@ Some places can be gone on with anywhere, some have one checkpoint, some none, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from pipe_core import FlowReport, Pipe
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import NAMES, parse
+from pipe_core.runtime.failpoints import NAMES, armed
 
 RECORDS = [{"n": n if n % 10 else f"bad {n}"} for n in range(3_000)]
 GOOD = [n for n in range(3_000) if n % 10]
@@ -92,11 +91,10 @@ def named(place: Place, name: str) -> Place:
     return Place(place.name, told(place.target), reads=told(place.reads), once=place.once, anywhere=place.anywhere)
 
 
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(failpoints, "_armed", {})
-    yield lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
+    yield
     _called.clear()
 
 
@@ -105,28 +103,26 @@ def pipe(sink: Place, errors: Place) -> Pipe:
     return Pipe(RECORDS, sink.target, errors=errors.target, schema=Number, mode="overwrite", **kept)
 
 
-def went_on(sink: Place, errors: Place, point: str, armed: Callable[[str], None]) -> FlowReport | None:
+def went_on(sink: Place, errors: Place, point: str) -> FlowReport | None:
     """The report of the run behind one that has failed at *point*; None where it never came there."""
-    armed(point)
     try:
-        pipe(sink, errors).run()
+        with armed(point):
+            pipe(sink, errors).run()
     except OSError:
-        armed("")
-    else:
-        return None
-    return pipe(sink, errors).resume()
+        return pipe(sink, errors).resume()
+    return None
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("sink", "errors"), PAIRS, ids=lambda place: place.name)
-def test_what_fails_between_two_places(sink: Place, errors: Place, armed: Callable[[str], None]) -> None:
+def test_what_fails_between_two_places(sink: Place, errors: Place) -> None:
     for package in (*sink.needs, *errors.needs):
         pytest.importorskip(package)
     failed = 0
     for number, point in enumerate(POINTS):
         good, bad = named(sink, f"good_{number}"), named(errors, f"bad_{number}")
         _called.clear()
-        report = went_on(good, bad, point, armed)
+        report = went_on(good, bad, point)
         if report is None:
             assert point.endswith("@4" if good.anywhere and bad.anywhere else ("@2", "@4"))
             continue

@@ -10,8 +10,7 @@ import pytest
 from click.testing import Result
 
 from pipe_core.cli import exits
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
+from pipe_core.runtime.failpoints import armed
 
 Pipe = Callable[..., Result]
 
@@ -31,12 +30,11 @@ def many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def failing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def failing(pipe: Pipe) -> Callable[..., Result]:
     """Types words; the run fails at its third checkpoint."""
 
     def call(*words: str) -> Result:
-        with monkeypatch.context() as patched:
-            patched.setattr(failpoints, "_armed", parse("checkpoint.kept=full@3"))
+        with armed("checkpoint.kept=full@3"):
             return pipe(*words)
 
     return call

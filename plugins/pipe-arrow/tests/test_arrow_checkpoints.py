@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,14 @@ import pytest
 from arrow_files import FORMATS, names, read, write
 
 from pipe_arrow.table_source import TableSource
-from pipe_core import FlowReport, Pipe, get_format
+from pipe_core import Pipe, get_format
 from pipe_core.runs.errors import ResumeError
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
+from pipe_core.runtime.failpoints import armed
+from pipe_core.testing.faults import SINK_FAULTS, resumed_behind
 
 RECORDS = [{"n": n} if n < 2_000 else {"n": n, "text": f"Nr {n}"} for n in range(4_000)]
 """A column comes behind the first checkpoints."""
 WHOLE = [{"n": None, "text": None, **record} for record in RECORDS]
-POINTS = [
-    "checkpoint.kept=error@2",
-    "checkpoint.sink.after=error@3",
-    "checkpoint.sink.after=error@5",
-    "sink.commit.before=error",
-    "sink.commit.after=error",
-]
-
-
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    monkeypatch.setattr(failpoints, "_armed", {})
-    return lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
 
 
 @pytest.fixture(params=FORMATS)
@@ -54,23 +41,19 @@ def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
     return Pipe(source, sink, checkpoint="runs", checkpoint_seconds=1e-9, chunk_size=1_000, **options)
 
 
-def resumed(make: Callable[[], Pipe], point: str, armed: Callable[[str], None]) -> FlowReport:
-    armed(point)
-    with pytest.raises(OSError, match="Input/output error"):
-        make().run()
-    armed("")
-    return make().resume()
-
-
-FOLDERS = [("parquet", point, mode) for point in POINTS for mode in ("overwrite", "append")]
-FOLDERS += [("feather", POINTS[1], "append"), ("orc", POINTS[1], "overwrite"), ("avro", POINTS[1], "append")]
+FOLDERS = [("parquet", point, mode) for point in SINK_FAULTS for mode in ("overwrite", "append")]
+FOLDERS += [
+    ("feather", SINK_FAULTS[1], "append"),
+    ("orc", SINK_FAULTS[1], "overwrite"),
+    ("avro", SINK_FAULTS[1], "append"),
+]
 
 
 @pytest.mark.parametrize(("format", "point", "mode"), FOLDERS, indirect=["format"])
-def test_a_folder_has_every_record_once(format: str, point: str, mode: Any, armed: Callable[[str], None]) -> None:
+def test_a_folder_has_every_record_once(format: str, point: str, mode: Any) -> None:
     target, old = f"out.{format}/", {"n": -1, "text": "old"}
     write(format, target, [old])
-    report = resumed(lambda: pipe(RECORDS, target, mode=mode), point, armed)
+    report = resumed_behind(lambda: pipe(RECORDS, target, mode=mode), point)
     assert (report.read, report.delivery, report.notes) == (len(RECORDS), "exactly-once", report.notes[-1:])
     assert (report.resumed_at or 0) >= (1_000 if "checkpoint" in point else len(RECORDS))
     found = read(format, target).records
@@ -81,10 +64,10 @@ def test_a_folder_has_every_record_once(format: str, point: str, mode: Any, arme
 
 
 @pytest.mark.parametrize("point", ["commit.after=error@3", "checkpoint.kept=error", "sink.commit.after=error"])
-def test_one_file_is_begun_anew_or_only_made_visible(format: str, point: str, armed: Callable[[str], None]) -> None:
+def test_one_file_is_begun_anew_or_only_made_visible(format: str, point: str) -> None:
     """Its one checkpoint is that of its end, and the report says so."""
     target = f"out.{format}"
-    report = resumed(lambda: pipe(RECORDS, target), point, armed)
+    report = resumed_behind(lambda: pipe(RECORDS, target), point)
     assert read(format, target).records == WHOLE
     assert report.delivery == "exactly-once"
     if point.startswith("commit.after"):
@@ -98,19 +81,17 @@ def test_one_file_is_begun_anew_or_only_made_visible(format: str, point: str, ar
 
 
 @pytest.mark.parametrize("as_folder", [False, True], ids=["file", "folder"])
-def test_a_source_that_has_changed_is_refused(format: str, as_folder: bool, armed: Callable[[str], None]) -> None:
+def test_a_source_that_has_changed_is_refused(format: str, as_folder: bool) -> None:
     source = f"in.{format}{'/' if as_folder else ''}"
     write(format, source, RECORDS)
 
     def make(**options: Any) -> Pipe:
         return pipe((source, options), "out.jsonl", mode="overwrite")
 
-    assert resumed(make, "checkpoint.kept=error", armed).read == len(RECORDS)
+    assert resumed_behind(make, "checkpoint.kept=error").read == len(RECORDS)
 
-    armed("checkpoint.kept=error")
-    with pytest.raises(OSError, match="Input/output error"):
+    with armed("checkpoint.kept=error"), pytest.raises(OSError, match="Input/output error"):
         make().run()
-    armed("")
     if as_folder:
         write(format, source, [{"n": -1}], mode="append")
     else:
@@ -128,7 +109,6 @@ def test_a_source_is_entered_at_any_record(
     group: int,
     most_rows: int,
     chunk_size: int | None,
-    armed: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Splits behind a record, in whatever row group of whatever file it is, are what the others would have been."""
@@ -152,18 +132,16 @@ def test_a_source_is_entered_at_any_record(
         return Pipe(("in", {"format": "parquet"}), "out.jsonl", **options)
 
     monkeypatch.setattr(TableSource, "chunks", lambda self, size: pytest.fail("the driver reads"))
-    assert resumed(make, "checkpoint.kept=error", armed).read == 7_000
+    assert resumed_behind(make, "checkpoint.kept=error").read == 7_000
     out: list[Any] = []
     Pipe("out.jsonl", out).run()
     assert out == records
 
 
-def test_other_columns_are_another_input(armed: Callable[[str], None]) -> None:
+def test_other_columns_are_another_input() -> None:
     write("parquet", "in.parquet", RECORDS)
-    armed("checkpoint.kept=error")
-    with pytest.raises(OSError, match="Input/output error"):
+    with armed("checkpoint.kept=error"), pytest.raises(OSError, match="Input/output error"):
         pipe("in.parquet", "out.jsonl").run()
-    armed("")
     with pytest.raises(ResumeError, match=r"has changed \(columns was None and is \['n'\]\)"):
         pipe(("in.parquet", {"columns": ["n"]}), "out.jsonl").resume()
     assert pipe("in.parquet", "out.jsonl").resume().read == len(RECORDS)

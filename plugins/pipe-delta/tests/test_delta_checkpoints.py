@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
 
-from pipe_core import FlowReport, Pipe
+from pipe_core import Pipe
 from pipe_core.runs.errors import ResumeError
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
+from pipe_core.runtime.failpoints import armed
+from pipe_core.testing.faults import SINK_FAULTS, resumed_behind
 
 RECORDS = [{"n": n} if n < 2_000 else {"n": n, "text": f"Nr {n}"} for n in range(4_000)]
-POINTS = [
-    "checkpoint.kept=error@2",
-    "checkpoint.sink.after=error@3",
-    "checkpoint.sink.after=error@5",
-    "sink.commit.before=error",
-    "sink.commit.after=error",
-]
 
 
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(failpoints, "_armed", {})
-    return lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
 
 
 def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
     return Pipe(source, sink, checkpoint="runs", checkpoint_seconds=1e-9, chunk_size=1_000, **options)
-
-
-def resumed(make: Callable[[], Pipe], point: str, armed: Callable[[str], None]) -> FlowReport:
-    armed(point)
-    with pytest.raises(OSError, match="Input/output error"):
-        make().run()
-    armed("")
-    return make().resume()
 
 
 def table(target: str) -> tuple[str, dict[str, Any]]:
@@ -48,11 +30,11 @@ def table(target: str) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("mode", ["overwrite", "append"])
-@pytest.mark.parametrize("point", POINTS)
-def test_a_table_has_every_record_once(point: str, mode: Any, armed: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("point", SINK_FAULTS)
+def test_a_table_has_every_record_once(point: str, mode: Any) -> None:
     old = {"n": -1, "text": "old"}
     Pipe([old], table("out")).run()
-    report = resumed(lambda: pipe(RECORDS, table("out"), mode=mode), point, armed)
+    report = resumed_behind(lambda: pipe(RECORDS, table("out"), mode=mode), point)
     assert (report.read, report.delivery) == (len(RECORDS), "exactly-once")
     assert (report.resumed_at or 0) >= 1_000
     found: list[Any] = []
@@ -63,16 +45,15 @@ def test_a_table_has_every_record_once(point: str, mode: Any, armed: Callable[[s
     assert sorted(path.name for path in Path().iterdir()) == ["out", "runs"], "nothing is beside it"
 
 
-def test_another_version_is_another_input(armed: Callable[[str], None]) -> None:
+def test_another_version_is_another_input() -> None:
     Pipe(RECORDS, table("in")).run()
-    armed("checkpoint.kept=error")
-    with pytest.raises(OSError, match="Input/output error"):
+    with armed("checkpoint.kept=error"), pytest.raises(OSError, match="Input/output error"):
         pipe(table("in"), "out.jsonl").run()
-    armed("")
     Pipe([{"n": -1, "text": ""}], table("in"), mode="append").run()
     with pytest.raises(ResumeError, match=r"in has changed \(version was 0 and is 1\)"):
         pipe(table("in"), "out.jsonl").resume()
     with pytest.raises(ResumeError, match=r"in has changed \(read was"):
         pipe(("in", {"format": "delta", "version": 0, "columns": ["n"]}), "out.jsonl").resume()
-    report = pipe(("in", {"format": "delta", "version": 0}), "out.jsonl").resume()
-    assert (report.read, report.notes) == (len(RECORDS), []), "the version of before is still there"
+    report = pipe(("in", {"format": "delta", "version": 0}), "out.jsonl").resume(force=True)
+    assert report.read == len(RECORDS), "the version of before is still there"
+    assert report.notes == ["resumed by force: what was said of its source has changed"]

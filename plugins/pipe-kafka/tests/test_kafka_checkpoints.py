@@ -3,70 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipe_core import FlowReport, OptionsError, Pipe
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
+from pipe_core import OptionsError, Pipe
+from pipe_core.testing.faults import SINK_FAULTS, resumed_behind
 
 RECORDS = [{"id": n} for n in range(4_000)]
-POINTS = [
-    "checkpoint.kept=error@2",
-    "checkpoint.sink.after=error@3",
-    "checkpoint.sink.after=error@5",
-    "sink.commit.before=error",
-    "sink.commit.after=error",
-]
 
 
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(failpoints, "_armed", {})
-    return lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
 
 
 def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
     return Pipe(source, sink, **{"checkpoint": "runs", "checkpoint_seconds": 1e-9, "chunk_size": 1_000, **options})
 
 
-def resumed(make: Callable[[], Pipe], point: str, armed: Callable[[str], None]) -> FlowReport:
-    armed(point)
-    with pytest.raises(OSError, match="Input/output error"):
-        make().run()
-    armed("")
-    return make().resume()
-
-
 def ids(cluster: Any, topic: str) -> list[int]:
     return sorted(json.loads(value)["id"] for value in cluster.values(topic))
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_staged_messages_are_sent_once(
-    cluster: Any, url: str, topic: str, point: str, armed: Callable[[str], None], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("point", SINK_FAULTS)
+def test_staged_messages_are_sent_once(cluster: Any, url: str, topic: str, point: str, tmp_path: Path) -> None:
     cluster.make(topic)
     (tmp_path / "staging").mkdir()
     target = url, {"transactional_id": topic, "staging": str(tmp_path / "staging")}
-    report = resumed(lambda: pipe(RECORDS, target, mode="append"), point, armed)
+    report = resumed_behind(lambda: pipe(RECORDS, target, mode="append"), point)
     assert (report.read, report.delivery, report.notes[:-1]) == (len(RECORDS), "exactly-once", [])
     assert (report.resumed_at or 0) >= 1_000
     assert ids(cluster, topic) == list(range(4_000))
     assert list((tmp_path / "staging").iterdir()) == []
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", SINK_FAULTS)
 def test_messages_that_are_sent_as_they_come_are_told_apart_by_their_keys(
-    cluster: Any, url: str, topic: str, point: str, armed: Callable[[str], None]
+    cluster: Any, url: str, topic: str, point: str
 ) -> None:
     """Some come twice, none is lost, also for a consumer that leaves out what it has seen."""
     cluster.make(topic)
-    report = resumed(lambda: pipe(RECORDS, (url, {"run": "r"}), mode="append"), point, armed)
+    report = resumed_behind(lambda: pipe(RECORDS, (url, {"run": "r"}), mode="append"), point)
     assert (report.read, report.delivery) == (len(RECORDS), "at-least-once")
     assert (report.resumed_at or 0) >= 1_000
     assert sorted(set(ids(cluster, topic))) == list(range(4_000))
@@ -76,10 +55,10 @@ def test_messages_that_are_sent_as_they_come_are_told_apart_by_their_keys(
     assert keys == {f"r:{n}".encode(): n for n in range(4_000)}
 
 
-def test_a_transaction_is_begun_anew(cluster: Any, url: str, topic: str, armed: Callable[[str], None]) -> None:
+def test_a_transaction_is_begun_anew(cluster: Any, url: str, topic: str) -> None:
     cluster.make(topic)
     target = url, {"transactional_id": topic}
-    report = resumed(lambda: pipe(RECORDS, target, mode="append"), "commit.after=error@3", armed)
+    report = resumed_behind(lambda: pipe(RECORDS, target, mode="append"), "commit.after=error@3")
     assert (report.resumed_at, report.delivery) == (None, "at-least-once")
     assert any("resumed from the beginning" in note and topic in note for note in report.notes)
     assert sorted(set(ids(cluster, topic))) == list(range(4_000))

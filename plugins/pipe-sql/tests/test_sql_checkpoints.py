@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipe_core import FlowReport, Pipe, SourceError, get_format
+from pipe_core import Pipe, SourceError, get_format
 from pipe_core.runs.errors import ResumeError
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
+from pipe_core.runtime.failpoints import armed
+from pipe_core.testing.faults import SINK_FAULTS, resumed_behind
 
 RECORDS = [{"n": n} if n < 2_000 else {"n": n, "text": f"Nr {n}"} for n in range(4_000)]
 ROWS = [(row["n"], row.get("text")) for row in RECORDS]
-POINTS = [
-    "checkpoint.kept=error@2",
-    "checkpoint.sink.after=error@3",
-    "checkpoint.sink.after=error@5",
-    "sink.commit.before=error",
-    "sink.commit.after=error",
-]
 
 
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(failpoints, "_armed", {})
-    return lambda text: monkeypatch.setattr(failpoints, "_armed", parse(text))
 
 
 def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
@@ -37,14 +27,6 @@ def pipe(source: Any, sink: Any, **options: Any) -> Pipe:
 
 def table(database: Any, name: str = "sales", **options: Any) -> tuple[str, dict[str, Any]]:
     return database.url, {"table": name, **options}
-
-
-def resumed(make: Callable[[], Pipe], point: str, armed: Callable[[str], None]) -> FlowReport:
-    armed(point)
-    with pytest.raises(OSError, match="Input/output error"):
-        make().run()
-    armed("")
-    return make().resume()
 
 
 def tables(database: Any) -> set[str]:
@@ -57,12 +39,12 @@ def tables(database: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", ["error", "overwrite", "append"])
-def test_a_table_has_every_record_once(database: Any, mode: Any, armed: Callable[[str], None]) -> None:
-    names = {f"sales_{number}": point for number, point in enumerate(POINTS)}
+def test_a_table_has_every_record_once(database: Any, mode: Any) -> None:
+    names = {f"sales_{number}": point for number, point in enumerate(SINK_FAULTS)}
     for name, point in names.items():
         if mode != "error":
             database.run(f"CREATE TABLE {name} (n INTEGER, text VARCHAR(40))", f"INSERT INTO {name} VALUES (-1, 'old')")
-        report = resumed(lambda name=name: pipe(RECORDS, table(database, name), mode=mode), point, armed)
+        report = resumed_behind(lambda name=name: pipe(RECORDS, table(database, name), mode=mode), point)
         assert (report.read, report.delivery) == (len(RECORDS), "exactly-once")
         assert (report.resumed_at or 0) >= 1_000
         expected = [(-1, "old"), *ROWS] if mode == "append" else ROWS
@@ -70,16 +52,16 @@ def test_a_table_has_every_record_once(database: Any, mode: Any, armed: Callable
     assert tables(database) == {*names, "_pipe_commits"}, "nothing waits any more"
 
 
-def test_conflicts_are_settled_once(database: Any, armed: Callable[[str], None]) -> None:
+def test_conflicts_are_settled_once(database: Any) -> None:
     database.run("CREATE TABLE sales (n INTEGER PRIMARY KEY, text VARCHAR(40))", "INSERT INTO sales VALUES (7, 'old')")
     records = [{"n": n % 10, "text": f"Nr {n}"} for n in range(4_000)]
     target = table(database, on_conflict="update", key=["n"])
-    resumed(lambda: pipe(records, target, mode="append"), "checkpoint.sink.after=error@3", armed)
+    resumed_behind(lambda: pipe(records, target, mode="append"), "checkpoint.sink.after=error@3")
     assert database.run("SELECT n, text FROM sales ORDER BY n") == [(n, f"Nr {3_990 + n}") for n in range(10)]
 
 
 @pytest.mark.parametrize("point", ["commit.after=error@3", "sink.commit.before=error"])
-def test_who_may_make_no_table_begins_anew(postgres: Any, point: str, armed: Callable[[str], None]) -> None:
+def test_who_may_make_no_table_begins_anew(postgres: Any, point: str) -> None:
     """Its rows go to the table at once then, in one transaction; the report says what that means."""
     postgres.run("CREATE TABLE sales (n INTEGER, text VARCHAR(40))", "INSERT INTO sales VALUES (-1, 'old')")
     name = f"clerk_{postgres.name}"
@@ -91,7 +73,7 @@ def test_who_may_make_no_table_begins_anew(postgres: Any, point: str, armed: Cal
     url = f"postgresql://{name}:x@127.0.0.1:{postgres.server.port}/{postgres.name}"
     try:
         for mode, delivery in (("append", "at-least-once"), ("overwrite", "exactly-once")):
-            report = resumed(lambda mode=mode: pipe(RECORDS, (url, {"table": "sales"}), mode=mode), point, armed)
+            report = resumed_behind(lambda mode=mode: pipe(RECORDS, (url, {"table": "sales"}), mode=mode), point)
             assert (report.resumed_at, report.delivery) == (None, delivery)
             assert any("resumed from the beginning" in note and "sales" in note for note in report.notes)
             expected = [(-1, "old"), *ROWS] if mode == "append" else ROWS
@@ -117,18 +99,16 @@ def filled(database: Any) -> None:
         "UPDATE shop SET id = 9000 WHERE id = 7998",
     ],
 )
-def test_a_table_with_other_rows_is_refused(database: Any, change: str, armed: Callable[[str], None]) -> None:
+def test_a_table_with_other_rows_is_refused(database: Any, change: str) -> None:
     filled(database)
     for source in (table(database, "shop"), (database.url, {"query": "SELECT * FROM shop", "key": "id"})):
-        report = resumed(lambda s=source: pipe(s, "a.jsonl", mode="overwrite"), "checkpoint.kept=error", armed)
+        report = resumed_behind(lambda s=source: pipe(s, "a.jsonl", mode="overwrite"), "checkpoint.kept=error")
         assert (report.read, bool(report.resumed_at)) == (4_000, True)
         found: list[Any] = []
         Pipe("a.jsonl", found).run()
         assert [row["id"] for row in found] == list(range(0, 8_000, 2))
-    armed("checkpoint.kept=error")
-    with pytest.raises(OSError, match="Input/output error"):
+    with armed("checkpoint.kept=error"), pytest.raises(OSError, match="Input/output error"):
         pipe(table(database, "shop"), "out.jsonl").run()
-    armed("")
     with pytest.raises(ResumeError, match=r"has changed \(statement was"):
         pipe(table(database, "shop", columns=["id"]), "out.jsonl").resume()
     database.run(change, "SELECT 1")
@@ -156,9 +136,7 @@ def test_a_table_is_entered_at_any_row(database: Any) -> None:
     source.close()
 
 
-def test_a_query_without_a_key_is_read_in_the_same_order_or_refused(
-    database: Any, armed: Callable[[str], None]
-) -> None:
+def test_a_query_without_a_key_is_read_in_the_same_order_or_refused(database: Any) -> None:
     filled(database)
     query = (database.url, {"query": "SELECT name FROM shop ORDER BY name"})
     if database.dialect == "postgresql":
@@ -166,23 +144,21 @@ def test_a_query_without_a_key_is_read_in_the_same_order_or_refused(
             pipe(query, "out.jsonl").run()
         assert list(Path("runs").iterdir()) == []
         return
-    resumed(lambda: pipe(query, "out.jsonl"), "checkpoint.kept=error@2", armed)
+    resumed_behind(lambda: pipe(query, "out.jsonl"), "checkpoint.kept=error@2")
     found: list[Any] = []
     Pipe("out.jsonl", found).run()
     assert [row["name"] for row in found] == sorted(f"Nr {n}" for n in range(0, 8_000, 2))
-    armed("checkpoint.kept=error@2")
-    with pytest.raises(OSError, match="Input/output error"):
+    with armed("checkpoint.kept=error@2"), pytest.raises(OSError, match="Input/output error"):
         pipe(query, "other.jsonl").run()
-    armed("")
     database.run("DELETE FROM shop WHERE id = 20", "SELECT 1")
     with pytest.raises(ResumeError, match=r"has changed \(rows was 4000 and is 3999\)"):
         pipe(query, "other.jsonl").resume()
 
 
-def test_a_file_is_read_and_written_at_once(sqlite: Any, armed: Callable[[str], None]) -> None:
+def test_a_file_is_read_and_written_at_once(sqlite: Any) -> None:
     """What waits in the file is no change of the table that is read."""
     filled(sqlite)
-    for point in (POINTS[0], *POINTS[3:]):
-        report = resumed(lambda: pipe(table(sqlite, "shop"), table(sqlite, "copy"), mode="overwrite"), point, armed)
+    for point in (SINK_FAULTS[0], *SINK_FAULTS[3:]):
+        report = resumed_behind(lambda: pipe(table(sqlite, "shop"), table(sqlite, "copy"), mode="overwrite"), point)
         assert report.read == 4_000
         assert sqlite.run("SELECT * FROM copy ORDER BY id") == sqlite.run("SELECT * FROM shop ORDER BY id")

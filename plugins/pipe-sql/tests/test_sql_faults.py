@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from pipe_core import Entry, HookStore, Pipe, SinkError
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
+from pipe_core.runtime.failpoints import armed
 from pipe_sql.sqlite_store import SqliteStore
 from pipe_sql.staged_rows import StagedRows
 
@@ -145,15 +144,11 @@ def test_a_table_that_somebody_drops(database: Any, mode: Any) -> None:
     goes_on(database, mode, [], at=len(RECORDS))
 
 
-def test_a_table_that_was_dropped_is_not_made_anew_by_who_goes_on(
-    database: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_that_was_dropped_is_not_made_anew_by_who_goes_on(database: Any) -> None:
     """It had rules that nobody would know."""
     made(database)
-    monkeypatch.setattr(failpoints, "_armed", parse("checkpoint.kept=error@2"))
-    with pytest.raises(OSError, match="Input/output error"):
+    with armed("checkpoint.kept=error@2"), pytest.raises(OSError, match="Input/output error"):
         pipe(database).run()
-    monkeypatch.setattr(failpoints, "_armed", {})
     database.run("DROP TABLE sales", "SELECT 1")
     with pytest.raises(SinkError, match="it is gone, which was there when the run began"):
         pipe(database).resume()

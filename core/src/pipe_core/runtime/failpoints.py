@@ -10,11 +10,13 @@ at which it happens, from 1 on; ``@N+`` that time and each behind it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +72,21 @@ def failpoint(name: str) -> None:
     """
     if _armed or _armed is None:
         _reach(name)
+
+
+@contextlib.contextmanager
+def armed(text: str) -> Iterator[None]:
+    """*text* holds in this process while the block lasts, as `VARIABLE` says it otherwise. Times are counted anew.
+
+    Raises:
+        SettingsError: It cannot be understood.
+    """
+    global _armed
+    before, _armed = _armed, parse(text)
+    try:
+        yield
+    finally:
+        _armed = before
 
 
 def _reach(name: str) -> None:

@@ -4,6 +4,7 @@
 
 `Oracle` makes records and knows what must become of each. `Drivers` runs programs that are killed, `FlakySource` and
 `FlakySink` fail at the operation that you name, `fail_at_each` tries all of them, and a `Gate` holds a run at a point.
+`resumed_behind` lets a run fail at one of `SINK_FAULTS`, or another failpoint, and resumes it.
 
 Needs ``pip install pipe-core[testing]``.
 """
@@ -22,3 +23,5 @@ from pipe_core.testing.faulting.gates import Gate as Gate
 from pipe_core.testing.faulting.oracle import Number as Number
 from pipe_core.testing.faulting.oracle import Oracle as Oracle
 from pipe_core.testing.faulting.oracle import drop_marked as drop_marked
+from pipe_core.testing.faulting.resuming import SINK_FAULTS as SINK_FAULTS
+from pipe_core.testing.faulting.resuming import resumed_behind as resumed_behind

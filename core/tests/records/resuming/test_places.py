@@ -15,8 +15,6 @@ from pipe_core import FlowReport, Pipe, get_format
 from pipe_core.kernel.errors import PipeError, TargetExistsError
 from pipe_core.records.resuming.kept_run import last_resumable
 from pipe_core.runs.errors import ResumeError
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import parse
 
 RECORDS = [{"n": n} for n in range(6_000)]
 POINTS = [
@@ -35,17 +33,6 @@ BEGINNING = "resumed from the beginning"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Arms failpoints; without arguments, none."""
-    monkeypatch.setattr(failpoints, "_armed", {})
-
-    def arm(text: str = "") -> None:
-        monkeypatch.setattr(failpoints, "_armed", parse(text))
-
-    return arm
 
 
 def pipe(sink: Any, source: Any = RECORDS, **options: Any) -> Pipe:

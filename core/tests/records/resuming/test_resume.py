@@ -22,8 +22,7 @@ from pydantic import BaseModel
 from pipe_core import BaseHook, Entry, FlowReport, FlowStatus, HookStore, OptionsError, Pipe
 from pipe_core.kernel.errors import PipeError, RunCancelledError, RunTimeoutError, TooManyErrorsError
 from pipe_core.runs.errors import CheckpointError, ResumeError, RunLockedError, RunNotFoundError
-from pipe_core.runtime import failpoints
-from pipe_core.runtime.failpoints import NAMES, parse
+from pipe_core.runtime.failpoints import NAMES
 
 RECORDS = 20_000
 ALWAYS = 1e-9
@@ -45,17 +44,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for n in range(RECORDS):
             file.write(f'{n if n % 100 else "bad"},"a ""quoted"",\ntext"\n')
     return tmp_path
-
-
-@pytest.fixture
-def armed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Arms failpoints; without arguments, none."""
-    monkeypatch.setattr(failpoints, "_armed", {})
-
-    def arm(text: str = "") -> None:
-        monkeypatch.setattr(failpoints, "_armed", parse(text))
-
-    return arm
 
 
 def pipe(sink: Any = "out.jsonl", source: Any = "in.jsonl", **options: Any) -> Pipe:
@@ -179,15 +167,13 @@ def test_a_run_is_resumed_again_and_again(armed: Callable[[str], None]) -> None:
         make().run()
     done = []
     for _ in range(3):
+        failing = make()
         armed("commit.after=error@1")
         with broken():
-            make().resume()
+            failing.resume()
         armed("")
-        done.append(
-            json.loads(json.loads(Path("runs").glob("*/checkpoint.json").__next__().read_text())["state"])["report"][
-                "read"
-            ]
-        )
+        assert failing.report is not None
+        done.append(failing.report.resumable_at or 0)
     assert done == sorted(set(done)), "each time it comes further"
     report = make().resume()
 
