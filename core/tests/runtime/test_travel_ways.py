@@ -41,8 +41,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def decided(home: Path, file: str, top: str = "some_module_of_nobody") -> bool:
-    return travel._decide(top, str(home / file))
+def decided(home: Path, file: str, name: str = "some_module_of_nobody") -> bool:
+    return travel._decide(name, str(home / file))
 
 
 def test_an_environment_inside_the_working_folder_is_no_code_of_the_project(home: Path) -> None:
@@ -51,8 +51,21 @@ def test_an_environment_inside_the_working_folder_is_no_code_of_the_project(home
     assert not decided(home, "venv/lib/python3.11/site-packages/some.py")
     assert not decided(home, "venv/lib/python3/dist-packages/some/__init__.py")
     assert not decided(home, "fast.cpython-311-x86_64-linux-gnu.so")
-    assert not decided(home, "../other/some.py")
-    assert not decided(home, "../" + home.name + "_longer/some.py")
+
+
+def test_what_python_finds_elsewhere_goes_by_reference(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(home.parent / "other"))
+    monkeypatch.syspath_prepend(f"{home}_longer")
+    assert not decided(home, "../other/some.py", "some")
+    assert not decided(home, "../other/package/__init__.py", "package")
+    assert not decided(home, "../other/package/some.py", "package.some")
+    assert not decided(home, f"../{home.name}_longer/some.py", "some")
+
+
+def test_what_python_would_not_find_goes_by_value(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(home.parent / "other"))
+    assert decided(home, "../other/folder/some.py", "some")
+    assert decided(home, "../tests/some.py", "tests.some"), "as pytest names the tests that it loads by their paths"
 
 
 def test_a_standard_library_inside_the_working_folder_is_none_either(
@@ -93,7 +106,8 @@ def test_a_distribution_installed_as_a_link_goes_by_reference(home: Path, monkey
 
 def test_a_module_that_is_another_one_now_is_looked_at_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = ModuleType("some_name_of_nobody"), ModuleType("some_name_of_nobody")
-    first.__file__, second.__file__ = str(home / "first.py"), "/elsewhere/second.py"
+    first.__file__, second.__file__ = str(home / "first.py"), "/elsewhere/some_name_of_nobody.py"
+    monkeypatch.syspath_prepend("/elsewhere")
     monkeypatch.setitem(sys.modules, "some_name_of_nobody", first)
     assert goes_by_value("some_name_of_nobody")
     monkeypatch.setitem(sys.modules, "some_name_of_nobody", second)
@@ -105,7 +119,10 @@ def test_a_removed_working_folder_is_survived(home: Path, monkeypatch: pytest.Mo
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert not decided(home, "some.py")
+    monkeypatch.syspath_prepend("")
+    assert decided(home, "some.py")
+    monkeypatch.syspath_prepend(str(home))
+    assert not decided(home, "some.py", "some")
     monkeypatch.chdir(home)
 
 

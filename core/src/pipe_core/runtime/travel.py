@@ -2,7 +2,8 @@
 
 Installed distributions and the standard library are imported again where a call runs. The script itself, files given by
 path, and modules beside these or in the working folder exist here and perhaps nowhere else, so their functions and
-classes travel with their code.
+classes travel with their code. So do those of modules that are on no path where Python searches: whoever loaded them
+did so in a way of their own, as pytest does with ``--import-mode=importlib``.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _lives_here(name: str, module: ModuleType) -> bool:
         return False
     found = _decided.get(file)
     if found is None:
-        found = _decided[file] = _decide(name.partition(".")[0], file)
+        found = _decided[file] = _decide(name, file)
     return found
 
 
@@ -63,14 +64,15 @@ def _folder(module: ModuleType) -> str | None:
         return None
 
 
-def _decide(top: str, file: str) -> bool:
+def _decide(name: str, file: str) -> bool:
+    top = name.partition(".")[0]
     if top == "pipe_core" or file.endswith((".so", ".pyd")):
         return False
     path = os.path.realpath(file)
-    homes = _homes()
-    if not _is_below(path, homes) or _is_below(path, _installed_folders()):
+    if _is_below(path, _installed_folders()) or any(part in _PACKAGED for part in path.split(os.sep)):
         return False
-    if any(part in _PACKAGED for part in path.split(os.sep)):
+    homes = _homes()
+    if not _is_below(path, homes) and _is_found(name, path):
         return False
     if _is_below(path, _linked_folders() - homes):
         return False
@@ -87,6 +89,13 @@ def _homes() -> frozenset[str]:
     except OSError:  # it was removed
         return frozenset(found)
     return frozenset(found)
+
+
+def _is_found(name: str, path: str) -> bool:
+    """Whether Python comes upon *path* when it searches for the module."""
+    stem = name.replace(".", os.sep)
+    folders = [entry for entry in sys.path if type(entry) is str and entry]  # the empty one is the working folder
+    return any(path.startswith(os.path.join(os.path.realpath(folder), stem)) for folder in folders)
 
 
 def _is_below(path: str, folders: frozenset[str]) -> bool:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pipe_core.records.plan import Wishes
     from pipe_core.records.schema import Schema
 
-_REACHING: Final = frozenset({"storage_options", "config", "connect_args"})
+_REACHING: Final = frozenset({"storage_options", "config", "connect_args", "timeout"})
+"""Options that say how a place is reached, and how patiently: by these names they may differ in a resumed run."""
 
 _WORDS: Final = {
     "source": "its source",
@@ -113,7 +114,7 @@ def check_targets(began: Mapping[str, Any], sink: str | None, errors: str | None
 
 
 def _options(given: Any) -> str | None:
-    """A digest of options, which may hold secrets; without what says how a store is reached."""
+    """A digest of options, which may hold secrets; without those that may differ."""
     found = {key: value for key, value in options_of(given).items() if key not in _REACHING}
     if not found:
         return None
