@@ -178,6 +178,26 @@ def test_a_driver_is_killed_at_each_failpoint_early_and_late(name: str, drivers:
     check_each_failpoint(name, SINKS[name], drivers, tmp_path, whole_table=True)
 
 
+@pytest.mark.parametrize(
+    "executor",
+    [
+        pytest.param(name, marks=[] if name == "asyncio" else pytest.mark.chaos)
+        for name in ("asyncio", "dask", "ray")
+        if name in INSTALLED
+    ],
+)
+def test_a_run_goes_from_and_to_every_other_executor(executor: str, drivers: Drivers, tmp_path: Path) -> None:
+    here, expected, whole = ground(drivers, tmp_path, SINKS["jsonl"])
+    for dies, goes_on in ((executor, "sync"), ("sync", executor)):
+        folder = here.made(f"{dies}-{goes_on}")
+        assert here.run(folder, "begin", dies, failpoints="commit.after=kill@3").killed
+        ended = here.run(folder, "go-on", goes_on)
+        assert ended.code == 0, ended
+        assert ended.said["resumed_at"]
+        assert same(ended.said, whole)
+        assert here.outcome(folder) == expected
+
+
 @pytest.mark.parametrize("name", SINKS)
 def test_a_checkpoint_comes_before_the_first_row(name: str, drivers: Drivers, tmp_path: Path) -> None:
     if not SINKS[name].installed:

@@ -24,6 +24,7 @@ from witness import CANARY, Witness
 from pipe_core import Engine, Entry, HookStore, Pipe, Pipeline, get_executor, node
 from pipe_core.project.project import Project
 from pipe_core.project.runs.runner import Runner
+from pipe_core.runtime.failpoints import armed
 
 WEB = f"http://me:{CANARY}@127.0.0.1:1/in.csv?token={CANARY}"
 DATABASE = f"postgresql://me:{CANARY}@127.0.0.1:1/shop?table=t"
@@ -173,6 +174,29 @@ def test_a_record_that_is_hidden_is_shown_nowhere(
         pipe.report.save("report.html")
 
     witness.knows_nothing(mark)
+
+
+def test_a_run_that_is_kept_shows_no_secret(witness: Witness) -> None:
+    """Neither what it was told nor the records that it hides are in its folder, or in what is told of it."""
+    lines = [{"pin": f"{number}", "age": CANARY if number % 3 else 1} for number in range(9)]
+    Path("in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Path("people.py").write_text("from pydantic import BaseModel\nclass Person(BaseModel):\n    pin: str\n    age: int\n")
+    Path("typed.yaml").write_text(
+        "pipe: {source: in.jsonl, schema: 'people.py:Person', errors: bad.jsonl, error_payload: hash, chunk_size: 1,\n"
+        "  sink: kept.jsonl, checkpoint: runs, checkpoint_seconds: 1.0e-9, post_validation_hooks: [{deduplicate: {keys: [pin]}}]}\n"
+    )
+    with armed("sink.commit.before=error@1"):
+        witness.call("run", "typed.yaml", "--traceback")
+    (run,) = Path("runs").glob("*-*")
+    shown = ("runs", f"runs {run.name}", f"runs {run.name} --json")
+    for command in (*shown, "resume --json --traceback", *shown):
+        witness.call(*command.split())
+
+    if NEEDS["database"]:
+        witness.hear(Pipe("in.jsonl", DATABASE, checkpoint="runs").run)
+
+    assert '"notes"' in (run / "journal.jsonl").read_text()
+    witness.knows_nothing("Input/output error", "valid integer", '"status": "completed"')
 
 
 @NEEDS_LOKY
