@@ -180,10 +180,13 @@ def test_a_run_that_is_kept_shows_no_secret(witness: Witness) -> None:
     """Neither what it was told nor the records that it hides are in its folder, or in what is told of it."""
     lines = [{"pin": f"{number}", "age": CANARY if number % 3 else 1} for number in range(9)]
     Path("in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    Path("people.py").write_text("from pydantic import BaseModel\nclass Person(BaseModel):\n    pin: str\n    age: int\n")
+    Path("people.py").write_text(
+        "from pydantic import BaseModel\nclass Person(BaseModel):\n    pin: str\n    age: int\n"
+    )
     Path("typed.yaml").write_text(
         "pipe: {source: in.jsonl, schema: 'people.py:Person', errors: bad.jsonl, error_payload: hash, chunk_size: 1,\n"
-        "  sink: kept.jsonl, checkpoint: runs, checkpoint_seconds: 1.0e-9, post_validation_hooks: [{deduplicate: {keys: [pin]}}]}\n"
+        "  sink: kept.jsonl, checkpoint: runs, checkpoint_seconds: 1.0e-9,\n"
+        "  post_validation_hooks: [{deduplicate: {keys: [pin]}}]}\n"
     )
     with armed("sink.commit.before=error@1"):
         witness.call("run", "typed.yaml", "--traceback")
