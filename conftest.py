@@ -1,9 +1,10 @@
-"""Tests that measure the machine have it to themselves, also where pytest-xdist runs tests beside each other."""
+"""Tests that measure the machine have it to themselves, also where tests run beside each other, and Ctrl-C works."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -37,8 +38,10 @@ _room: Room | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A test process of pytest-xdist shares the room with the others; a single one needs none."""
+    """Be open to Ctrl-C. A process of pytest-xdist shares the room with the others; a single one needs none."""
     global _room
+    # Tests press Ctrl-C. A shell that starts them in the background has it ignored, by them and all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         _room = Room()
 

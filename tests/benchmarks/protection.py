@@ -16,15 +16,17 @@ from flows import LARGE, Arena
 TARGET: Final = 5.0
 _WITHOUT: Final = "without"
 _WITH: Final = "with"
+_KEPT: Final = "with, and a checkpoint every second"
+_WAYS: Final = {_WITHOUT: ["--bare"], _WITH: [], _KEPT: ["--checkpoint", "1"]}
 
 
-def _contender(name: str, bare: bool) -> Contender:
-    command = partial(_command, bare)
-    return Contender(f"pipe on loky {name} protection", command, rejects_alike=True, package="pipe_loky")
+def _contender(name: str) -> Contender:
+    command = partial(_command, _WAYS[name])
+    return Contender(f"pipe on loky, {name}", command, rejects_alike=True, package="pipe_loky")
 
 
-def _command(bare: bool, source: Path, target: Path, errors: Path) -> list[str]:
-    return script("protection_run.py", source, target, errors, WORKERS, *["--bare"] * bare)
+def _command(words: list[str], source: Path, target: Path, errors: Path) -> list[str]:
+    return script("protection_run.py", source, target, errors, WORKERS, *words)
 
 
 def protection(folder: Path, count: int, rounds: int) -> Section:
@@ -33,11 +35,11 @@ def protection(folder: Path, count: int, rounds: int) -> Section:
         f"What protection costs, {count:,} orders on loky",
         "Checksums of all that travels between processes, the notes from which the driver knows what a dead worker "
         "died of, and the comparison of the borders of splits; against the same run with these replaced by nothing, "
-        f"which only this benchmark can do. Whole commands, CSV to JSON lines, {WORKERS} workers; {rounds} interleaved "
-        "rounds.",
+        "which only this benchmark can do; and with checkpoints, from which a run that is killed goes on. Whole "
+        f"commands, CSV to JSON lines, {WORKERS} workers; {rounds} interleaved rounds.",
         ("protection", "seconds", "processor seconds"),
     )
-    contenders = {name: _contender(name, bare) for name, bare in ((_WITH, False), (_WITHOUT, True))}
+    contenders = {name: _contender(name) for name in (_WITH, _WITHOUT, _KEPT)}
     if contenders[_WITH].missing:
         section.missing("loky")
         return section
@@ -54,4 +56,6 @@ def protection(folder: Path, count: int, rounds: int) -> Section:
     goal = TARGET if count >= LARGE else None
     section.figures.append(Figure("time that protection costs", cost, "%", goal, "less"))
     section.figures.append(Figure("processor time that protection costs", cpu_cost, "%"))
+    kept = 100 * (times_as_fast(found[_WITHOUT], found[_KEPT]) - 1)
+    section.figures.append(Figure("time that protection and checkpoints cost", kept, "%", goal, "less"))
     return section

@@ -1,7 +1,7 @@
-"""Orders on loky, guarded or not: ``protection_run.py SOURCE TARGET ERRORS WORKERS [--bare]``.
+"""Orders on loky, guarded or not: ``protection_run.py SOURCE TARGET ERRORS WORKERS [--bare | --checkpoint SECONDS]``.
 
 With ``--bare`` nothing is checked that is there to be safe. It does that by replacing functions, here and in every
-worker before the run; there is no such setting.
+worker before the run; there is no such setting. With ``--checkpoint`` the run is kept beside the target.
 """
 
 import sys
@@ -40,12 +40,15 @@ def strip_worker() -> bool:
 
 
 if __name__ == "__main__":
-    source, target, errors, workers = sys.argv[1:5]
+    source, target, errors, workers, *words = sys.argv[1:]
+    kept: dict[str, Any] = {}
+    if "--checkpoint" in words:
+        kept = {"checkpoint": f"{target}.runs", "checkpoint_seconds": float(words[-1])}
     with get_executor("loky", max_workers=int(workers), prefetch=2) as executor:
-        if "--bare" in sys.argv:
+        if "--bare" in words:
             strip_driver()
         # Also the guarded run asks its workers for something first, for both to be alike.
-        stripped = executor.everywhere(strip_worker if "--bare" in sys.argv else bool)
-        if [one.value for one in stripped] != ["--bare" in sys.argv] * int(workers):
+        stripped = executor.everywhere(strip_worker if "--bare" in words else bool)
+        if [one.value for one in stripped] != ["--bare" in words] * int(workers):
             raise SystemExit(f"the workers are not as they should be: {stripped}")
-        Pipe(source, target, schema=Order, errors=errors, executor=executor, mode="overwrite").run()
+        Pipe(source, target, schema=Order, errors=errors, executor=executor, mode="overwrite", **kept).run()

@@ -356,9 +356,11 @@ def test_few_records_and_protection_are_compared_with_less_of_it(
         "runs of 100 orders that auto leaves on sync": 0.0,
         "time of 100 orders on loky against sync": 3.0,
     }
-    monkeypatch.setattr(protection, "interleaved", faked(module, {"with": 1.1, "without": 1.0}))
-    cost = figures_of(protection.protection(tmp_path, 1000, 2))["time that protection costs"]
-    assert cost == pytest.approx(10)
+    found = {"with": 1.1, "without": 1.0, "with, and a checkpoint every second": 1.2}
+    monkeypatch.setattr(protection, "interleaved", faked(module, found))
+    cost = figures_of(protection.protection(tmp_path, 1000, 2))
+    assert cost["time that protection costs"] == pytest.approx(10)
+    assert cost["time that protection and checkpoints cost"] == pytest.approx(20)
 
 
 def test_clusters_are_compared_with_loky_and_drivers_with_their_workers(
