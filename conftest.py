@@ -15,7 +15,12 @@ class Room:
     """Where tests of several processes are at the same time, or a single one that wants to be alone.
 
     Who waits for the room keeps the door locked: nobody who comes later gets in before.
+
+    Attributes:
+        kept: Whether a test that is over has left the room to the next one of this process.
     """
+
+    kept = False
 
     def __init__(self) -> None:
         # Both are there for all processes, and no other program locks them.
@@ -47,12 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Wait for the room before anything else: that takes nothing of the time that a test has."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Wait for the room before anything else: that takes nothing of the time that a test has.
+
+    Who is alone stays for the next test that wants to be: the others wait once for all of them.
+    """
     if _room is None:
         return (yield)
-    _room.enter(alone=item.get_closest_marker("alone") is not None)
+    alone = _is_alone(item)
+    if not _room.kept:
+        _room.enter(alone=alone)
     try:
         return (yield)
     finally:
-        _room.leave()
+        _room.kept = alone and nextitem is not None and _is_alone(nextitem)
+        if not _room.kept:
+            _room.leave()
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None

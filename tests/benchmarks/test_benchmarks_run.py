@@ -506,7 +506,10 @@ FIGURES = {
 
 @pytest.mark.timeout(150)
 @pytest.mark.skipif(find_spec("pipe_loky") is None, reason="pipe-loky, on which they run, is not installed")
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("unsplit", "tasks") else pytest.param(name, marks=pytest.mark.thorough) for name in FIGURES],
+)
 def test_a_quick_run_measures_executors(results: Path, name: str) -> None:
     """Without clusters, which take long to come up."""
     found = measured_quickly(results, name, "--without", "dask", "ray", seconds=140)
@@ -528,6 +531,7 @@ CALLS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(150)
 @pytest.mark.skipif(find_spec("pipe_threads") is None, reason="pipe-threads, on which calls run, is not installed")
 def test_a_quick_run_measures_calls(results: Path) -> None:
@@ -552,6 +556,7 @@ GRAPHS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(150)
 @pytest.mark.skipif(
     any(find_spec(f"pipe_{name}") is None for name in ("threads", "asyncio", "loky")),

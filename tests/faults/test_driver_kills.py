@@ -25,8 +25,8 @@ from pipe_core.runs.journal import read_journal
 from pipe_core.runtime.failpoints import NAMES
 from pipe_core.testing.faults import Drivers, Ended, Gate, Oracle
 
-USUAL = ("jsonl", "csv", "parquet", "parquet parts", "sqlite")
-"""The sinks that are tried with every change; the others are on demand."""
+USUAL = ("jsonl", "csv", "parquet", "sqlite")
+"""The sinks that are tried with every change; the others take longer together."""
 
 pytestmark = [
     pytest.mark.timeout(170),
@@ -161,7 +161,7 @@ def check_each_failpoint(
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in USUAL else pytest.param(name, marks=pytest.mark.chaos) for name in SINKS]
+    "name", [name if name in USUAL else pytest.param(name, marks=pytest.mark.thorough) for name in SINKS]
 )
 def test_a_driver_is_killed_at_each_failpoint(name: str, drivers: Drivers, tmp_path: Path) -> None:
     if not SINKS[name].installed:
@@ -181,7 +181,7 @@ def test_a_driver_is_killed_at_each_failpoint_early_and_late(name: str, drivers:
 @pytest.mark.parametrize(
     "executor",
     [
-        pytest.param(name, marks=[] if name == "asyncio" else pytest.mark.chaos)
+        pytest.param(name, marks=[] if name == "asyncio" else pytest.mark.thorough)
         for name in ("asyncio", "dask", "ray")
         if name in INSTALLED
     ],

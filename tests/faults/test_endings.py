@@ -77,8 +77,14 @@ def abort(executor: Any, hook: Any, folder: Path) -> Any:
     return report
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("kind", ["short", "async"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, marks=[pytest.mark.thorough] if name in ("dask", "ray") and kind == "async" else [])
+        for name in ALL
+        for kind in ("short", "async")
+    ],
+)
 def test_an_abort_ends_a_run_soon(name: str, kind: str, tmp_path: Path) -> None:
     hook = napping(0.02, tmp_path) if kind == "short" else async_napping(30, tmp_path)
     abort(name if name == "sync" else (name, {"max_workers": 2}), hook, tmp_path)
@@ -111,7 +117,7 @@ def test_an_abort_while_hooks_sleep_leaves_no_process(tmp_path: Path) -> None:
         abort(("loky", {"max_workers": 2}), napping(60, tmp_path), tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in ("sync", "threads", "asyncio", "loky") if name in INSTALLED])
+@pytest.mark.parametrize("name", [name for name in ("sync", "threads", "asyncio") if name in INSTALLED])
 def test_thirty_runs_leave_nothing_behind(name: str, tmp_path: Path) -> None:
     async def hook(entry: Any, store: Any) -> None:
         pass

@@ -94,12 +94,18 @@ def test_a_hook_that_fails_at_unpickling_fails_the_run_clearly(fault: str, proce
     still_works(processes)
 
 
-@pytest.mark.parametrize("where", ["unpickling", "setup"])
+@pytest.mark.parametrize(
+    ("processes", "where"),
+    [
+        pytest.param(name, where, marks=[] if name == "loky" else [pytest.mark.thorough])
+        for name in PROCESSES
+        for where in ("unpickling", "setup")
+    ],
+    indirect=["processes"],
+)
 def test_a_program_that_kills_every_worker_ends_the_run_before_many_are_dead(
     where: str, processes: Executor, tmp_path: Any
 ) -> None:
-    if (processes.name, where) in {("dask", "setup"), ("ray", "unpickling")}:
-        pytest.skip("a cluster's workers take seconds to come back: one moment is enough on each")
 
     class Fatal(BaseHook):
         def setup(self, store: Any) -> None:

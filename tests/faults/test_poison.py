@@ -67,7 +67,7 @@ def test_one_in_a_thousand_is_found_at_the_cost_of_three_workers_at_most(how: st
     [{0}, {999}, {500, 501}, {0, 999}, {0, 1, 2}, {997, 998, 999}, {3, 77, 78, 402, 803}, {199, 200}],
     ids=lambda culprits: "+".join(map(str, sorted(culprits))),
 )
-@pytest.mark.parametrize("chunk_size", [None, 7])
+@pytest.mark.parametrize("chunk_size", [None, pytest.param(7, marks=pytest.mark.thorough)])
 def test_wherever_they_are(culprits: set[int], chunk_size: int | None, loky: Executor) -> None:
     found = run(loky, 1000, pre_validation_hooks=[killer(culprits)], chunk_size=chunk_size)
     check_poison(found, 1000, culprits, "pre")

@@ -21,6 +21,10 @@ from pipe_core.tasks import usage
 pytestmark = [pytest.mark.timeout(200), pytest.mark.alone]
 
 INSTALLED = entry_points(group="pipe_core.executors").names
+PLACES = [
+    name if name == "loky" else pytest.param(name, marks=pytest.mark.thorough)
+    for name in sorted(INSTALLED & {"dask", "loky", "ray"})
+]
 ELSEWHERE = pytest.mark.parametrize("started", sorted(INSTALLED & {"dask", "loky", "ray"}), indirect=True)
 ON_CLUSTERS = pytest.mark.parametrize("started", sorted(INSTALLED & {"dask", "ray"}), indirect=True)
 
@@ -89,7 +93,7 @@ sys.exit(f"never less than {found} %")
 """
 
 
-@pytest.mark.parametrize("name", sorted(INSTALLED & {"dask", "loky", "ray"}))
+@pytest.mark.parametrize("name", PLACES)
 def test_idle_slots_use_no_cores(name: str) -> None:
     """In a process of its own: what other tests have left in this one, and its children, would count."""
     most = "5" if name == "loky" else "15"  # a cluster here has work of its own
@@ -98,7 +102,7 @@ def test_idle_slots_use_no_cores(name: str) -> None:
     assert run.returncode == 0, run.stderr
 
 
-@ELSEWHERE
+@pytest.mark.parametrize("started", PLACES, indirect=True)
 def test_busy_slots_use_their_cores(started: Executor, tmp_path: Path) -> None:
     cores = psutil.cpu_count() or 1
     if cores < started.slots:
