@@ -91,6 +91,7 @@ def run(executor: Executor, folder: Path, kills: int, longest: float = 0.5, blam
     given_up = {row["position"] for row in bad}
     assert (verdict(good, assassin.count, given_up), report.read) == ({}, assassin.count)
     assert len(given_up) == len(bad)
+    print(f"{kills} kills, {report.worker_deaths} in the middle of work; {report.read:,} records, {len(bad)} given up")
     assert 0 < report.worker_deaths <= kills  # one that has nothing to do dies unnoticed
 
 

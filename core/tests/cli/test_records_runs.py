@@ -149,6 +149,8 @@ def test_words_that_may_be_secret_are_not_kept(
     [
         (("resume", "--runs", "none"), "There is no folder 'none'"),
         (("runs", "--runs", "none"), "There is no folder 'none'"),
+        (("runs",), "There is no project in"),
+        (("resume",), "the folder that --checkpoint names: say it with --runs DIR"),
         ((*WORDS, "--force"), "--force is for --resume RUN"),
         ((*WORDS, "--resume", "2020"), "There is no run '2020' in "),
         (("run", "daily", "--checkpoint", "runs"), "--checkpoint is for files of record pipes"),

@@ -97,7 +97,7 @@ def test_a_source_that_has_changed_is_refused(format: str, as_folder: bool) -> N
     else:
         Path(source).unlink()
         write(format, source, [*RECORDS[:-1], {"n": -1}])
-    with pytest.raises(ResumeError, match="has changed"):
+    with pytest.raises(ResumeError, match=r"has changed \(.*(ends is another one|part-00001.* is new)"):
         make().resume()
     assert make().resume(force=True).read >= len(RECORDS)
 

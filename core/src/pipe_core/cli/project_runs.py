@@ -94,10 +94,14 @@ def runs_of(where: Where, kept_in: str | None) -> Path:
         return Path(kept_in)
     try:
         project = where.load()
-    except NoProject:
-        if where.place is None and Path(RUNS).is_dir():
+    except NoProject as error:
+        if where.place is not None:
+            raise
+        if Path(RUNS).is_dir():
             return Path(RUNS)
-        raise
+        raise NoProject(
+            f"{error} Runs of records are kept in the folder that --checkpoint names: say it with --runs DIR."
+        ) from error
     return project.folder / project.settings.runs
 
 

@@ -361,6 +361,9 @@ def test_input_that_has_changed_is_refused(change: str, armed: Callable[[str], N
     Path("in.jsonl").write_bytes(data + b'{"n": 1}\n' if change == "append" else data.replace(b"19999", b"19998"))
     with pytest.raises(ResumeError, match=r"in\.jsonl has changed .*Run the pipe anew, or resume with force"):
         pipe().resume()
+    times = r"modified was 20\d\d-.*T.*\+00:00 and is 20"
+    with pytest.raises(ResumeError, match=times if change == "edit" else "size was"):
+        pipe().resume()
     report = pipe().resume(force=True)
     assert report.valid == RECORDS - 200 + (change == "append")
     assert any("resumed by force" in note for note in report.notes)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
@@ -41,6 +43,9 @@ _WORDS: Final = {
 
 _DIGESTED: Final = frozenset({"schema", "source_options", "sink_options", "errors_options"})
 """Of which nothing but a digest is kept."""
+
+_DIGEST: Final = re.compile("[0-9a-f]{32,}")
+"""What says nothing to a reader."""
 
 
 def asked_of(
@@ -158,4 +163,22 @@ def _difference(before: Any, now: Any) -> str:
     if not isinstance(before, Mapping) or not isinstance(now, Mapping):
         return "nobody can tell in what"
     names = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    return ", ".join(f"{name} was {before.get(name)} and is {now.get(name)}" for name in names[:3])
+    return ", ".join(_changed(name, before.get(name), now.get(name)) for name in names[:3])
+
+
+def _changed(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return f"{name}: {_difference(before, now)}"
+    if isinstance(before, Mapping) or isinstance(now, Mapping):
+        return f"{name} is {'gone' if now is None else 'new'}"
+    if isinstance(before, str) and _DIGEST.fullmatch(before):
+        return f"{name} is another one"
+    if name == "modified":
+        before, now = _moment(before), _moment(now)
+    return f"{name} was {before} and is {now}"
+
+
+def _moment(nanoseconds: Any) -> Any:
+    if type(nanoseconds) is not int:
+        return nanoseconds
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="milliseconds")
