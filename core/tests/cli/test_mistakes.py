@@ -25,6 +25,7 @@ FILES = {
 MISTAKES: dict[str, tuple[str, int, str]] = {
     "missing file": ("nope.csv", 2, "There is no file 'nope.csv'"),
     "folder": (".", 2, "'.' is a folder. Name a file in it."),
+    "a target without its word": ("orders.csv good.csv", 2, "Valid records go where --to says"),
     "no suffix": ("orders", 2, "Say it, for example --format csv."),
     "unknown suffix": ("orders.foo", 2, "No format named 'foo'. Installed: csv, json, jsonl"),
     "another format": ("orders.foo", 2, "'orders.foo' ends in .foo; --format csv says another format for SOURCE"),

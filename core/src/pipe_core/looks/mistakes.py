@@ -85,7 +85,9 @@ def _tell(error: Exception, words: Sequence[str]) -> int:
 def message(error: Exception, words: Sequence[str] = ()) -> str:
     """The text of *error* for a person at a terminal, who typed *words*."""
     if isinstance(error, click.ClickException):
-        return error.format_message()
+        text = error.format_message()
+        two = "validate" in words[:1] and "unexpected extra argument" in text
+        return f"{text}. Valid records go where --to says, rejected ones where --errors says." if two else text
     if isinstance(error, TargetExistsError):
         return f"{error.sink} exists already. Add --mode overwrite, append or ignore, or choose another place."
     if isinstance(error, PipeError):
