@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -49,6 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         _room = Room()
+    with contextlib.suppress(ImportError):  # some plugins have no use for it
+        from hypothesis import settings
+
+        settings.register_profile("patient", settings(), deadline=None)  # a busy machine is no failure
+        settings.load_profile("patient")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holding import held
+from held_slots import held
 from recording import Recording
 
 from pipe_core import Executor, OptionsError, UnsupportedCapabilityError, get_executor

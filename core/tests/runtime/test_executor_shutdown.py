@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from holding import held
+from held_slots import held
 from recording import Recording
 
 from pipe_core import Executor

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holding import held
+from held_slots import held
 
 from pipe_core import CodecError, Executor, UnsupportedCapabilityError, get_executor
 from pipe_core.kernel.contracts import Outcome
