@@ -176,7 +176,7 @@ def test_what_runs_comes_to_its_end_where_a_pipeline_drains(make: Make) -> None:
 
     nodes = {
         "bad": {"function": bad},
-        "slow": {"function": lambda: time.sleep(0.4), "output": []},
+        "slow": {"function": lambda: time.sleep(1.5), "output": []},
         "after": {"function": lambda _: None, "dependencies": "slow"},
     }
     with Runner(make(nodes, on_failure="drain"), "threads", 2) as runner, pytest.raises(RunFailedError) as raised:
