@@ -353,7 +353,7 @@ def test_of_two_that_resume_a_run_at_once_one_goes_on(drivers: Drivers, tmp_path
         name, text = ended.wait().said
         other = both[1 - both.index(ended)]
         assert (name, other.poll()) == ("RunLockedError", None)
-        assert f"{run} goes on in process {other.pid}" in text
+        assert f"{run} goes on in " in text
         if kill:
             other.kill()
             assert other.wait().killed

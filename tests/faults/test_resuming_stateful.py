@@ -152,4 +152,4 @@ def test_a_run_comes_to_its_end_whatever_is_done_to_it(machine: type[KeptRunMach
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
 def test_a_run_comes_to_its_end_whatever_is_done_to_it_for_long(machine: type[KeptRunMachine]) -> None:
-    tried(machine, 300, 12)
+    tried(machine, 100, 12)

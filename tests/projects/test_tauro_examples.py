@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ import pyarrow as pa
 import pytest
 
 from pipe_core import Catalog, Project, Runner, RunState
-from pipe_core.project.config import imports
 from pipe_core.project.dependencies import (
     build_dependency_graph,
     extract_pipeline_nodes,
@@ -133,10 +131,6 @@ def seed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seed]:
     project = Project.load(tmp_path)
     with Runner(project, executor="threads", max_workers=4) as executor:
         yield Seed(project, executor, project.catalog)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_pkg"]:
-        del sys.modules[name]
-    imports._finder.folders.clear()
-    imports._away.clear()
 
 
 def is_arrow(seed: Seed) -> bool:
