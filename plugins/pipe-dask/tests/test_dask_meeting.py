@@ -143,7 +143,7 @@ def test_a_name_that_leads_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    told = refused("tcp://no-such-host.invalid:8786", allow_insecure=True)
+    told = refused("tcp://no-such-host.invalid:8786", allow_insecure=True, timeout=4)
     assert "the host's name leads nowhere" in told
 
 
