@@ -116,7 +116,7 @@ def test_a_web_server_at_the_address_is_told() -> None:
 def test_a_port_where_nobody_listens_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    told = refused(f"tcp://127.0.0.1:{port}", timeout=4)
+    told = refused(f"tcp://127.0.0.1:{port}")
     assert "nobody listens there" in told
     assert "refused" in told
 
