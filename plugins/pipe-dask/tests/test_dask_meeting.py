@@ -1,5 +1,6 @@
 """Addresses where no scheduler answers: each says so soon, says what is there, and what to do."""
 
+import asyncio
 import errno
 import http.server
 import socket
@@ -121,6 +122,18 @@ def test_a_port_where_nobody_listens_is_told() -> None:
     assert "refused" in told
 
 
+def test_a_last_attempt_that_was_cut_short_hides_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cut(address: str, **how: Any) -> None:
+        late = TimeoutError()
+        late.__cause__ = asyncio.CancelledError()
+        raise OSError(f"Timed out trying to connect to {address}") from late
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setattr("pipe_dask.meeting.connect", cut)
+    assert "nobody listens there" in refused(f"tcp://127.0.0.1:{port}")
+
+
 def test_a_host_that_takes_no_connection_is_told() -> None:
     """As one does that is down: what is sent there is dropped. Here because nobody takes those that wait."""
     waiting = []
@@ -143,7 +156,7 @@ def test_a_name_that_leads_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    told = refused("tcp://no-such-host.invalid:8786", allow_insecure=True, timeout=4)
+    told = refused("tcp://no-such-host.invalid:8786", allow_insecure=True)
     assert "the host's name leads nowhere" in told
 
 

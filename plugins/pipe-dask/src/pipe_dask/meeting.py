@@ -73,7 +73,8 @@ async def _identity(address: str, how: Mapping[str, Any], patience: float) -> An
         try:
             comm = await reach(address, timeout=patience, **how)
         except OSError as error:
-            if not address.startswith(_HERE) and isinstance(_causes(error)[-1], TimeoutError):
+            # What stands behind a timeout is that the attempt was cancelled, or nothing.
+            if not address.startswith(_HERE) and any(isinstance(cause, TimeoutError) for cause in _causes(error)):
                 await _try_plainly(address)
             raise
         try:
