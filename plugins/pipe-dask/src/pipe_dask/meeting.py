@@ -128,7 +128,8 @@ def _no_way(cause: BaseException, patience: float) -> str | None:
     if isinstance(cause, socket.gaierror):
         return f"the host's name leads nowhere ({cause}). Is it spelled as this machine knows it?"
     if isinstance(cause, ConnectionRefusedError):
-        return f"nobody listens there ({cause}; tried for {patience:g} s). Is it running, on this port? {_START}"
+        tried = f"{cause}; tried for {patience:g} s"
+        return f"nobody listens there: it is refused ({tried}). Is it running, on this port? {_START}"
     if isinstance(cause, ssl.SSLError):
         return (
             f"TLS fails ({cause}). Either one of the two sides has no TLS, or they do not trust each other's "
